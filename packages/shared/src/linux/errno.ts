@@ -1,0 +1,39 @@
+import { constants } from 'node:os';
+
+const codes = new Map<number, string>(Object.entries(constants.errno).map(([code, errno]) => [errno, code]));
+/** Codes the kernel uses and Node does not list. */
+codes.set(95, 'EOPNOTSUPP').set(117, 'EUCLEAN').set(108, 'ESHUTDOWN');
+
+/** The symbolic name of an errno, as errno(3) spells it: `2` is `ENOENT`. */
+export function errnoCode(errno: number): string {
+  return codes.get(errno) ?? `E${errno}`;
+}
+
+/** A system call that failed. `code` is what callers compare: `'ENOENT'`, `'EBUSY'` ... */
+export class SystemError extends Error {
+  readonly code: string;
+
+  constructor(
+    /** Positive errno(3) value. */
+    readonly errno: number,
+    /** The call that failed, e.g. `mount`. */
+    readonly syscall: string,
+    readonly path?: string,
+    /** What the kernel or the library said beyond the number. */
+    readonly detail?: string,
+  ) {
+    super(describe(errno, syscall, path, detail));
+    this.name = 'SystemError';
+    this.code = errnoCode(errno);
+  }
+}
+
+/** True when `error` carries one of these errno names, be it a SystemError or an error of node:fs. */
+export function hasCode(error: unknown, ...wanted: string[]): boolean {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' && wanted.includes(code);
+}
+
+function describe(errno: number, syscall: string, path?: string, detail?: string): string {
+  return `${syscall}${path === undefined ? '' : ` ${path}`}: ${detail ? `${detail} (${errnoCode(errno)})` : errnoCode(errno)}`;
+}

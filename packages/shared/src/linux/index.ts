@@ -1,0 +1,17 @@
+export * from './attach-socket.js';
+export * from './cgroups/cgroups.js';
+export * from './errno.js';
+export * from './files.js';
+export * from './host.js';
+export * from './linux.js';
+export * from './mount-info.js';
+export * from './mounts.js';
+export * from './namespaces.js';
+export * from './netlink/netlink.js';
+export * from './netlink/requests.js';
+export * from './nftables.js';
+export type { OverlayOptions } from './overlay-mount.js';
+export * from './paths.js';
+export * from './processes/processes.js';
+export * from './seccomp/seccomp.js';
+export * from './sockets.js';

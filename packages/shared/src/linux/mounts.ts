@@ -1,0 +1,181 @@
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { hasCode } from './errno.js';
+import { MountInfo, parseMountInfo } from './mount-info.js';
+import { AT_FDCWD, SYSCALL, check, libc } from './native.js';
+import { OverlayOptions, mountOverlay } from './overlay-mount.js';
+
+/** mount(2) flags. */
+export const MountFlag = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  NOATIME: 1024,
+  BIND: 4096,
+  MOVE: 8192,
+  REC: 16384,
+  UNBINDABLE: 1 << 17,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+  SHARED: 1 << 20,
+  RELATIME: 1 << 21,
+} as const;
+
+/** umount2(2) flags. */
+export const UmountFlag = { FORCE: 1, DETACH: 2, EXPIRE: 4, NOFOLLOW: 8 } as const;
+
+export type Propagation =
+  'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave' | 'unbindable' | 'runbindable';
+
+export interface BindOptions {
+  readonly?: boolean;
+  /** Also the mounts below `source` (rbind). With `readonly`, those become read-only too. */
+  recursive?: boolean;
+  propagation?: Propagation;
+}
+
+/** Mounting and unmounting, in the mount namespace of this process. Every failure is a SystemError. */
+export interface Mounts {
+  /** mount(2). `type` and `data` may be empty. */
+  mount(source: string, target: string, type: string, flags?: number, data?: string): void;
+  /** umount2(2); flags of {@link UmountFlag}. */
+  umount(target: string, flags?: number): void;
+  /** Detaches every mount stacked on `target`; no error when nothing is mounted there or it does not exist. */
+  detach(target: string): void;
+  /** Makes `source` (file or directory) visible at the existing `target`. */
+  bindMount(source: string, target: string, options?: BindOptions): void;
+  /** Mounts overlayfs on `target`, however many and however long the lower directories are. */
+  overlay(options: OverlayOptions): void;
+  /** /proc/self/mountinfo, in its order: a later entry on the same point covers the earlier. */
+  listMounts(): MountInfo[];
+  /** Whether something is mounted exactly at `path` (bind mounts of files included). */
+  isMountPoint(path: string): boolean;
+  setPropagation(target: string, propagation: Propagation): void;
+  makePrivate(target: string): void;
+  makeShared(target: string): void;
+  /** Flushes the whole file system that holds `path` (syncfs(2)). */
+  syncfs(path: string): void;
+}
+
+const mount = libc.declare(
+  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+);
+const umount2 = libc.declare('int umount2(const char *target, int flags)');
+const syncfs = libc.declare('int syncfs(int fd)');
+const mountSetattr = libc.declare(
+  'long syscall(long number, long dirfd, const char *path, long flags, void *attr, long size)',
+);
+
+const AT_RECURSIVE = 0x8000;
+const MOUNT_ATTR_RDONLY = 1n;
+
+const PROPAGATION: Record<Propagation, number> = {
+  private: MountFlag.PRIVATE,
+  rprivate: MountFlag.PRIVATE | MountFlag.REC,
+  shared: MountFlag.SHARED,
+  rshared: MountFlag.SHARED | MountFlag.REC,
+  slave: MountFlag.SLAVE,
+  rslave: MountFlag.SLAVE | MountFlag.REC,
+  unbindable: MountFlag.UNBINDABLE,
+  runbindable: MountFlag.UNBINDABLE | MountFlag.REC,
+};
+
+export class KernelMounts implements Mounts {
+  mount(source: string, target: string, type: string, flags = 0, data = ''): void {
+    check(mount(source, target, type, flags, data), 'mount', target);
+  }
+
+  umount(target: string, flags = 0): void {
+    check(umount2(target, flags), 'umount', target);
+  }
+
+  detach(target: string): void {
+    for (;;) {
+      try {
+        this.umount(target, UmountFlag.DETACH | UmountFlag.NOFOLLOW);
+      } catch (error) {
+        if (hasCode(error, 'EINVAL', 'ENOENT', 'ENOTDIR')) return;
+        throw error;
+      }
+    }
+  }
+
+  bindMount(source: string, target: string, options: BindOptions = {}): void {
+    const recursive = options.recursive ? MountFlag.REC : 0;
+    this.mount(source, target, '', MountFlag.BIND | recursive);
+    try {
+      if (options.readonly) this.makeReadonly(target, options.recursive ?? false);
+      if (options.propagation) this.setPropagation(target, options.propagation);
+    } catch (error) {
+      this.umount(target, UmountFlag.DETACH);
+      throw error;
+    }
+  }
+
+  overlay(options: OverlayOptions): void {
+    mountOverlay(this, options);
+  }
+
+  listMounts(): MountInfo[] {
+    return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  }
+
+  isMountPoint(path: string): boolean {
+    const wanted = resolve(path);
+    return this.listMounts().some((entry) => entry.mountPoint === wanted);
+  }
+
+  setPropagation(target: string, propagation: Propagation): void {
+    this.mount('', target, '', PROPAGATION[propagation]);
+  }
+
+  makePrivate(target: string): void {
+    this.setPropagation(target, 'private');
+  }
+
+  makeShared(target: string): void {
+    this.setPropagation(target, 'shared');
+  }
+
+  syncfs(path: string): void {
+    const fd = openSync(path, constants.O_RDONLY);
+    try {
+      check(syncfs(fd), 'syncfs', path);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private makeReadonly(target: string, recursive: boolean): void {
+    const attr = Buffer.alloc(32);
+    attr.writeBigUInt64LE(MOUNT_ATTR_RDONLY, 0);
+    const flags = recursive ? AT_RECURSIVE : 0;
+    try {
+      check(
+        mountSetattr(SYSCALL.mount_setattr, AT_FDCWD, target, flags, attr, attr.length),
+        'mount_setattr',
+        target,
+      );
+    } catch (error) {
+      // Older than 5.12: a remount changes one mount only, and must repeat the flags it has.
+      if (!hasCode(error, 'ENOSYS')) throw error;
+      this.mount(
+        '',
+        target,
+        '',
+        MountFlag.BIND | MountFlag.REMOUNT | MountFlag.RDONLY | this.flagsOf(target),
+      );
+    }
+  }
+
+  private flagsOf(target: string): number {
+    const wanted = resolve(target);
+    const options = this.listMounts()
+      .filter((entry) => entry.mountPoint === wanted)
+      .at(-1)?.options;
+    const kept = { nosuid: MountFlag.NOSUID, nodev: MountFlag.NODEV, noexec: MountFlag.NOEXEC } as const;
+    return (options ?? []).reduce((flags, option) => flags | (kept[option as keyof typeof kept] ?? 0), 0);
+  }
+}

@@ -1,0 +1,60 @@
+import koffi from 'koffi';
+import { SystemError } from './errno.js';
+
+export type NativeValue = string | number | bigint | null | Buffer | (string | null)[] | number[];
+export type NativeFunction = (...values: NativeValue[]) => number;
+
+/** A shared library that is opened on the first call of one of its functions, not on import. */
+export class NativeLibrary {
+  private handle?: koffi.LibraryHandle;
+
+  constructor(private readonly soname: string) {}
+
+  /** Whether the library can be opened on this host. */
+  available(): boolean {
+    try {
+      this.open();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A function by its C prototype. The result is the plain return value, errno is left to the caller. */
+  declare<T = number>(prototype: string): (...values: NativeValue[]) => T {
+    let resolved: ((...values: NativeValue[]) => T) | undefined;
+    return (...values) => (resolved ??= this.open().func(prototype))(...values);
+  }
+
+  private open(): koffi.LibraryHandle {
+    return (this.handle ??= koffi.load(this.soname));
+  }
+}
+
+export const libc = new NativeLibrary('libc.so.6');
+
+/** errno of the last native call of this thread. */
+export function lastErrno(): number {
+  return koffi.errno();
+}
+
+/** Turns the -1 of a system call into a SystemError; anything else passes through. */
+export function check(result: number, syscall: string, path?: string, detail?: string): number {
+  if (result < 0) throw new SystemError(koffi.errno(), syscall, path, detail);
+  return result;
+}
+
+/** System call numbers that are the same on every architecture (all newer than 5.0). */
+export const SYSCALL = {
+  pidfd_send_signal: 424,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  pidfd_open: 434,
+  openat2: 437,
+  mount_setattr: 442,
+  fchmodat2: 452,
+} as const;
+
+export const AT_FDCWD = -100;
