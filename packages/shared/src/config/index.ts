@@ -1,0 +1,2 @@
+export * from './instance-config';
+export * from './config.module';

@@ -1,0 +1,50 @@
+/** What can go wrong, as a caller sees it. docs/architecture.md, "Errors". */
+export const ERROR_KINDS = [
+  'NotFound',
+  'InvalidArgument',
+  'Conflict',
+  'NotModified',
+  'Unauthorized',
+  'Forbidden',
+  'Unavailable',
+  'NotImplemented',
+  'DataLoss',
+  'Internal',
+] as const;
+
+export type ErrorKind = (typeof ERROR_KINDS)[number];
+
+/** An error with words for the user, worded as Docker words it. Anything else that is thrown counts as Internal. */
+export class EngineError extends Error {
+  constructor(
+    readonly kind: ErrorKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = kind;
+  }
+}
+
+const raise = (kind: ErrorKind) => (message: string, cause?: unknown) =>
+  new EngineError(kind, message, { cause });
+
+export const notFound = raise('NotFound');
+export const invalidArgument = raise('InvalidArgument');
+export const conflict = raise('Conflict');
+export const notModified = raise('NotModified');
+export const unauthorized = raise('Unauthorized');
+export const forbidden = raise('Forbidden');
+export const unavailable = raise('Unavailable');
+export const notImplemented = raise('NotImplemented');
+export const dataLoss = raise('DataLoss');
+export const internal = raise('Internal');
+
+export function isKind(error: unknown, kind: ErrorKind): boolean {
+  return error instanceof EngineError && error.kind === kind;
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,3 @@
+export * from './engine-error';
+export * from './grpc-status';
+export * from './http-status';

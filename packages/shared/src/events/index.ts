@@ -1,0 +1,3 @@
+export * from './engine-event';
+export * from './event-stream';
+export * from './events.module';

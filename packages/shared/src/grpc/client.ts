@@ -1,0 +1,129 @@
+import {
+  Client as Channel,
+  type CallOptions,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type MethodDefinition,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import type { RpcTls } from '../config';
+import { fromGrpcError } from '../errors';
+import { channelCredentials, grpcTarget } from './address';
+import type { CallSettings, Client, ServiceDefinitionOf } from './method-types';
+import { MAX_MESSAGE_BYTES } from './server';
+
+/** One connection to a service; the clients of all its interfaces share it. Reconnects by itself. */
+export class ServiceChannel {
+  private readonly channel: Channel;
+
+  /** `service` is the name in error messages. */
+  constructor(
+    private readonly service: string,
+    address: string,
+    tls?: RpcTls,
+  ) {
+    this.channel = new Channel(grpcTarget(address), channelCredentials(address, tls), {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.min_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 500,
+      'grpc.default_authority': 'localhost',
+    });
+  }
+
+  /** A typed client of one interface: `channel.client<ImageServiceServer>(ImageServiceService)`. */
+  client<S>(definition: ServiceDefinitionOf): Client<S> {
+    const methods: Record<string, unknown> = {};
+    for (const [name, method] of Object.entries(definition)) methods[name] = this.method(method);
+    return methods as Client<S>;
+  }
+
+  close(): void {
+    this.channel.close();
+  }
+
+  private method(method: MethodDefinition<unknown, unknown>): unknown {
+    const { path, requestSerialize: out, responseDeserialize: back } = method;
+    if (method.requestStream && method.responseStream) {
+      return (settings?: CallSettings) =>
+        cancelWith(
+          this.channel.makeBidiStreamRequest(path, out, back, new Metadata(), options(settings)),
+          settings,
+        );
+    }
+    if (method.responseStream) {
+      return (request: unknown, settings?: CallSettings) =>
+        cancelWith(
+          this.channel.makeServerStreamRequest(path, out, back, request, new Metadata(), options(settings)),
+          settings,
+        );
+    }
+    if (method.requestStream) {
+      return (settings?: CallSettings) => {
+        let settle: (error: ServiceError | null, response?: unknown) => void = () => {};
+        const response = new Promise<unknown>((resolve, reject) => {
+          settle = (error, value) => (error ? reject(this.error(error)) : resolve(value));
+        });
+        const stream = this.channel.makeClientStreamRequest(
+          path,
+          out,
+          back,
+          new Metadata(),
+          options(settings),
+          (error, value) => settle(error, value),
+        );
+        return { stream: cancelWith(stream, settings), response };
+      };
+    }
+    return (request: unknown, settings?: CallSettings) =>
+      new Promise((resolve, reject) => {
+        const call = this.channel.makeUnaryRequest(
+          path,
+          out,
+          back,
+          request,
+          new Metadata(),
+          options(settings),
+          (error, value) => (error ? reject(this.error(error)) : resolve(value)),
+        );
+        cancelWith(call, settings);
+      });
+  }
+
+  /** Streams hand out grpc-js's errors: this makes an EngineError of one. */
+  error(error: unknown): Error {
+    return fromGrpcError(error as ServiceError, this.service);
+  }
+}
+
+/**
+ * Unary calls of an idle channel wait for the connection (a service that restarts is back within a second) but not for
+ * ever.
+ */
+function options(settings?: CallSettings): CallOptions {
+  return settings?.deadlineMs === undefined ? {} : { deadline: Date.now() + settings.deadlineMs };
+}
+
+function cancelWith<T extends { cancel(): void }>(call: T, settings?: CallSettings): T {
+  if (settings?.signal) {
+    if (settings.signal.aborted) call.cancel();
+    else settings.signal.addEventListener('abort', () => call.cancel(), { once: true });
+  }
+  return call;
+}
+
+/** The messages of a stream in order, with back-pressure; errors are EngineErrors. */
+export async function* messages<T>(
+  channel: ServiceChannel,
+  stream: ClientReadableStream<T> | ClientDuplexStream<never, T>,
+): AsyncGenerator<T> {
+  try {
+    for await (const message of stream) yield message as T;
+  } catch (error) {
+    throw channel.error(error);
+  } finally {
+    stream.cancel();
+  }
+}

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ExecServiceService, type ExecServiceServer } from '@gantry/proto/container';
+import { notFound } from '../errors';
+import {
+  GrpcServer,
+  incoming,
+  messages,
+  registration,
+  ServiceChannel,
+  toJson,
+  writeMessage,
+  type Implementation,
+} from './index';
+
+const exec: Implementation<ExecServiceServer> = {
+  create: async (request) => ({ id: `exec-of-${request.container}` }),
+  inspect: async () => {
+    throw notFound('No such exec instance: x');
+  },
+  resize: async () => ({}),
+  start: async (call) => {
+    await writeMessage(call, { message: { $case: 'started', value: { tty: false } } });
+    for await (const request of incoming(call)) {
+      const { message } = request as { message?: { $case: string; value: unknown } };
+      if (message?.$case === 'stdin') {
+        await writeMessage(call, {
+          message: { $case: 'output', value: { stream: 1, data: message.value as Buffer } },
+        });
+      }
+    }
+  },
+};
+
+describe('gRPC wiring', () => {
+  let dir: string;
+  let server: GrpcServer;
+  let channel: ServiceChannel;
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'grpc-'));
+    const address = `unix://${join(dir, 's.sock')}`;
+    server = new GrpcServer(address, undefined, [registration<ExecServiceServer>(ExecServiceService, exec)]);
+    await server.listen();
+    channel = new ServiceChannel('exec-service', address);
+  });
+
+  afterAll(async () => {
+    channel.close();
+    await server.close(100);
+    rmSync(dir, { recursive: true });
+  });
+
+  const client = () => channel.client<ExecServiceServer>(ExecServiceService);
+
+  it('answers a unary call', async () => {
+    await expect(client().create({ container: 'c1', config: toJson({}).json })).resolves.toEqual({
+      id: 'exec-of-c1',
+    });
+  });
+
+  it('carries an EngineError', async () => {
+    await expect(client().inspect({ execId: 'x' })).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: 'No such exec instance: x',
+    });
+  });
+
+  it('streams both ways and ends when the input ends', async () => {
+    const call = client().start();
+    call.write({
+      message: { $case: 'start', value: { execId: 'x', detach: false, tty: false, consoleSize: undefined } },
+    });
+    call.write({ message: { $case: 'stdin', value: Buffer.from('hello') } });
+    call.end();
+    const got = [];
+    for await (const message of messages(channel, call)) got.push(message.message?.$case);
+    expect(got).toEqual(['started', 'output']);
+  });
+});
