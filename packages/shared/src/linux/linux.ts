@@ -1,14 +1,14 @@
-import type { Cgroups } from './cgroups/cgroups.js';
-import type { Files } from './files.js';
-import type { Host } from './host.js';
-import type { Mounts } from './mounts.js';
-import type { Namespaces } from './namespaces.js';
-import type { Netlink } from './netlink/netlink.js';
-import type { Nftables } from './nftables.js';
-import type { Paths } from './paths.js';
-import type { Processes } from './processes/processes.js';
-import type { Seccomp } from './seccomp/seccomp.js';
-import type { Sockets } from './sockets.js';
+import type { Cgroups } from './cgroups/cgroups';
+import type { Files } from './files';
+import type { Host } from './host';
+import type { Mounts } from './mounts';
+import type { Namespaces } from './namespaces';
+import type { Netlink } from './netlink/netlink';
+import type { Nftables } from './nftables';
+import type { Paths } from './paths';
+import type { Processes } from './processes/processes';
+import type { Seccomp } from './seccomp/seccomp';
+import type { Sockets } from './sockets';
 
 /** Everything Gantry asks of the kernel. No other place of the project makes system calls or starts programs. */
 export interface Linux {

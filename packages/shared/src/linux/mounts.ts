@@ -1,9 +1,9 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { hasCode } from './errno.js';
-import { MountInfo, parseMountInfo } from './mount-info.js';
-import { AT_FDCWD, SYSCALL, check, libc } from './native.js';
-import { OverlayOptions, mountOverlay } from './overlay-mount.js';
+import { hasCode } from './errno';
+import { MountInfo, parseMountInfo } from './mount-info';
+import { AT_FDCWD, SYSCALL, check, libc } from './native';
+import { OverlayOptions, mountOverlay } from './overlay-mount';
 
 /** mount(2) flags. */
 export const MountFlag = {

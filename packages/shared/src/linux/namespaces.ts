@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
-import { SystemError, hasCode } from './errno.js';
-import { check, lastErrno, libc } from './native.js';
+import { SystemError, hasCode } from './errno';
+import { check, lastErrno, libc } from './native';
 
 /** clone(2) namespace types. */
 export const NamespaceType = {

@@ -1,12 +1,12 @@
-import koffi from 'koffi';
-import { SystemError } from './errno.js';
+import koffi, { type LibraryHandle } from 'koffi';
+import { SystemError } from './errno';
 
 export type NativeValue = string | number | bigint | null | Buffer | (string | null)[] | number[];
 export type NativeFunction = (...values: NativeValue[]) => number;
 
 /** A shared library that is opened on the first call of one of its functions, not on import. */
 export class NativeLibrary {
-  private handle?: koffi.LibraryHandle;
+  private handle?: LibraryHandle;
 
   constructor(private readonly soname: string) {}
 
@@ -20,13 +20,23 @@ export class NativeLibrary {
     }
   }
 
+  /** Whether the library exports a function that only newer versions of it have. */
+  has(name: string): boolean {
+    try {
+      this.open().symbol(name);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** A function by its C prototype. The result is the plain return value, errno is left to the caller. */
   declare<T = number>(prototype: string): (...values: NativeValue[]) => T {
     let resolved: ((...values: NativeValue[]) => T) | undefined;
     return (...values) => (resolved ??= this.open().func(prototype))(...values);
   }
 
-  private open(): koffi.LibraryHandle {
+  private open(): LibraryHandle {
     return (this.handle ??= koffi.load(this.soname));
   }
 }

@@ -1,4 +1,4 @@
-import { NativeLibrary, NativeValue } from './native.js';
+import { NativeLibrary, NativeValue } from './native';
 
 /** A rejected nftables program. The message is libnftables' own, with the place it points at. */
 export class NftablesError extends Error {

@@ -1,9 +1,9 @@
 import { closeSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { SystemError, hasCode } from './errno.js';
-import type { Mounts } from './mounts.js';
-import { AT_FDCWD, SYSCALL, check, libc } from './native.js';
+import { SystemError, hasCode } from './errno';
+import type { Mounts } from './mounts';
+import { AT_FDCWD, SYSCALL, check, libc } from './native';
 
 export interface OverlayOptions {
   /** Read-only directories, the topmost first. At least one. */

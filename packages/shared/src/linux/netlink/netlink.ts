@@ -1,5 +1,5 @@
-import type { Address, Link, LinkRef, NetlinkRequest, Route } from './requests.js';
-import { RouteSocket } from './route-socket.js';
+import type { Address, Link, LinkRef, NetlinkRequest, Route } from './requests';
+import { RouteSocket } from './route-socket';
 
 /** rtnetlink(7): links, addresses and routes of one network namespace. */
 export interface NetlinkSocket {
