@@ -1,0 +1,55 @@
+import { Queue, Worker, type Job } from 'bullmq';
+import type { InstanceConfig } from '../config';
+import { redisOptions } from '../redis';
+
+/** The queue of long operations on images. Its workers are the image-services of the node. */
+export const IMAGE_QUEUE = 'image';
+
+/** The names and data of the jobs on IMAGE_QUEUE. */
+export interface ImageJobs {
+  load: { uploadId: string; quiet: boolean; platform: string };
+  import: {
+    uploadId: string;
+    repository: string;
+    tag: string;
+    message: string;
+    changes: string[];
+    platform: string;
+  };
+}
+
+export type ImageJobName = keyof ImageJobs;
+
+/** BullMQ's key prefix: the instance's, and the node's, since bytes and layers are on the node's disk. */
+const queuePrefix = (config: InstanceConfig): string => `${config.redisPrefix}queue:${config.nodeId}`;
+
+export function openQueue(config: InstanceConfig, name: string): Queue {
+  return new Queue(name, {
+    connection: redisOptions(config.redisUrl),
+    prefix: queuePrefix(config),
+    defaultJobOptions: {
+      attempts: 3,
+      backoff: { type: 'fixed', delay: 100 },
+      // Not `true`: a waiter would find the key gone.
+      removeOnComplete: { count: 1000 },
+      removeOnFail: { count: 1000 },
+    },
+  });
+}
+
+/** Takes jobs of the queue. A job whose worker died is taken up again after `stalledInterval` (5 s). */
+export function openWorker(
+  config: InstanceConfig,
+  name: string,
+  concurrency: number,
+  process: (job: Job) => Promise<unknown>,
+): Worker {
+  return new Worker(name, process, {
+    connection: redisOptions(config.redisUrl),
+    prefix: queuePrefix(config),
+    concurrency,
+    lockDuration: 10_000,
+    stalledInterval: 5_000,
+    maxStalledCount: 3,
+  });
+}
