@@ -1,0 +1,173 @@
+// The host's cgroup layout: what is there, what crun needs besides, and removing an instance's groups.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { output } from './programs.mjs';
+
+const ROOT = '/sys/fs/cgroup';
+const NEEDED = ['cpu', 'cpuset', 'memory', 'pids'];
+
+/**
+ * @typedef {object} CgroupLayout
+ * @property {'none' | 'v1' | 'hybrid' | 'v2'} version
+ * @property {string[]} unified controllers of the v2 tree
+ * @property {Set<string>} legacy controllers mounted as v1
+ * @property {Set<string>} kernel controllers that the kernel has enabled
+ */
+
+/** @returns {CgroupLayout} */
+export function readCgroupLayout() {
+  return parseCgroupLayout({
+    mountInfo: readFileSync('/proc/self/mountinfo', 'utf8'),
+    procCgroups: existsSync('/proc/cgroups') ? readFileSync('/proc/cgroups', 'utf8') : '',
+    controllersOf: (mountPoint) => readFileSync(join(mountPoint, 'cgroup.controllers'), 'utf8'),
+  });
+}
+
+/**
+ * @param {{mountInfo: string, procCgroups: string, controllersOf: (mountPoint: string) => string}} host
+ * @returns {CgroupLayout}
+ */
+export function parseCgroupLayout({ mountInfo, procCgroups, controllersOf }) {
+  const legacy = new Set();
+  let unifiedMount;
+  for (const line of mountInfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [type, , superOptions = ''] = after.split(' ');
+    if (type === 'cgroup2') unifiedMount ??= before.split(' ')[4];
+    if (type === 'cgroup') for (const option of superOptions.split(',')) legacy.add(option);
+  }
+  const rows = procCgroups.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const kernel = new Set(
+    rows.map((line) => line.split('\t')).flatMap(([name, , , enabled]) => (enabled === '1' ? [name] : [])),
+  );
+  const unified = unifiedMount ? controllersOf(unifiedMount).trim().split(' ').filter(Boolean) : [];
+  for (const controller of unified) kernel.add(controller);
+  const hasLegacy = [...kernel].some((controller) => legacy.has(controller));
+  const version = hasLegacy ? (unifiedMount ? 'hybrid' : 'v1') : unifiedMount ? 'v2' : 'none';
+  return { version, unified, legacy, kernel };
+}
+
+/**
+ * The controllers Gantry cannot do without that the host cannot offer.
+ * @param {CgroupLayout} layout
+ */
+export function missingControllers({ version, unified, legacy, kernel }) {
+  const offered = (controller) =>
+    version === 'none' ? kernel.has(controller) : unified.includes(controller) || legacy.has(controller);
+  return NEEDED.filter((controller) => !offered(controller));
+}
+
+/**
+ * On a hybrid host crun refuses to work while the v2 tree still lists a controller; mounting it as v1, as Debian's
+ * cgroupfs-mount does, takes it from there.
+ * @param {CgroupLayout} layout
+ */
+export function unmountedControllers({ version, unified }) {
+  return version === 'hybrid' ? unified : [];
+}
+
+/**
+ * Mounts what is missing.
+ * @returns {Promise<string[]>} what was done, one sentence each
+ */
+export async function prepareCgroups() {
+  const layout = readCgroupLayout();
+  if (layout.version === 'none') {
+    await output('mount', ['-t', 'cgroup2', 'cgroup2', ROOT]);
+    return [`mounted cgroup2 at ${ROOT}`];
+  }
+  const done = [];
+  for (const controller of unmountedControllers(layout)) {
+    const mountPoint = join(ROOT, controller);
+    mkdirSync(mountPoint, { recursive: true });
+    try {
+      await output('mount', ['-t', 'cgroup', '-o', controller, 'cgroup', mountPoint]);
+      done.push(`mounted the cgroup v1 controller ${controller} at ${mountPoint} (crun needs it on a hybrid host)`);
+    } catch (error) {
+      done.push(`could not mount the cgroup v1 controller ${controller}, runc will be used: ${error.stderr?.trim()}`);
+    }
+  }
+  return done;
+}
+
+/**
+ * The directories of one group in every hierarchy of the host.
+ * @param {string} name e.g. `gantry` for /gantry
+ * @returns {string[]}
+ */
+export function groupDirectories(name) {
+  if (!existsSync(ROOT)) return [];
+  const hierarchies = [ROOT, ...readdirSync(ROOT).map((entry) => join(ROOT, entry))];
+  return hierarchies.map((hierarchy) => join(hierarchy, name)).filter((group) => existsSync(join(group, 'cgroup.procs')));
+}
+
+/**
+ * Ends every process below a group and removes the group. Waits at most 10 s for the processes.
+ * @param {string} group its directory
+ * @returns {Promise<number>} how many processes were killed
+ */
+export async function removeGroup(group) {
+  const groups = withChildren(group);
+  const killed = new Set();
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const pids = groups.flatMap(processesOf);
+    if (pids.length === 0) break;
+    if (Date.now() > deadline) throw new Error(`processes ${pids.join(', ')} in ${group} do not end`);
+    groups.forEach(thaw);
+    for (const pid of pids) {
+      killed.add(pid);
+      kill(pid);
+    }
+    await sleep(10);
+  }
+  for (const directory of groups.reverse()) await removeDirectory(directory, deadline);
+  return killed.size;
+}
+
+// A group whose last process has just been reaped is busy for some milliseconds more.
+async function removeDirectory(directory, deadline) {
+  for (;;) {
+    try {
+      return rmdirSync(directory);
+    } catch (error) {
+      if (error.code === 'ENOENT') return;
+      if (error.code !== 'EBUSY' || Date.now() > deadline) throw error;
+      await sleep(10);
+    }
+  }
+}
+
+function withChildren(group) {
+  if (!existsSync(group)) return [];
+  const children = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [group, ...children.flatMap((entry) => withChildren(join(group, entry.name)))];
+}
+
+function processesOf(group) {
+  try {
+    return readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENODEV') return [];
+    throw error;
+  }
+}
+
+// A frozen process does not act on SIGKILL under cgroup v1.
+function thaw(group) {
+  for (const [file, value] of [
+    ['freezer.state', 'THAWED'],
+    ['cgroup.freeze', '0'],
+  ]) {
+    if (existsSync(join(group, file))) writeFileSync(join(group, file), value);
+  }
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { root } from '../workspace/root.mjs';
+
+// Small young generation and one malloc arena: the services hold little and allocate in short bursts.
+const NODE_FLAGS = ['--max-semi-space-size=2'];
+const MEMORY_SAVING = { MALLOC_ARENA_MAX: '2' };
+
+/** @param {string} service e.g. `image-service` */
+export const entryOf = (service) => join(root, 'apps', service, 'dist', 'main.js');
+
+/**
+ * @param {string} service
+ * @param {NodeJS.ProcessEnv} env what `serviceEnvironment` returns, with changes for a second one
+ * @param {{as?: string, entry?: string}} [options] `as`: the name of a second process of the same service
+ * @returns {import('./supervisor.mjs').Definition}
+ */
+export function serviceDefinition(service, env, { as = service, entry = entryOf(service) } = {}) {
+  return {
+    name: as.replace(/-service/, '').replace(/^api-/, ''),
+    stopSignal: 'SIGTERM',
+    start: () =>
+      spawn(process.execPath, [...NODE_FLAGS, entry], {
+        env: { ...MEMORY_SAVING, ...env },
+        // Its own session: Ctrl-C in the terminal reaches the supervisor alone, which stops the services in order.
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      }),
+  };
+}
