@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 
 const codes = new Map<number, string>(Object.entries(constants.errno).map(([code, errno]) => [errno, code]));
-/** Codes the kernel uses and Node does not list. */
-codes.set(95, 'EOPNOTSUPP').set(117, 'EUCLEAN').set(108, 'ESHUTDOWN');
+/** Codes Node does not list, or for which it lists a second name last. */
+codes.set(11, 'EAGAIN').set(95, 'EOPNOTSUPP').set(117, 'EUCLEAN').set(108, 'ESHUTDOWN');
 
 /** The symbolic name of an errno, as errno(3) spells it: `2` is `ENOENT`. */
 export function errnoCode(errno: number): string {

@@ -1,3 +1,9 @@
+import { chmodSync, closeSync, constants, fstatSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { SystemError, hasCode } from './errno';
+import { AT_FDCWD, SYSCALL, check, lastErrno, libc } from './native';
+import { O_CLOEXEC, O_PATH } from './paths';
+import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs';
+
 /** A time with nanoseconds, as in struct timespec. */
 export interface Timespec {
   seconds: number;
@@ -56,4 +62,198 @@ export interface FileStatus {
   major: number;
   minor: number;
   mtime: Timespec;
+}
+
+const openat = libc.declare('int openat(int directory, const char *name, int flags, uint32_t mode)');
+const mkdirat = libc.declare('int mkdirat(int directory, const char *name, uint32_t mode)');
+const mknodat = libc.declare('int mknodat(int directory, const char *name, uint32_t mode, uint64_t device)');
+const symlinkat = libc.declare('int symlinkat(const char *target, int directory, const char *name)');
+const linkat = libc.declare(
+  'int linkat(int directory, const char *name, int newDirectory, const char *newName, int flags)',
+);
+const renameat = libc.declare(
+  'int renameat(int directory, const char *name, int newDirectory, const char *newName)',
+);
+const unlinkat = libc.declare('int unlinkat(int directory, const char *name, int flags)');
+const fchownat = libc.declare(
+  'int fchownat(int directory, const char *name, uint32_t uid, uint32_t gid, int flags)',
+);
+const fchmodat2 = libc.declare(
+  'long syscall(long number, long directory, const char *name, long mode, long flags)',
+);
+const utimensat = libc.declare('int utimensat(int directory, const char *name, void *times, int flags)');
+
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const UTIME_OMIT = (1 << 30) - 2;
+const KEEP_ID = 0xffffffff;
+const EOPNOTSUPP = 95;
+const NANOSECONDS = 1_000_000_000n;
+
+export class KernelFiles implements Files {
+  openAt(directory: number, name: string, flags: number, mode = 0): number {
+    return check(openat(directory, name, flags | O_CLOEXEC | constants.O_NOFOLLOW, mode), 'openat', name);
+  }
+
+  mkdirAt(directory: number, name: string, mode: number): void {
+    check(mkdirat(directory, name, mode), 'mkdirat', name);
+  }
+
+  mknodAt(directory: number, name: string, mode: number, major: number, minor: number): void {
+    check(mknodat(directory, name, mode, makeDevice(major, minor)), 'mknodat', name);
+  }
+
+  mkfifoAt(directory: number, name: string, mode: number): void {
+    this.mknodAt(directory, name, (mode & 0o7777) | constants.S_IFIFO, 0, 0);
+  }
+
+  symlinkAt(target: string, directory: number, name: string): void {
+    check(symlinkat(target, directory, name), 'symlinkat', name);
+  }
+
+  linkAt(directory: number, name: string, newDirectory: number, newName: string): void {
+    check(linkat(directory, name, newDirectory, newName, 0), 'linkat', newName);
+  }
+
+  renameAt(directory: number, name: string, newDirectory: number, newName: string): void {
+    check(renameat(directory, name, newDirectory, newName), 'renameat', newName);
+  }
+
+  unlinkAt(directory: number, name: string): void {
+    check(unlinkat(directory, name, 0), 'unlinkat', name);
+  }
+
+  rmdirAt(directory: number, name: string): void {
+    check(unlinkat(directory, name, AT_REMOVEDIR), 'unlinkat', name);
+  }
+
+  removeTreeAt(directory: number, name: string): void {
+    removeTree(directory, Buffer.from(`${name}\0`), name);
+  }
+
+  readlinkAt(directory: number, name: string): string {
+    return readlinkSync(pathAt(directory, name));
+  }
+
+  statAt(directory: number, name: string): FileStatus | undefined {
+    const found = lstatSync(pathAt(directory, name), { bigint: true, throwIfNoEntry: false });
+    return (
+      found && {
+        mode: Number(found.mode),
+        uid: Number(found.uid),
+        gid: Number(found.gid),
+        size: Number(found.size),
+        inode: found.ino,
+        device: found.dev,
+        links: Number(found.nlink),
+        ...splitDevice(found.rdev),
+        mtime: toTimespec(found.mtimeNs),
+      }
+    );
+  }
+
+  chownAt(directory: number, name: string, uid: number, gid: number): void {
+    const [owner, group] = [uid, gid].map((id) => (id < 0 ? KEEP_ID : id)) as [number, number];
+    check(fchownat(directory, name, owner, group, AT_SYMLINK_NOFOLLOW), 'fchownat', name);
+  }
+
+  chmodAt(directory: number, name: string, mode: number): void {
+    if (fchmodat2(SYSCALL.fchmodat2, directory, name, mode, AT_SYMLINK_NOFOLLOW) === 0) return;
+    const error = new SystemError(lastErrno(), 'fchmodat', name);
+    if (!hasCode(error, 'ENOSYS', 'EPERM')) throw error;
+    // Before 6.6 there is no such call: the same in three steps, on the very file that was opened.
+    const fd = this.openAt(directory, name, O_PATH);
+    try {
+      const path = `/proc/self/fd/${fd}`;
+      if (readsAsSymlink(fd)) throw new SystemError(EOPNOTSUPP, 'fchmodat', name);
+      chmodSync(path, mode);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  utimesAt(directory: number, name: string, atime: Timespec | undefined, mtime: Timespec | undefined): void {
+    const times = Buffer.alloc(32);
+    [atime, mtime].forEach((time, index) => {
+      times.writeBigInt64LE(BigInt(time?.seconds ?? 0), index * 16);
+      times.writeBigInt64LE(BigInt(time?.nanoseconds ?? UTIME_OMIT), index * 16 + 8);
+    });
+    check(utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+  }
+
+  listXattrsAt(directory: number, name: string): string[] {
+    return listXattrs(pathAt(directory, name));
+  }
+
+  getXattrAt(directory: number, name: string, attribute: string): Buffer | undefined {
+    return getXattr(pathAt(directory, name), attribute);
+  }
+
+  setXattrAt(directory: number, name: string, attribute: string, value: Buffer): void {
+    setXattr(pathAt(directory, name), attribute, value);
+  }
+
+  listXattrs(path: string): string[] {
+    return listXattrs(path);
+  }
+
+  getXattr(path: string, attribute: string): Buffer | undefined {
+    return getXattr(path, attribute);
+  }
+
+  setXattr(path: string, attribute: string, value: Buffer): void {
+    setXattr(path, attribute, value);
+  }
+
+  removeXattr(path: string, attribute: string): void {
+    removeXattr(path, attribute);
+  }
+}
+
+/** Names are bytes, with their NUL: a hostile layer holds some that are no UTF-8. `shown` is for messages. */
+function removeTree(directory: number, name: Buffer, shown: string): void {
+  if (unlinkat(directory, name, 0) === 0) return;
+  const refused = new SystemError(lastErrno(), 'unlinkat', shown);
+  if (refused.code === 'ENOENT') return;
+  if (!hasCode(refused, 'EISDIR', 'EPERM')) throw refused;
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | O_CLOEXEC;
+  const opened = check(openat(directory, name, flags, 0), 'openat', shown);
+  try {
+    for (const entry of readdirSync(`/proc/self/fd/${opened}`, { encoding: 'buffer' })) {
+      removeTree(opened, Buffer.concat([entry, Buffer.alloc(1)]), `${shown}/${entry.toString()}`);
+    }
+  } finally {
+    closeSync(opened);
+  }
+  check(unlinkat(directory, name, AT_REMOVEDIR), 'unlinkat', shown);
+}
+
+/** A path for calls without an *at form: the kernel goes straight to the directory, then takes the one name. */
+function pathAt(directory: number, name: string): string {
+  return directory === AT_FDCWD ? name : `/proc/self/fd/${directory}/${name}`;
+}
+
+/** Times before 1970 have negative seconds and, as everywhere, nanoseconds that count upwards. */
+function toTimespec(time: bigint): Timespec {
+  const nanoseconds = ((time % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  return { seconds: Number((time - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
+}
+
+function readsAsSymlink(fd: number): boolean {
+  return (fstatSync(fd).mode & constants.S_IFMT) === constants.S_IFLNK;
+}
+
+/** makedev(3): the kernel's 64-bit layout. */
+function makeDevice(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return (
+    ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn)
+  );
+}
+
+function splitDevice(device: bigint): { major: number; minor: number } {
+  return {
+    major: Number(((device >> 32n) & 0xfffff000n) | ((device >> 8n) & 0xfffn)),
+    minor: Number(((device >> 12n) & 0xffffff00n) | (device & 0xffn)),
+  };
 }

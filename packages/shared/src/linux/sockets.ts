@@ -1,3 +1,12 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { basename, dirname } from 'node:path';
+import { AttachConnection, AttachSocket } from './attach-socket';
+import { SystemError, hasCode } from './errno';
+import { check, libc } from './native';
+import { addressBytes } from './netlink/addresses';
+import { O_PATH } from './paths';
+
 export type Transport = 'tcp' | 'udp';
 
 export interface PortAddress {
@@ -25,4 +34,147 @@ export interface Sockets {
   reservePort(address: PortAddress): BoundSocket;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
   connectSeqpacket(path: string): number;
+  /** Connects to conmon's attach socket, trying again while its backlog is full. */
+  connectAttach(path: string): Promise<AttachConnection>;
+}
+
+const socket = libc.declare('int socket(int domain, int type, int protocol)');
+const bind = libc.declare('int bind(int fd, void *address, uint32_t length)');
+const connect = libc.declare('int connect(int fd, void *address, uint32_t length)');
+const listen = libc.declare('int listen(int fd, int backlog)');
+const shutdown = libc.declare('int shutdown(int fd, int how)');
+const setsockopt = libc.declare(
+  'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
+);
+const getsockname = libc.declare('int getsockname(int fd, void *address, void *length)');
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_SEQPACKET = 5;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const SHUT_RD = 0;
+const SUN_PATH = 108;
+const ENAMETOOLONG = 36;
+const CONNECT_TRIES = 200;
+const CONNECT_PAUSE_MS = 5;
+
+export class KernelSockets implements Sockets {
+  bind(address: PortAddress): BoundSocket {
+    const { fd, text } = newSocket(address);
+    return closingOnError(fd, () => {
+      check(bind(fd, sockaddr(address), sockaddrSize(address)), 'bind', text);
+      return { fd, port: boundPort(fd) };
+    });
+  }
+
+  reservePort(address: PortAddress): BoundSocket {
+    try {
+      return this.bind(address);
+    } catch (error) {
+      if (address.protocol === 'udp' || !hasCode(error, 'EADDRINUSE')) throw error;
+    }
+    // In use, or only in TIME_WAIT? With SO_REUSEADDR the second lets a socket listen, the first does not; and a socket
+    // that has stopped to listen keeps its port.
+    const { fd, text } = newSocket(address);
+    return closingOnError(fd, () => {
+      setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      check(bind(fd, sockaddr(address), sockaddrSize(address)), 'bind', text);
+      check(listen(fd, 0), 'listen', text);
+      check(shutdown(fd, SHUT_RD), 'shutdown', text);
+      setOption(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+      return { fd, port: boundPort(fd) };
+    });
+  }
+
+  connectSeqpacket(path: string): number {
+    const fd = check(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', path);
+    return closingOnError(fd, () => {
+      if (Buffer.byteLength(path) < SUN_PATH) {
+        connectUnix(fd, path, path);
+        return fd;
+      }
+      const directory = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
+      try {
+        connectUnix(fd, `/proc/self/fd/${directory}/${basename(path)}`, path);
+      } finally {
+        closeSync(directory);
+      }
+      return fd;
+    });
+  }
+
+  async connectAttach(path: string): Promise<AttachConnection> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return new AttachSocket(this.connectSeqpacket(path));
+      } catch (error) {
+        if (tries === CONNECT_TRIES || !hasCode(error, 'EAGAIN')) throw error;
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
+      }
+    }
+  }
+}
+
+function newSocket(address: PortAddress): { fd: number; text: string } {
+  const text = `${address.protocol} ${address.address} port ${address.port}`;
+  const family = isIPv4(address.address) ? AF_INET : AF_INET6;
+  const type = address.protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
+  const fd = check(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', text);
+  return closingOnError(fd, () => {
+    if (family === AF_INET6) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return { fd, text };
+  });
+}
+
+function closingOnError<T>(fd: number, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function setOption(fd: number, level: number, option: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  check(setsockopt(fd, level, option, bytes, bytes.length), 'setsockopt');
+}
+
+/** struct sockaddr_in or sockaddr_in6; the port is in network byte order. */
+function sockaddr({ address, port }: PortAddress): Buffer {
+  const ip = addressBytes(address);
+  const bytes = Buffer.alloc(ip.length === 4 ? 16 : 28);
+  bytes.writeUInt16LE(ip.length === 4 ? AF_INET : AF_INET6, 0);
+  bytes.writeUInt16BE(port, 2);
+  ip.copy(bytes, ip.length === 4 ? 4 : 8);
+  return bytes;
+}
+
+function sockaddrSize({ address }: PortAddress): number {
+  return isIPv4(address) ? 16 : 28;
+}
+
+function boundPort(fd: number): number {
+  const address = Buffer.alloc(28);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  check(getsockname(fd, address, length), 'getsockname');
+  return address.readUInt16BE(2);
+}
+
+function connectUnix(fd: number, address: string, path: string): void {
+  const bytes = Buffer.alloc(2 + SUN_PATH);
+  bytes.writeUInt16LE(AF_UNIX, 0);
+  if (Buffer.byteLength(address) >= SUN_PATH) throw new SystemError(ENAMETOOLONG, 'connect', path);
+  bytes.write(address, 2);
+  check(connect(fd, bytes, bytes.length), 'connect', path);
 }

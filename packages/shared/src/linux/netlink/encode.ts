@@ -32,6 +32,27 @@ export const MAIN_TABLE = 254;
 const CHANGE = NLM_F.REQUEST | NLM_F.ACK;
 const CREATE = CHANGE | NLM_F.CREATE | NLM_F.EXCL;
 
+/**
+ * The requests the kernel needs for one of ours. It ignores an alias at creation; and a bridge follows the MTU of its
+ * ports unless its own was set after it was made. Both become a request of their own.
+ */
+export function expandRequest(request: NetlinkRequest): NetlinkRequest[] {
+  if (!isLinkToAdd(request)) return [request];
+  const { alias, mtu } = request;
+  const ownMtu = request.type === 'add-bridge' ? mtu : undefined;
+  if (alias === undefined && ownMtu === undefined) return [request];
+  if (request.netns !== undefined) {
+    throw new RangeError(`${request.name}: alias and bridge MTU are set from inside its namespace`);
+  }
+  // Setting the MTU it already has would not count: the bridge is made with the default one.
+  const made = ownMtu === undefined ? request : { ...request, mtu: undefined };
+  return [made, { type: 'set-link', link: request.name, alias, mtu: ownMtu }];
+}
+
+function isLinkToAdd(request: NetlinkRequest): request is LinkToAdd {
+  return request.type.startsWith('add-') && !['add-address', 'add-route'].includes(request.type);
+}
+
 /** The netlink message of a request. RangeError for what cannot be said in one. */
 export function encodeRequest(request: NetlinkRequest, sequence: number): Buffer {
   switch (request.type) {
@@ -104,7 +125,7 @@ function settings(link: Partial<Omit<SetLink, 'link' | 'type'>>): Buffer[] {
   if (link.mtu !== undefined) parts.push(u32(IFLA.MTU, link.mtu));
   if (link.mac !== undefined) parts.push(attribute(IFLA.ADDRESS, macBytes(link.mac)));
   if (link.master !== undefined) parts.push(u32(IFLA.MASTER, link.master ?? 0));
-  if (link.alias !== undefined) parts.push(text(IFLA.IFALIAS, link.alias));
+  if (link.alias !== undefined) parts.push(attribute(IFLA.IFALIAS, Buffer.from(link.alias)));
   if (link.netns !== undefined) parts.push(u32(IFLA.NET_NS_FD, link.netns));
   return parts;
 }
@@ -127,16 +148,11 @@ function linkData(request: LinkToAdd): Buffer[] | undefined {
 function setLink(request: SetLink): Buffer {
   const flags = request.up ? IFF_UP : 0;
   const change = request.up === undefined ? 0 : IFF_UP;
-  // The kernel takes a name either as the key or as the new name, so a rename by name needs a different key.
-  const byNameAndRenamed = request.name !== undefined && typeof request.link === 'string';
-  const header = byNameAndRenamed
-    ? Buffer.concat([
-        interfaceInfo(0, flags, change),
-        text(IFLA.ALT_IFNAME, linkName(request.link as string)),
-      ])
-    : linkHeader(request.link, flags, change);
+  if (request.name !== undefined && typeof request.link === 'string') {
+    throw new RangeError(`a link is renamed by its index, not by its name: ${request.link}`);
+  }
   const name = request.name === undefined ? [] : [text(IFLA.IFNAME, linkName(request.name))];
-  return Buffer.concat([header, ...name, ...settings(request)]);
+  return Buffer.concat([linkHeader(request.link, flags, change), ...name, ...settings(request)]);
 }
 
 function setPort(request: SetPort): Buffer {
@@ -172,7 +188,7 @@ function routeBody(route: RouteChange): Buffer {
   header[6] = gateway ? RT_SCOPE.UNIVERSE : RT_SCOPE.LINK;
   header[7] = RTN_UNICAST;
   if (route.onlink) header.writeUInt32LE(RTNH_F_ONLINK, 8);
-  const parts = [header];
+  const parts: Buffer[] = [header];
   if (destination) parts.push(attribute(RTA.DST, destination.bytes));
   if (gateway) parts.push(attribute(RTA.GATEWAY, gateway));
   if (route.link !== undefined) parts.push(u32(RTA.OIF, route.link));

@@ -118,9 +118,10 @@ describe('a socket', () => {
 
   it('renames, moves and changes links', () => {
     host.send([{ type: 'add-veth', name: 'a0', peer: { name: 'a1' } }]);
-    host.send([{ type: 'set-link', link: 'a0', name: 'b0', mtu: 1300, mac, alias: 'x' }]);
-    expect(host.link('b0')).toMatchObject({ mtu: 1300, mac, alias: 'x' });
-    const index = host.link('b0')?.index ?? 0;
+    const index = host.link('a0')?.index ?? 0;
+    host.send([{ type: 'set-link', link: index, name: 'b0', mtu: 1300, mac, alias: 'x' }]);
+    expect(host.link('b0')).toMatchObject({ index, mtu: 1300, mac, alias: 'x' });
+    expect(() => host.send([{ type: 'set-link', link: 'b0', name: 'c0' }])).toThrow(RangeError);
     host.send([{ type: 'set-link', link: index, netns: container, name: 'moved' }]);
     expect(inside.link('moved')).toMatchObject({ mtu: 1300 });
     expect(host.link('b0')).toBeUndefined();

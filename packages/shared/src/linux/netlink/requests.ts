@@ -14,6 +14,7 @@ export interface NewLink {
   up?: boolean;
   /** Index of the bridge it becomes a port of. */
   master?: number;
+  /** Not together with `netns`. */
   alias?: string;
   /** Descriptor of the network namespace it is created in; default that of the socket. */
   netns?: number;
@@ -59,7 +60,7 @@ export interface SetLink {
   up?: boolean;
   mtu?: number;
   mac?: string;
-  /** New name; the link has to be down, or the kernel newer than 6.2. */
+  /** New name: `link` must be an index, and the link down unless the kernel is newer than 6.2. */
   name?: string;
   alias?: string;
   /** Index of the bridge; null takes it out of its bridge. */

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { SystemError, hasCode } from '../errno';
 import { check, libc } from '../native';
 import { decodeAddress, decodeLink, decodeRoute } from './decode';
-import { MAIN_TABLE, encodeRequest, interfaceInfo, linkHeader } from './encode';
+import { MAIN_TABLE, encodeRequest, expandRequest, interfaceInfo, linkHeader } from './encode';
 import { NLM_F, ReceivedMessage, message, readAttributes, readMessages, readText } from './message';
 import type { NetlinkSocket } from './netlink';
 import type { Address, Link, LinkRef, NetlinkRequest, Route } from './requests';
@@ -57,8 +57,11 @@ export class RouteSocket implements NetlinkSocket {
 
   send(requests: NetlinkRequest[]): void {
     let first: SystemError | undefined;
-    for (let at = 0; at < requests.length; at += BATCH)
-      first ??= this.sendBatch(requests.slice(at, at + BATCH));
+    const all = requests.flatMap(expandRequest);
+    for (let at = 0; at < all.length; at += BATCH) {
+      const failed = this.sendBatch(all.slice(at, at + BATCH));
+      first ??= failed;
+    }
     if (first) throw first;
   }
 
@@ -151,14 +154,22 @@ function failure(answer: ReceivedMessage, request: string): SystemError | undefi
 
 /** `add-veth veth1234`, `add-address 172.17.0.2/16`: what the request is about, for messages. */
 function describe(request: NetlinkRequest): string {
-  const about =
-    'address' in request
-      ? request.address
-      : 'name' in request && request.name !== undefined
-        ? request.name
-        : 'link' in request && request.link !== undefined
-          ? String(request.link)
-          : '';
-  const destination = 'destination' in request ? (request.destination ?? 'default') : '';
-  return [request.type, about, destination].filter(Boolean).join(' ');
+  return `${request.type} ${subject(request)}`;
+}
+
+function subject(request: NetlinkRequest): string | number {
+  switch (request.type) {
+    case 'add-route':
+    case 'delete-route':
+      return request.destination ?? 'default';
+    case 'add-address':
+    case 'delete-address':
+      return request.address;
+    case 'set-link':
+    case 'set-port':
+    case 'delete-link':
+      return request.link;
+    default:
+      return request.name;
+  }
 }

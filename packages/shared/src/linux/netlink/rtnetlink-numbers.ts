@@ -24,9 +24,7 @@ export const IFLA = {
   IFALIAS: 20,
   STATS64: 23,
   NET_NS_FD: 28,
-  EXT_MASK: 29,
   LINK_NETNSID: 37,
-  ALT_IFNAME: 53,
 } as const;
 
 export const IFLA_INFO = { KIND: 1, DATA: 2 } as const;
