@@ -1,0 +1,78 @@
+import type {
+  ContainerConfig,
+  ContainerState,
+  EndpointSettings,
+  HostConfig,
+  MountPoint,
+  NetworkSettings,
+} from './api-documents';
+
+/** A mount of a container: what inspect shows, and what start has to do for it. */
+export interface ContainerMount extends MountPoint {
+  /** Copy what the image has at the destination into the volume where it is empty. */
+  copyUp: boolean;
+  /** Make the source directory where it does not exist (`-v`, not `--mount`). */
+  createSource: boolean;
+  /** Also the mounts below the source. */
+  recursive: boolean;
+  /** Directory inside the volume. */
+  subpath?: string;
+  /** Made for this container: `rm -v` takes it. */
+  anonymous: boolean;
+}
+
+/** The processes of a container that was started, named so that a recycled pid is never taken for one of them. */
+export interface ContainerProcess {
+  pid: number;
+  /** Clock ticks since boot (`linux.processes.startTime`). */
+  startTime: number;
+  monitorPid: number;
+  monitorStartTime: number;
+  /** Which OCI runtime made it; its state is in `MonitorPaths.runtimeRoot(runtime)`. */
+  runtime: string;
+  /** Below the root of every hierarchy: `/gantry/<id>`. */
+  cgroup: string;
+  /** Of the host: another one means that everything is gone. */
+  bootId: string;
+}
+
+/**
+ * Everything that is known of a container, as `containers/<id>/container.json` has it. The API's documents keep the
+ * API's names. The one object in memory is changed in place by whoever holds the container's lock, then persisted.
+ */
+export interface ContainerRecord {
+  /** 64 hex digits. */
+  id: string;
+  /** Without the leading slash. */
+  name: string;
+  /** RFC 3339 with nanoseconds. */
+  created: string;
+  platform: string;
+  /** sha256:... */
+  imageId: string;
+  imageManifestDescriptor?: object;
+  /** Entrypoint and command in one: what is executed. */
+  path: string;
+  args: string[];
+  config: ContainerConfig;
+  hostConfig: HostConfig;
+  /** What the user asked for, by network as the user named it. Empty for host, none and container: modes. */
+  endpoints: Record<string, EndpointSettings>;
+  /** What the network service answered last; of a container that does not run, without addresses. */
+  networkSettings: NetworkSettings;
+  mounts: ContainerMount[];
+  state: ContainerState;
+  /** By the restart policy, since it was last started by hand. */
+  restartCount: number;
+  /** Stopped by a person: `unless-stopped` leaves it so. */
+  stoppedByUser: boolean;
+  /** Where the root file system gets mounted. */
+  rootfs: string;
+  /** API: DriverData, as the image service answered at the last mount. */
+  graphDriver?: object;
+  process?: ContainerProcess;
+  /** Asked to be removed after its exit; the cleaning of that exit has still to be done. */
+  cleanupPending?: boolean;
+}
+
+export const NEVER = '0001-01-01T00:00:00Z';

@@ -1,0 +1,99 @@
+import { invalidArgument, notFound } from '@gantry/shared/errors';
+import type { ContainerRecord } from './container-record';
+
+export type StoreChange = 'added' | 'changed' | 'removed';
+
+/** Puts a record on disk. The store does not know how. */
+export interface RecordWriter {
+  write(record: ContainerRecord): Promise<void>;
+}
+
+/** DI token of the RecordWriter. */
+export const RECORD_WRITER = Symbol('RecordWriter');
+
+/** All containers of this node, in memory. Every read is answered from here. */
+export class ContainerStore {
+  private readonly byId = new Map<string, ContainerRecord>();
+  private readonly byName = new Map<string, string>();
+  private readonly execs = new Map<string, Set<string>>();
+  private readonly watchers: ((change: StoreChange, record: ContainerRecord) => void)[] = [];
+
+  constructor(private readonly writer: RecordWriter) {}
+
+  all(): ContainerRecord[] {
+    return [...this.byId.values()];
+  }
+
+  get(id: string): ContainerRecord | undefined {
+    return this.byId.get(id);
+  }
+
+  byExactName(name: string): ContainerRecord | undefined {
+    const id = this.byName.get(name.replace(/^\//, ''));
+    return id === undefined ? undefined : this.byId.get(id);
+  }
+
+  /** By full id, name (with or without its slash) or unambiguous id prefix, in that order. NotFound in Docker's words. */
+  resolve(reference: string): ContainerRecord {
+    const known = this.byId.get(reference) ?? this.byExactName(reference);
+    if (known) return known;
+    let found: ContainerRecord | undefined;
+    if (/^[0-9a-f]+$/.test(reference)) {
+      for (const [id, record] of this.byId) {
+        if (!id.startsWith(reference)) continue;
+        if (found) throw invalidArgument(`multiple IDs found with provided prefix: ${reference}`);
+        found = record;
+      }
+    }
+    if (!found) throw notFound(`No such container: ${reference}`);
+    return found;
+  }
+
+  /** Holds a name before the record exists. Returns the id of who has it already. */
+  reserveName(name: string, id: string): string | undefined {
+    const owner = this.byName.get(name);
+    if (owner !== undefined && owner !== id) return owner;
+    this.byName.set(name, id);
+    return undefined;
+  }
+
+  releaseName(name: string, id: string): void {
+    if (this.byName.get(name) === id) this.byName.delete(name);
+  }
+
+  /** Puts a record (new, or read from disk) among the others; does not write it. */
+  add(record: ContainerRecord): void {
+    this.byId.set(record.id, record);
+    this.byName.set(record.name, record.id);
+    this.notify('added', record);
+  }
+
+  /** Writes the record to disk, then tells the watchers (the index in Postgres is one of them). */
+  async persist(record: ContainerRecord): Promise<void> {
+    await this.writer.write(record);
+    if (this.byId.has(record.id)) this.notify('changed', record);
+  }
+
+  /** Forgets it; its directory is somebody else's business. */
+  delete(record: ContainerRecord): void {
+    this.byId.delete(record.id);
+    this.releaseName(record.name, record.id);
+    this.execs.delete(record.id);
+    this.notify('removed', record);
+  }
+
+  /** The execs of a container that inspect lists. The exec capability adds and deletes. */
+  execIds(id: string): Set<string> {
+    let ids = this.execs.get(id);
+    if (!ids) this.execs.set(id, (ids = new Set()));
+    return ids;
+  }
+
+  watch(watcher: (change: StoreChange, record: ContainerRecord) => void): void {
+    this.watchers.push(watcher);
+  }
+
+  private notify(change: StoreChange, record: ContainerRecord): void {
+    for (const watcher of this.watchers) watcher(change, record);
+  }
+}
