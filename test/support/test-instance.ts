@@ -1,0 +1,117 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually';
+
+const ROOT = join(__dirname, '..', '..');
+
+export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis';
+
+/** An instance of Gantry started as a user starts it: `npm start -- --instance NAME`. */
+export class TestInstance {
+  private constructor(
+    readonly name: string,
+    readonly runDir: string,
+    readonly dataRoot: string,
+    readonly logFile: string,
+    private readonly supervisor: ChildProcess,
+    private readonly directory: string,
+  ) {}
+
+  /** Resolves when it is ready. `hosts`: more addresses for the gateway. */
+  static async start(
+    name: string,
+    options: { hosts?: string[]; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<TestInstance> {
+    const directory = await mkdtemp(join(tmpdir(), `${name}-`));
+    const runDir = join(directory, 'run');
+    const dataRoot = join(directory, 'data');
+    const logFile = join(tmpdir(), `${name}.log`);
+    const hosts = [`unix://${runDir}/docker.sock`, ...(options.hosts ?? [])];
+    const supervisor = spawn(
+      process.execPath,
+      [
+        join(ROOT, 'scripts', 'start.mjs'),
+        ...['--instance', name, '--run-dir', runDir, '--data-root', dataRoot],
+        ...hosts.flatMap((host) => ['--host', host]),
+      ],
+      {
+        cwd: ROOT,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, GANTRY_NO_INSTALL: '1', ...options.env },
+      },
+    );
+    const instance = new TestInstance(name, runDir, dataRoot, logFile, supervisor, directory);
+    await instance.ready();
+    return instance;
+  }
+
+  get socket(): string {
+    return join(this.runDir, 'docker.sock');
+  }
+
+  get dockerHost(): string {
+    return `unix://${this.socket}`;
+  }
+
+  /** Of the process that runs now. */
+  pid(service: ServiceName): number {
+    return Number(readFileSync(join(this.runDir, 'pids', service), 'utf8').split(' ')[0]);
+  }
+
+  /** `kill -9`, then waits until the supervisor has started another process that answers. */
+  async kill(service: ServiceName): Promise<void> {
+    const before = this.pid(service);
+    process.kill(before, 'SIGKILL');
+    await eventually(() => {
+      if (this.pid(service) === before) throw new Error(`${service} has not been started again`);
+    });
+  }
+
+  /** Stops the services as a user does; containers keep running. */
+  async stop(): Promise<void> {
+    if (this.supervisor.exitCode !== null) return;
+    const ended = new Promise((resolve) => this.supervisor.once('exit', resolve));
+    this.supervisor.kill('SIGTERM');
+    await ended;
+  }
+
+  /** `npm run clean`: afterwards nothing of the instance is on the host. */
+  async clean(): Promise<void> {
+    await this.stop();
+    const child = spawn(
+      process.execPath,
+      [
+        join(ROOT, 'scripts', 'clean.mjs'),
+        ...['--instance', this.name, '--run-dir', this.runDir, '--data-root', this.dataRoot],
+      ],
+      { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let complaint = '';
+    child.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    if (code !== 0) throw new Error(`clean failed: ${complaint}`);
+    await rm(this.directory, { recursive: true });
+  }
+
+  private ready(): Promise<void> {
+    const log = createWriteStream(this.logFile, { flags: 'w' });
+    return new Promise((resolve, reject) => {
+      const tail: string[] = [];
+      for (const output of [this.supervisor.stdout, this.supervisor.stderr]) {
+        if (!output) continue;
+        createInterface(output).on('line', (line) => {
+          log.write(`${line}\n`);
+          if (tail.push(line) > 30) tail.shift();
+          if (line.startsWith('Gantry is ready')) resolve();
+        });
+      }
+      this.supervisor.once('exit', (code) =>
+        reject(new Error(`the instance ended with code ${code}:\n${tail.join('\n')}`)),
+      );
+    });
+  }
+}
