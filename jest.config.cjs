@@ -1,5 +1,5 @@
 const swc = {
-  '^.+\\.(t|j)s$': [
+  '^.+\\.(t|j|mj)s$': [
     '@swc/jest',
     {
       jsc: {
@@ -30,7 +30,11 @@ const project = (displayName, testMatch, more = {}) => ({
 /** Unit tests stand beside the source; everything under test/ runs against a real constellation. */
 module.exports = {
   projects: [
-    project('unit', ['<rootDir>/packages/**/src/**/*.spec.ts', '<rootDir>/apps/**/src/**/*.spec.ts', '<rootDir>/scripts/**/*.spec.ts']),
+    project('unit', [
+      '<rootDir>/packages/**/src/**/*.spec.ts',
+      '<rootDir>/apps/**/src/**/*.spec.ts',
+      '<rootDir>/scripts/**/*.spec.ts',
+    ]),
     project('engine', ['<rootDir>/test/**/*.spec.ts'], {
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',

@@ -17,6 +17,15 @@ await build({
   minifyWhitespace: true,
   keepNames: true,
   // koffi is a native module; the others are optional requires of Nest that no service uses.
-  external: ['koffi', '@nestjs/microservices', '@nestjs/microservices/*', '@nestjs/websockets', '@nestjs/websockets/*', 'class-validator', 'class-transformer', 'pg-native'],
+  external: [
+    'koffi',
+    '@nestjs/microservices',
+    '@nestjs/microservices/*',
+    '@nestjs/websockets',
+    '@nestjs/websockets/*',
+    'class-validator',
+    'class-transformer',
+    'pg-native',
+  ],
   logLevel: 'warning',
 });

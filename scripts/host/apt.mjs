@@ -5,7 +5,11 @@ import { findProgram, output, run } from './programs.mjs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 const CLUSTER_CONFIG = '/etc/postgresql-common/createcluster.conf';
-const DAEMONS = { 'redis-server': ['redis-server'], postgresql: ['postgresql'], 'docker.io': ['docker', 'docker.socket', 'containerd'] };
+const DAEMONS = {
+  'redis-server': ['redis-server'],
+  postgresql: ['postgresql'],
+  'docker.io': ['docker', 'docker.socket', 'containerd'],
+};
 
 /**
  * @param {string[]} packages
@@ -19,7 +23,9 @@ export async function installPackages(packages) {
   try {
     await run('apt-get', ['update', '-qq'], { env });
     const keepOurFile = ['-o', 'Dpkg::Options::=--force-confold'];
-    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...keepOurFile, ...packages], { env });
+    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...keepOurFile, ...packages], {
+      env,
+    });
     await keepDaemonsOff(packages);
   } finally {
     undoAll();

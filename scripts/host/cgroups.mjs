@@ -83,9 +83,13 @@ export async function prepareCgroups() {
     mkdirSync(mountPoint, { recursive: true });
     try {
       await output('mount', ['-t', 'cgroup', '-o', controller, 'cgroup', mountPoint]);
-      done.push(`mounted the cgroup v1 controller ${controller} at ${mountPoint} (crun needs it on a hybrid host)`);
+      done.push(
+        `mounted the cgroup v1 controller ${controller} at ${mountPoint} (crun needs it on a hybrid host)`,
+      );
     } catch (error) {
-      done.push(`could not mount the cgroup v1 controller ${controller}, runc will be used: ${error.stderr?.trim()}`);
+      done.push(
+        `could not mount the cgroup v1 controller ${controller}, runc will be used: ${error.stderr?.trim()}`,
+      );
     }
   }
   return done;
@@ -99,7 +103,9 @@ export async function prepareCgroups() {
 export function groupDirectories(name) {
   if (!existsSync(ROOT)) return [];
   const hierarchies = [ROOT, ...readdirSync(ROOT).map((entry) => join(ROOT, entry))];
-  return hierarchies.map((hierarchy) => join(hierarchy, name)).filter((group) => existsSync(join(group, 'cgroup.procs')));
+  return hierarchies
+    .map((hierarchy) => join(hierarchy, name))
+    .filter((group) => existsSync(join(group, 'cgroup.procs')));
 }
 
 /**

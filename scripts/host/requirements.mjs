@@ -43,7 +43,12 @@ export function inspectHost(names, { forTests = false } = {}) {
     fromApt('nft', findProgram('nft'), 'nftables'),
     fromApt('libnftables', findLibrary('libnftables.so.1'), 'libnftables1'),
     fromApt('libseccomp', findLibrary('libseccomp.so.2'), 'libseccomp2'),
-    fromApt('init', ['docker-init', 'catatonit', 'tini'].map(findProgram).find(Boolean), 'tini', 'not found: no --init'),
+    fromApt(
+      'init',
+      ['docker-init', 'catatonit', 'tini'].map(findProgram).find(Boolean),
+      'tini',
+      'not found: no --init',
+    ),
     fromApt('ps', findProgram('ps'), 'procps', 'not found: no docker top'),
     names.privatePostgres
       ? fromApt('postgresql', findPostgres(), 'postgresql')
@@ -104,7 +109,11 @@ function overlayfs(dataRoot) {
   let existing = dataRoot;
   while (!existsSync(existing)) existing = dirname(existing);
   return statfsSync(existing).type === OVERLAYFS_MAGIC
-    ? { name, state: 'missing', detail: `${dataRoot} is itself on overlayfs: set GANTRY_DATA_ROOT to another disk` }
+    ? {
+        name,
+        state: 'missing',
+        detail: `${dataRoot} is itself on overlayfs: set GANTRY_DATA_ROOT to another disk`,
+      }
     : { name, state: 'ok', detail: `in the kernel, data root ${dataRoot}` };
 }
 
@@ -124,5 +133,9 @@ function cgroups() {
 
 function forwarding() {
   const on = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim() === '1';
-  return { name: 'ip_forward', state: on ? 'ok' : 'prepare', detail: on ? 'on' : 'set net.ipv4.ip_forward=1' };
+  return {
+    name: 'ip_forward',
+    state: on ? 'ok' : 'prepare',
+    detail: on ? 'on' : 'set net.ipv4.ip_forward=1',
+  };
 }

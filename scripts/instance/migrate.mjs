@@ -128,13 +128,15 @@ async function open(pg, connectionString) {
   return client;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+async function migrateFromCommandLine() {
   try {
     const applied = await migrate(instanceNames().databaseUrl);
     for (const migration of applied) process.stdout.write(`applied ${migration}\n`);
     if (applied.length === 0) process.stdout.write('nothing to apply\n');
   } catch (error) {
-    process.stderr.write(`${error instanceof StartError ? error.message : error.stack}\n`);
+    process.stderr.write(`${error instanceof StartError ? `gantry: ${error.message}` : error.stack}\n`);
     process.exitCode = 1;
   }
 }
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) void migrateFromCommandLine();

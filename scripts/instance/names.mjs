@@ -49,7 +49,9 @@ export function instanceNames(options = {}, env = process.env) {
     );
   }
   if (RESERVED.has(name)) {
-    throw new StartError(`instance name ${name} is refused: other programs use ${name} for links, tables or cgroups`);
+    throw new StartError(
+      `instance name ${name} is refused: other programs use ${name} for links, tables or cgroups`,
+    );
   }
   const runDir = absolute('run directory', options.runDir || env.GANTRY_RUN_DIR || `/run/${name}`);
   const dataRoot = absolute('data root', options.dataRoot || env.GANTRY_DATA_ROOT || `/var/lib/${name}`);
@@ -61,7 +63,8 @@ export function instanceNames(options = {}, env = process.env) {
     runDir,
     dataRoot,
     hosts: hosts.length > 0 ? hosts : [`unix://${runDir}/docker.sock`],
-    databaseUrl: env.DATABASE_URL || `postgresql://postgres@localhost/${name}?host=${join(runDir, 'postgres')}`,
+    databaseUrl:
+      env.DATABASE_URL || `postgresql://postgres@localhost/${name}?host=${join(runDir, 'postgres')}`,
     redisUrl: env.REDIS_URL || `unix://${join(runDir, 'redis.sock')}`,
     privatePostgres: !env.DATABASE_URL,
     privateRedis: !env.REDIS_URL,
@@ -100,7 +103,9 @@ export function claimDirectories(names) {
     }
     if (owner === undefined) {
       if (existsSync(directory) && readdirSync(directory).length > 0) {
-        throw new StartError(`${directory} holds files that are not Gantry's: give another directory or instance name`);
+        throw new StartError(
+          `${directory} holds files that are not Gantry's: give another directory or instance name`,
+        );
       }
       mkdirSync(directory, { recursive: true, mode });
       writeFileSync(join(directory, MARKER), JSON.stringify({ instance: names.name }) + '\n');
@@ -130,6 +135,7 @@ function directoriesOf(names) {
 }
 
 function absolute(what, path) {
-  if (!isAbsolute(path) || path === '/') throw new StartError(`the ${what} must be an absolute path, not ${path}`);
+  if (!isAbsolute(path) || path === '/')
+    throw new StartError(`the ${what} must be an absolute path, not ${path}`);
   return path.replace(/\/+$/, '');
 }

@@ -1,17 +1,27 @@
 // A private PostgreSQL: Debian's binaries, started directly, reachable through a unix socket by root alone.
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findPostgres } from '../host/programs.mjs';
 import { accountOf } from '../host/accounts.mjs';
 import { StartError } from './names.mjs';
 
-// Small and quick. A crash of the host loses at most the last moments of the index (never its consistency), and the
-// index is reconciled with the disk at every start.
+// Small and quick. A crash loses at most three times the WAL writer's delay of commits, never consistency; and what is
+// kept here is an index that is reconciled with disk and kernel.
 const SETTINGS = {
   listen_addresses: '',
   shared_buffers: '32MB',
   synchronous_commit: 'off',
+  wal_writer_delay: '50ms',
   max_connections: '60',
   jit: 'off',
   max_parallel_workers_per_gather: '0',
@@ -37,9 +47,12 @@ export async function privatePostgres(names) {
   const sockets = join(names.runDir, 'postgres');
   const account = accountOf('postgres');
   if (!account) throw new StartError('no user postgres on this host: it comes with the package postgresql');
-  const version = existsSync(join(data, 'PG_VERSION')) ? readFileSync(join(data, 'PG_VERSION'), 'utf8').trim() : undefined;
+  const version = existsSync(join(data, 'PG_VERSION'))
+    ? readFileSync(join(data, 'PG_VERSION'), 'utf8').trim()
+    : undefined;
   const binaries = findPostgres(version);
-  if (!binaries) throw new StartError(`${data} was made by PostgreSQL ${version}: install postgresql-${version}`);
+  if (!binaries)
+    throw new StartError(`${data} was made by PostgreSQL ${version}: install postgresql-${version}`);
   for (const directory of [names.dataRoot, names.runDir]) refuseClosedDirectory(directory);
 
   mkdirSync(sockets, { recursive: true });
@@ -74,8 +87,20 @@ async function makeCluster(binaries, data, { account, database }) {
   rmSync(data, { recursive: true, force: true });
   mkdirSync(unfinished, { mode: 0o700 });
   chownSync(unfinished, account.uid, account.gid);
-  const runAs = (program, args, input) => runToEnd(join(binaries, program), args, { account, cwd: unfinished, input });
-  await runAs('initdb', ['-D', unfinished, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']);
+  const runAs = (program, args, input) =>
+    runToEnd(join(binaries, program), args, { account, cwd: unfinished, input });
+  await runAs('initdb', [
+    '-D',
+    unfinished,
+    '-U',
+    'postgres',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    '--no-sync',
+  ]);
   await runAs('postgres', ['--single', '-D', unfinished, 'postgres'], `create database "${database}"\n`);
   renameSync(unfinished, data);
 }

@@ -162,7 +162,8 @@ export class Supervised {
     const pause = Math.min(this.#backoff.first * 2 ** this.#failures, this.#backoff.longest);
     this.#failures += 1;
     if (!this.#everReady && this.#failures === HOPELESS_AFTER) {
-      for (const waiter of this.#waiting) this.#reject(waiter, `${this.name} ends at start (${how}): see its log`);
+      for (const waiter of this.#waiting)
+        this.#reject(waiter, `${this.name} ends at start (${how}): see its log`);
     }
     this.#log(this.name, `ended (${how}), starts again in ${pause} ms`);
     this.#restartTimer = setTimeout(() => {

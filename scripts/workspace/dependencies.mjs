@@ -19,7 +19,9 @@ export function dependenciesAreCurrent() {
   return Object.entries(readPackages('package-lock.json')).every(([path, wanted]) => {
     const found = installed[path];
     if (path === '' || wanted.link || !path.includes('node_modules/')) return true;
-    return found ? found.version === wanted.version && found.integrity === wanted.integrity : wanted.optional === true;
+    return found
+      ? found.version === wanted.version && found.integrity === wanted.integrity
+      : wanted.optional === true;
   });
 }
 

@@ -1,0 +1,99 @@
+// Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
+// marker, a link only with the instance's alias, the table and cgroups only when a directory proves the instance was here.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { groupDirectories, removeGroup } from '../host/cgroups.mjs';
+import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
+import { output } from '../host/programs.mjs';
+import { pidDirectory } from './lock.mjs';
+import { StartError, ownerOf } from './names.mjs';
+import { linksOf, monitorsOf, mountsBelow } from './remains.mjs';
+
+/**
+ * @param {import('./names.mjs').InstanceNames} names
+ * @param {{keepData?: boolean, say?: (line: string) => void}} [options]
+ */
+export async function cleanInstance(names, { keepData = false, say = () => {} } = {}) {
+  const owned = [names.runDir, names.dataRoot].filter((directory) => ownerOf(directory) === names.name);
+  for (const directory of [names.runDir, names.dataRoot]) {
+    const owner = ownerOf(directory);
+    if (owner !== undefined && owner !== names.name) {
+      throw new StartError(`${directory} belongs to the instance ${owner}: nothing was removed`);
+    }
+  }
+  const ownsName = owned.length > 0;
+  if (ownsName) {
+    await endServices(names, say);
+    await endMonitors(owned, say);
+    await removeGroups(names.name, say);
+    await unmountAll(owned, say);
+  }
+  await removeLinks(names.name, ownsName, say);
+  if (ownsName) await removeTable(names.name, say);
+  for (const directory of owned) {
+    if (keepData && directory === names.dataRoot) continue;
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    say(`removed ${directory}`);
+  }
+}
+
+// The supervisor first, for it would restart the others.
+async function endServices(names, say) {
+  const rank = ({ name }) => (name === 'supervisor' ? 0 : name === 'postgres' || name === 'redis' ? 2 : 1);
+  for (const order of [0, 1, 2]) {
+    const running = runningFromPidFiles(pidDirectory(names)).filter((found) => rank(found) === order);
+    for (const { name, pid } of running) say(`stopping ${name} (process ${pid})`);
+    await Promise.all(
+      running.map((found) => endProcess(found, found.name === 'postgres' ? 'SIGINT' : 'SIGTERM', 30_000)),
+    );
+  }
+}
+
+async function endMonitors(directories, say) {
+  const monitors = monitorsOf(listProcesses(), directories);
+  for (const pid of monitors) {
+    const startTime = startTimeOf(pid);
+    if (startTime !== undefined) await endProcess({ pid, startTime }, 'SIGKILL', 0);
+  }
+  if (monitors.length > 0) say(`ended ${monitors.length} container monitors`);
+}
+
+async function removeGroups(name, say) {
+  for (const group of groupDirectories(name)) {
+    const killed = await removeGroup(group);
+    say(`removed the cgroup ${group}${killed > 0 ? ` and ended ${killed} processes in it` : ''}`);
+  }
+}
+
+async function unmountAll(directories, say) {
+  const mounted = () => mountsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), directories);
+  const mountPoints = mounted();
+  for (const mountPoint of mountPoints) {
+    // Lazily: a process in another mount namespace may hold it, which must not stop the removal here. One that went
+    // with its parent is no failure.
+    await output('umount', ['--lazy', mountPoint]).catch(() => {});
+  }
+  const [left] = mounted();
+  // Removing a directory with a mount in it would remove what is mounted.
+  if (left !== undefined) throw new StartError(`cannot unmount ${left}: its directory was not removed`);
+  if (mountPoints.length > 0) say(`unmounted ${mountPoints.length} mounts`);
+}
+
+async function removeLinks(name, ownsName, say) {
+  const list = async () =>
+    linksOf(name, JSON.parse(await output('ip', ['-details', '-json', 'link'])), ownsName);
+  for (const link of await list()) {
+    // The other end of a veth pair goes with the first.
+    if (!existsSync(`/sys/class/net/${link}`)) continue;
+    await output('ip', ['link', 'delete', link]).catch((error) => {
+      if (existsSync(`/sys/class/net/${link}`)) throw error;
+    });
+    say(`removed the link ${link}`);
+  }
+}
+
+async function removeTable(name, say) {
+  const tables = (await output('nft', ['list', 'tables'])).split('\n');
+  if (!tables.includes(`table inet ${name}`)) return;
+  await output('nft', ['delete', 'table', 'inet', name]);
+  say(`removed the nft table inet ${name}`);
+}

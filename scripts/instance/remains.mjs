@@ -1,0 +1,53 @@
+// Finding what an instance has put on the host. Pure: each function picks from what it is given.
+
+/**
+ * Mount points in and below the directories, deepest first; several mounts on one point appear as often.
+ * @param {string} mountInfo /proc/self/mountinfo (proc(5))
+ * @param {string[]} directories
+ * @returns {string[]}
+ */
+export function mountsBelow(mountInfo, directories) {
+  return mountInfo
+    .split('\n')
+    .map((line) => unescapeOctal(line.split(' ')[4] ?? ''))
+    .filter((mountPoint) => directories.some((directory) => isWithin(mountPoint, directory)))
+    .reverse();
+}
+
+/**
+ * @param {string} name of the instance
+ * @param {{ifname: string, ifalias?: string, linkinfo?: {info_kind?: string}}[]} links `ip -details -json link`
+ * @param {boolean} ownsName whether the instance is known to have been on this host, so that the bridge named after it is its
+ * @returns {string[]}
+ */
+export function linksOf(name, links, ownsName) {
+  return links
+    .filter(
+      ({ ifname, ifalias, linkinfo }) =>
+        ifalias?.startsWith(`gantry:${name}:`) ||
+        (ownsName && ifalias === undefined && ifname === `${name}0` && linkinfo?.info_kind === 'bridge'),
+    )
+    .map(({ ifname }) => ifname);
+}
+
+/**
+ * The conmon processes whose bundle (`-b`) is in the data root or whose state is in the run directory.
+ * @param {{pid: number, args: string[]}[]} processes
+ * @param {string[]} directories
+ * @returns {number[]}
+ */
+export function monitorsOf(processes, directories) {
+  return processes
+    .filter(({ args }) => {
+      if (!/(^|\/)conmon$/.test(args[0] ?? '')) return false;
+      const bundle = args[args.indexOf('-b') + 1];
+      return directories.some((directory) => isWithin(bundle ?? '', directory));
+    })
+    .map(({ pid }) => pid);
+}
+
+const isWithin = (path, directory) => path === directory || path.startsWith(`${directory}/`);
+
+// The kernel writes space, tab, newline and backslash in a path as \ooo.
+const unescapeOctal = (text) =>
+  text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)));

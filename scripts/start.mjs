@@ -1,0 +1,34 @@
+// npm start [-- --instance NAME] [--host unix:///path] [--host tcp://address:port] [--run-dir DIR] [--data-root DIR]
+import { instanceArguments, runCommand } from './instance/arguments.mjs';
+import { startInstance } from './instance/instance.mjs';
+import { instanceNames } from './instance/names.mjs';
+import { setUp } from './workspace/set-up.mjs';
+
+const say = (line) => process.stdout.write(`${line}\n`);
+
+await runCommand(async () => {
+  const began = performance.now();
+  const options = instanceArguments(process.argv.slice(2));
+  const stopRequested = new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+    process.once('SIGHUP', resolve);
+  });
+  await setUp(instanceNames(options), { say });
+  const starting = startInstance(options);
+  const instance = await Promise.race([starting, stopRequested.then(() => undefined)]);
+  if (instance) {
+    say('');
+    say(
+      `Gantry is ready after ${((performance.now() - began) / 1000).toFixed(1)} s on ${instance.names.hosts.join(', ')}`,
+    );
+    say('');
+    say(`  export DOCKER_HOST=${instance.dockerHost}`);
+    say('  docker version');
+    say('');
+    await stopRequested;
+  }
+  say('stopping; containers keep running');
+  await (await starting).stop();
+  process.exit(0);
+});
