@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { pack, type Headers, type Pack } from 'tar-stream';
+import { pack, type Header, type Pack } from 'tar-stream';
+
+type Entry = Partial<Header> & { name: string };
 
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 
@@ -30,7 +32,7 @@ export async function busyboxRootfs(): Promise<Buffer> {
 }
 
 /** A tar of whatever entries, hostile ones included. */
-export async function tarOf(entries: { header: Headers; body?: Buffer }[]): Promise<Buffer> {
+export async function tarOf(entries: { header: Entry; body?: Buffer }[]): Promise<Buffer> {
   const tar = pack();
   const done = collect(tar);
   for (const { header, body } of entries) await add(tar, header, body);
@@ -38,9 +40,11 @@ export async function tarOf(entries: { header: Headers; body?: Buffer }[]): Prom
   return done;
 }
 
-function add(tar: Pack, header: Headers, body?: Buffer): Promise<void> {
+function add(tar: Pack, header: Entry, body?: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    tar.entry({ mtime: new Date(0), ...header }, body ?? '', (error) => (error ? reject(error) : resolve()));
+    tar.entry({ mtime: new Date(0), ...header } as Header, body ?? '', (error) =>
+      error ? reject(error) : resolve(),
+    );
   });
 }
 

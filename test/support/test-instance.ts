@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually';
 
-const ROOT = join(__dirname, '..', '..');
+const ROOT = process.cwd();
 
 export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis';
 
