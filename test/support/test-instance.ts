@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,7 @@ export class TestInstance {
     options: { hosts?: string[]; env?: NodeJS.ProcessEnv } = {},
   ): Promise<TestInstance> {
     const directory = await mkdtemp(join(tmpdir(), `${name}-`));
+    await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
     const runDir = join(directory, 'run');
     const dataRoot = join(directory, 'data');
     const logFile = join(tmpdir(), `${name}.log`);
