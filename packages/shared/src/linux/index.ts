@@ -1,5 +1,6 @@
 export * from './attach-socket';
 export * from './cgroups/cgroups';
+export { createLinux } from './create-linux';
 export * from './errno';
 export * from './files';
 export * from './host';
@@ -13,5 +14,6 @@ export * from './nftables';
 export type { OverlayOptions } from './overlay-mount';
 export * from './paths';
 export * from './processes/processes';
+export { RecordingLinux } from './recording';
 export * from './seccomp/seccomp';
 export * from './sockets';

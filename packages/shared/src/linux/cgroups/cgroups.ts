@@ -40,7 +40,7 @@ export interface CgroupStats {
 export interface BlkioEntry {
   major: number;
   minor: number;
-  /** `Read`, `Write` ... */
+  /** As the kernel names it: `Read`, `Write` ... on v1, `read` and `write` on v2. */
   op: string;
   value: number;
 }

@@ -1,0 +1,30 @@
+import { KernelCgroups } from './cgroups/kernel-cgroups';
+import { KernelFiles } from './files';
+import { KernelHost } from './host';
+import type { Linux } from './linux';
+import { KernelMounts } from './mounts';
+import { KernelNamespaces } from './namespaces';
+import { KernelNetlink } from './netlink/netlink';
+import { LibNftables } from './nftables';
+import { KernelPaths } from './paths';
+import { HostProcesses } from './processes/host-processes';
+import { LibSeccomp } from './seccomp/lib-seccomp';
+import { KernelSockets } from './sockets';
+
+/** The real thing. Cheap: every library and every function of it is only looked up when it is first called. */
+export function createLinux(): Linux {
+  const mounts = new KernelMounts();
+  return {
+    mounts,
+    namespaces: new KernelNamespaces(),
+    netlink: new KernelNetlink(),
+    nftables: new LibNftables(),
+    processes: new HostProcesses(),
+    seccomp: new LibSeccomp(),
+    cgroups: new KernelCgroups(mounts),
+    paths: new KernelPaths(),
+    files: new KernelFiles(),
+    sockets: new KernelSockets(),
+    host: new KernelHost(),
+  };
+}
