@@ -52,6 +52,25 @@ describe('layout', () => {
   });
 });
 
+it('mounts the missing controllers of a hybrid host and says so', () => {
+  const mounted: unknown[][] = [];
+  const real = new KernelMounts();
+  const cgroups = new KernelCgroups({
+    listMounts: () => real.listMounts().filter((mount) => !mount.superOptions.includes('hugetlb')),
+    mount: (...all) => void mounted.push(all),
+  });
+  const { version, mounts } = cgroups.layout();
+  const said = cgroups.prepareHost();
+  expect(said).toHaveLength(mounted.length);
+  if (version !== 'hybrid') expect(mounted).toEqual([]);
+  for (const [index, call] of mounted.entries()) {
+    const controller = String(call[4]);
+    expect(call.slice(0, 3)).toEqual(['cgroup', `/sys/fs/cgroup/${controller}`, 'cgroup']);
+    expect(mounts[controller]).toBeUndefined();
+    expect(said[index]).toContain(controller);
+  }
+});
+
 describe('stats', () => {
   const from = (v2: boolean, files: Record<string, string>) => ({
     v2,
