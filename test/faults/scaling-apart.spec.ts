@@ -1,0 +1,92 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { busyboxRootfs } from '../support/busybox-image';
+import { api, instance, killService, pidOf } from '../support/engine';
+import { createContainer, freshName, removeContainer } from '../support/containers';
+import { EngineClient } from '../support/engine-client';
+import { eventually } from '../support/eventually';
+
+describe('two gateways and two image-services', () => {
+  jest.setTimeout(60_000);
+  const secondSocket = join(instance.runDir, 'second.sock');
+  const second = new EngineClient(secondSocket);
+  let gateway: ChildProcess;
+  let images: ChildProcess;
+
+  beforeAll(async () => {
+    const address = (name: string) => `unix://${join(instance.runDir, name)}`;
+    images = await byHand('image-service', {
+      GANTRY_IMAGE_ADDRESS: address('image2.sock'),
+      GANTRY_IMAGE_DATA_ADDRESS: address('image-data2.sock'),
+    });
+    gateway = await byHand('api-gateway', {
+      GANTRY_HOSTS: `unix://${secondSocket}`,
+      GANTRY_IMAGE_ADDRESS: address('image2.sock'),
+      GANTRY_IMAGE_DATA_ADDRESS: address('image-data2.sock'),
+    });
+  });
+  afterAll(async () => {
+    for (const child of [gateway, images]) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
+  });
+
+  it('a container made through one is seen through the other at once', async () => {
+    const id = await createContainer({}, second);
+    expect((await api.get(`/containers/${id}/json`)).status).toBe(200);
+    await removeContainer(id);
+    expect((await second.get(`/containers/${id}/json`)).status).toBe(404);
+  });
+
+  it('an image loaded through one is there for the other, tagged and removed', async () => {
+    const repository = freshName('shared');
+    const rootfs = await busyboxRootfs();
+    await Promise.all(
+      [api, second].map((engine, index) =>
+        engine.post(`/images/create?fromSrc=-&repo=${repository}&tag=${index}`, rootfs),
+      ),
+    );
+    for (const engine of [api, second]) {
+      for (const tag of [0, 1])
+        expect((await engine.get(`/images/${repository}:${tag}/json`)).status).toBe(200);
+    }
+    expect((await second.delete(`/images/${repository}:0`)).status).toBe(200);
+    expect((await api.get(`/images/${repository}:0/json`)).status).toBe(404);
+    await api.delete(`/images/${repository}:1`);
+  });
+
+  it('killing one of each loses nothing', async () => {
+    const repository = freshName('survivor');
+    const rootfs = await busyboxRootfs();
+    const imported = second.post(`/images/create?fromSrc=-&repo=${repository}`, rootfs);
+    // The other worker and the other gateway die while the import runs.
+    await Promise.all([killService('image'), killService('gateway')]);
+    expect((await imported).status).toBe(200);
+    await eventually(
+      async () => expect((await api.get(`/images/${repository}/json`)).status).toBe(200),
+      20_000,
+    );
+    await api.delete(`/images/${repository}`);
+  });
+
+  /** As README says: the service's own program with the instance's environment and another address. */
+  async function byHand(service: string, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+    const environment = Object.fromEntries(
+      readFileSync(`/proc/${pidOf('gateway')}/environ`, 'utf8')
+        .split('\0')
+        .filter((line) => line.includes('='))
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+    const child = spawn(process.execPath, [join(__dirname, '..', '..', 'apps', service, 'dist', 'main.js')], {
+      env: { ...environment, NODE_CHANNEL_FD: undefined, ...env },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const [message] = (await once(child, 'message')) as [{ ready: boolean }];
+    expect(message).toEqual({ ready: true });
+    return child;
+  }
+});
