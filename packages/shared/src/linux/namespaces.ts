@@ -25,7 +25,10 @@ export interface Namespaces {
   removeNetworkNamespace(path: string): void;
   /** O_CLOEXEC descriptor of a namespace: a kept one, `/proc/<pid>/ns/net` ... The caller closes it. */
   openNetworkNamespace(path: string): number;
-  /** Runs a synchronous callback inside a network namespace given by path or descriptor, and comes back. */
+  /**
+   * Runs a synchronous callback inside a network namespace given by path or descriptor, and comes back. The callback
+   * must start nothing asynchronous: a thread that libuv makes at that moment would stay in the namespace for ever.
+   */
   withinNetworkNamespace<T>(namespace: string | number, action: () => T): T;
 }
 

@@ -49,7 +49,7 @@ export class LibNftables implements Nftables {
     return output === '' ? { nftables: [] } : (JSON.parse(output) as unknown);
   }
 
-  /** A context holds a netlink socket, hence a namespace: a new one each time (0.05 ms) is always in the right one. */
+  /** A context holds a netlink socket, hence a namespace: a new one each time is always in the right one. */
   private execute(commands: string, outputFlags: number): string {
     const context = newContext(0);
     if (context === null) throw new NftablesError('libnftables gave no context', commands);

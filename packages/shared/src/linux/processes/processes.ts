@@ -36,7 +36,7 @@ export interface RunResult extends ExitStatus {
   timedOut: boolean;
 }
 
-/** Host programs and processes. Spawning and waiting work on the main thread only (SIGCHLD). */
+/** Host programs and processes, from any thread; a child is waited for in the thread that spawned it. */
 export interface Processes {
   /**
    * posix_spawn(3): about 0.1 ms whatever the size of this process. All signals at their default, none blocked.
