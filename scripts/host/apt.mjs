@@ -41,14 +41,15 @@ function forbidDaemons() {
   return () => rmSync(POLICY, { force: true });
 }
 
-// postgresql-NN creates and registers a cluster of its own unless this file says no. dpkg keeps the package's version
-// of the file beside ours, and it is put in place afterwards.
+// postgresql-NN creates and registers a cluster of its own unless this file says no. The package's version of the file,
+// which is kept beside ours (by ucf, or by dpkg in later releases), is put in place afterwards.
 function forbidCluster() {
   if (existsSync(CLUSTER_CONFIG)) return () => {};
   mkdirSync(dirname(CLUSTER_CONFIG), { recursive: true });
   writeFileSync(CLUSTER_CONFIG, 'create_main_cluster = false\n');
   return () => {
-    if (existsSync(`${CLUSTER_CONFIG}.dpkg-dist`)) renameSync(`${CLUSTER_CONFIG}.dpkg-dist`, CLUSTER_CONFIG);
+    const shipped = ['.ucf-dist', '.dpkg-dist'].map((suffix) => CLUSTER_CONFIG + suffix).find((file) => existsSync(file));
+    if (shipped) renameSync(shipped, CLUSTER_CONFIG);
     else rmSync(CLUSTER_CONFIG, { force: true });
   };
 }
