@@ -48,7 +48,9 @@ function forbidCluster() {
   mkdirSync(dirname(CLUSTER_CONFIG), { recursive: true });
   writeFileSync(CLUSTER_CONFIG, 'create_main_cluster = false\n');
   return () => {
-    const shipped = ['.ucf-dist', '.dpkg-dist'].map((suffix) => CLUSTER_CONFIG + suffix).find((file) => existsSync(file));
+    const shipped = ['.ucf-dist', '.dpkg-dist']
+      .map((suffix) => CLUSTER_CONFIG + suffix)
+      .find((file) => existsSync(file));
     if (shipped) renameSync(shipped, CLUSTER_CONFIG);
     else rmSync(CLUSTER_CONFIG, { force: true });
   };
