@@ -1,0 +1,135 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { postgresPool } from '@gantry/shared/database';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { PrismaClient } from '../generated/prisma/client';
+import type { Volume, VolumeRecord } from '../volumes/volume';
+
+/** What a volume is to look like in Postgres; undefined: not at all. */
+type Wanted = { record: VolumeRecord; users: string[] } | undefined;
+
+const RETRY_MS = 1_000;
+
+/**
+ * The volumes in Postgres, for everything that asks across nodes. Written behind the caller's back, newest state last, so
+ * a Postgres that is slow or away holds nothing up; what could not be written is tried again.
+ */
+@Injectable()
+export class VolumeIndex implements OnApplicationShutdown {
+  private readonly prisma: PrismaClient;
+  private readonly nodeId: string;
+  private readonly pending = new Map<string, Wanted>();
+  private toReconcile?: Volume[];
+  private flushing?: Promise<void>;
+  private stopping = false;
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.nodeId = config.nodeId;
+    this.prisma = new PrismaClient({
+      adapter: new PrismaPg(postgresPool(config.databaseUrl, 'volume'), { schema: 'volume' }),
+    });
+  }
+
+  /** Makes the index the same as `volumes`, which is everything on this node. */
+  reconcile(volumes: Volume[]): void {
+    this.toReconcile = volumes;
+    this.flush();
+  }
+
+  put(volume: Volume): void {
+    this.pending.set(volume.record.name, { record: volume.record, users: [...volume.users] });
+    this.flush();
+  }
+
+  drop(name: string): void {
+    this.pending.set(name, undefined);
+    this.flush();
+  }
+
+  /** Waits until everything so far is written or cannot be. */
+  async drain(): Promise<void> {
+    await this.flushing;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    await this.drain();
+    await this.prisma.$disconnect();
+  }
+
+  private flush(): void {
+    this.flushing ??= this.writePending()
+      .catch((error: unknown) => {
+        this.logger.warn({ err: error }, 'volume index not written yet');
+        if (!this.stopping) setTimeout(() => this.flush(), RETRY_MS).unref();
+      })
+      .finally(() => {
+        this.flushing = undefined;
+      });
+  }
+
+  private async writePending(): Promise<void> {
+    if (this.toReconcile) {
+      await this.compare(this.toReconcile);
+      this.toReconcile = undefined;
+    }
+    for (let next = first(this.pending); next; next = first(this.pending)) {
+      const [name, wanted] = next;
+      await this.write(name, wanted);
+      // Unless it changed meanwhile.
+      if (this.pending.get(name) === wanted) this.pending.delete(name);
+    }
+  }
+
+  /** Leaves in `pending` what differs from the truth. */
+  private async compare(volumes: Volume[]): Promise<void> {
+    const rows = await this.prisma.volume.findMany({
+      where: { nodeId: this.nodeId },
+      include: { references: { select: { containerId: true } } },
+    });
+    const indexed = new Map(
+      rows.map((row) => [row.name, row.references.map((reference) => reference.containerId)]),
+    );
+    const truth = new Map(volumes.map((volume) => [volume.record.name, volume]));
+    for (const name of indexed.keys()) {
+      if (!truth.has(name) && !this.pending.has(name)) this.pending.set(name, undefined);
+    }
+    for (const [name, { record, users }] of truth) {
+      const known = indexed.get(name);
+      const same = known?.length === users.size && known.every((id) => users.has(id));
+      if (!same && !this.pending.has(name)) this.pending.set(name, { record, users: [...users] });
+    }
+  }
+
+  private async write(name: string, wanted: Wanted): Promise<void> {
+    const { nodeId, prisma } = this;
+    if (!wanted) {
+      await prisma.volume.deleteMany({ where: { nodeId, name } });
+      return;
+    }
+    const { driver, options, labels, anonymous } = wanted.record;
+    const columns = { driver, options, labels, anonymous, createdAt: new Date(wanted.record.createdAt) };
+    await prisma.$transaction([
+      prisma.volume.upsert({
+        where: { nodeId_name: { nodeId, name } },
+        create: { nodeId, name, ...columns },
+        update: columns,
+      }),
+      prisma.volumeReference.deleteMany({
+        where: { nodeId, volumeName: name, containerId: { notIn: wanted.users } },
+      }),
+      prisma.volumeReference.createMany({
+        data: wanted.users.map((containerId) => ({ nodeId, volumeName: name, containerId })),
+        skipDuplicates: true,
+      }),
+    ]);
+  }
+}
+
+function first<K, V>(map: Map<K, V>): [K, V] | undefined {
+  return map.entries().next().value;
+}

@@ -1,0 +1,23 @@
+import { registration, runService } from '@gantry/shared/grpc';
+import {
+  VolumeAttachmentServiceService,
+  VolumeServiceService,
+  type VolumeAttachmentServiceServer,
+  type VolumeServiceServer,
+} from '@gantry/proto/volume';
+import { AttachmentsController } from './attachments/attachments.controller';
+import { VolumeServiceModule } from './volume-service.module';
+import { VolumesController } from './volumes/volumes.controller';
+
+void runService({
+  name: 'volume-service',
+  module: VolumeServiceModule,
+  address: (config) => config.addresses.volume,
+  services: (app) => [
+    registration<VolumeServiceServer>(VolumeServiceService, app.get(VolumesController)),
+    registration<VolumeAttachmentServiceServer>(
+      VolumeAttachmentServiceService,
+      app.get(AttachmentsController),
+    ),
+  ],
+});

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { invalidArgument } from '@gantry/shared/errors';
+
+/** Put on a volume that nobody named; prune takes these first. */
+export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
+
+/** What `volume.json` holds. */
+export interface VolumeRecord {
+  name: string;
+  driver: string;
+  /** Of the local driver: `type`, `o`, `device`. */
+  options: Record<string, string>;
+  labels: Record<string, string>;
+  /** RFC 3339, whole seconds, UTC. */
+  createdAt: string;
+  /** Made for a container that did not name it: removed with it on `docker rm -v`. */
+  anonymous: boolean;
+}
+
+export interface Volume {
+  readonly record: VolumeRecord;
+  /** The ids of the containers that have it, running or not. */
+  readonly users: Set<string>;
+}
+
+/** API: Volume. */
+export interface ApiVolume {
+  Name: string;
+  Driver: string;
+  Mountpoint: string;
+  CreatedAt: string;
+  Labels: Record<string, string> | null;
+  Options: Record<string, string> | null;
+  Scope: 'local';
+  /** Bytes, and the number of containers; only in `GET /system/df`. */
+  UsageData?: { Size: number; RefCount: number };
+}
+
+export function toApi(record: VolumeRecord, mountpoint: string): ApiVolume {
+  const orNull = (map: Record<string, string>) => (Object.keys(map).length > 0 ? map : null);
+  return {
+    CreatedAt: record.createdAt,
+    Driver: record.driver,
+    Labels: orNull(record.labels),
+    Mountpoint: mountpoint,
+    Name: record.name,
+    Options: orNull(record.options),
+    Scope: 'local',
+  };
+}
+
+export function newAnonymousName(): string {
+  return randomBytes(32).toString('hex');
+}
+
+const ALLOWED = '[a-zA-Z0-9][a-zA-Z0-9_.-]';
+const NAME = new RegExp(`^${ALLOWED}+$`);
+
+/** @throws InvalidArgument. A name that passes is one safe path component that does not start with a dot. */
+export function checkVolumeName(name: string): void {
+  if (name.length === 1) {
+    throw invalidArgument(
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    );
+  }
+  if (!NAME.test(name)) {
+    throw invalidArgument(
+      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "${ALLOWED}" ` +
+        'are allowed. If you intended to pass a host directory, use absolute path',
+    );
+  }
+}
+
+/** @throws InvalidArgument: a container id becomes a file name. */
+export function checkContainerId(id: string): void {
+  if (!NAME.test(id)) throw invalidArgument(`invalid container id ${JSON.stringify(id)}`);
+}
