@@ -1,0 +1,71 @@
+import type { FileHandle } from 'node:fs/promises';
+
+const BLOCK = 256 * 1024;
+const NEWLINE = 0x0a;
+
+/**
+ * The complete lines of a file from `position` to its present end, a block of them at a time; a line whose newline is not
+ * there yet is left for the next time. `position` afterwards stands behind the last line handed out.
+ */
+export class LogFileReader {
+  private buffer = Buffer.allocUnsafe(BLOCK);
+
+  constructor(
+    readonly file: FileHandle,
+    public position = 0,
+  ) {}
+
+  /** Whole lines with their newlines, valid until the next call; empty at the end. */
+  async next(): Promise<Buffer> {
+    for (;;) {
+      const length = await this.fill();
+      const end = this.buffer.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+      if (end > 0) {
+        this.position += end;
+        return this.buffer.subarray(0, end);
+      }
+      if (length < this.buffer.length) return Buffer.alloc(0);
+      this.buffer = Buffer.allocUnsafe(this.buffer.length * 2);
+    }
+  }
+
+  private async fill(): Promise<number> {
+    const { bytesRead } = await this.file.read(this.buffer, 0, this.buffer.length, this.position);
+    return bytesRead;
+  }
+}
+
+/** The lines in a block of whole lines, without their newlines. */
+export function* linesOf(block: Buffer): Generator<Buffer> {
+  for (let at = 0; at < block.length;) {
+    const end = block.indexOf(NEWLINE, at);
+    yield block.subarray(at, end);
+    at = end + 1;
+  }
+}
+
+/** The complete lines of a file, the last one first, with the position of each. Reads only as far as they are taken. */
+export async function* linesBackwards(file: FileHandle): AsyncGenerator<{ line: Buffer; start: number }> {
+  let blockStart = (await file.stat()).size;
+  /** What follows the block: the rest of a line whose beginning is further up. undefined: no newline seen yet. */
+  let rest: Buffer | undefined;
+  while (blockStart > 0) {
+    const length = Math.min(64 * 1024, blockStart);
+    blockStart -= length;
+    const block = Buffer.allocUnsafe(length);
+    await file.read(block, 0, length, blockStart);
+    let end = length;
+    for (;;) {
+      const newline = end === 0 ? -1 : block.lastIndexOf(NEWLINE, end - 1);
+      if (newline < 0) break;
+      if (rest) {
+        const line = Buffer.concat([block.subarray(newline + 1, end), rest]);
+        yield { line, start: blockStart + newline + 1 };
+      }
+      rest = Buffer.alloc(0);
+      end = newline;
+    }
+    if (rest) rest = Buffer.concat([block.subarray(0, end), rest]);
+  }
+  if (rest) yield { line: rest, start: 0 };
+}

@@ -1,0 +1,139 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import type { ContainerRecord } from '../records/container-record';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { FileChanges } from './file-changes';
+import { LogFiles } from './log-files';
+import { logCapOf, type LogCap } from './log-options';
+
+/** conmon's control message: open the log file anew. */
+const REOPEN_LOG = '2 0 0\n';
+const REOPEN_MS = 2_000;
+
+/**
+ * Keeps the logs of containers within `max-size` and `max-file`. The monitor writes without knowing of it, so a burst may
+ * pass the limit; it is cut right after, and before anybody reads.
+ */
+@Injectable()
+export class LogRotation implements OnApplicationShutdown {
+  private readonly watched = new Map<string, FileChanges>();
+  private readonly running = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly paths: MonitorPaths,
+    lifecycle: ContainerLifecycleEvents,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    lifecycle.listen({
+      started: (record) => this.watch(record),
+      adopted: (record) => this.watch(record),
+      exited: (record) => {
+        this.unwatch(record.id);
+        if (logCapOf(record.hostConfig.LogConfig).maxSize !== undefined) void this.enforce(record);
+      },
+      removed: (record) => this.unwatch(record.id),
+    });
+  }
+
+  /** Rotates and cuts where the log is over its cap. One at a time for each container. */
+  enforce(record: ContainerRecord): Promise<void> {
+    const { maxSize, maxFiles } = logCapOf(record.hostConfig.LogConfig);
+    if (maxSize === undefined) return Promise.resolve();
+    const before = this.running.get(record.id) ?? Promise.resolve();
+    const mine = before
+      .then(() => this.rotateIfNeeded(record, { maxSize, maxFiles }))
+      .catch((error: unknown) => this.logger.warn({ err: error, container: record.id }, 'log not rotated'));
+    this.running.set(record.id, mine);
+    void mine.then(() => {
+      if (this.running.get(record.id) === mine) this.running.delete(record.id);
+    });
+    return mine;
+  }
+
+  onApplicationShutdown(): void {
+    for (const id of [...this.watched.keys()]) this.unwatch(id);
+  }
+
+  private watch(record: ContainerRecord): void {
+    if (this.watched.has(record.id) || logCapOf(record.hostConfig.LogConfig).maxSize === undefined) return;
+    const changes = new FileChanges(this.paths.log(record.id));
+    this.watched.set(record.id, changes);
+    changes.poke();
+    void (async () => {
+      for (;;) {
+        await changes.next();
+        if (this.watched.get(record.id) !== changes) return;
+        await this.enforce(record);
+      }
+    })();
+  }
+
+  private unwatch(id: string): void {
+    const changes = this.watched.get(id);
+    this.watched.delete(id);
+    changes?.close();
+  }
+
+  private async rotateIfNeeded(record: ContainerRecord, cap: Required<LogCap>): Promise<void> {
+    const files = new LogFiles(this.paths.log(record.id));
+    const size = await files.currentSize();
+    // None, although the monitor runs: the service ended between the renaming and the reopening.
+    if (size === undefined) return record.state.Running ? void (await this.reopen(record, files)) : undefined;
+    if (size < cap.maxSize) return;
+    await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
+    if (!record.state.Running || (await this.reopen(record, files))) await trim(files, cap);
+  }
+
+  /** Whether the monitor writes to a new file now. */
+  private async reopen(record: ContainerRecord, files: LogFiles): Promise<boolean> {
+    const changes = new FileChanges(files.current);
+    const timeout = setTimeout(() => changes.poke(), REOPEN_MS);
+    const deadline = Date.now() + REOPEN_MS;
+    try {
+      // r+: opening a FIFO for reading and writing never waits, even when the monitor is gone.
+      await writeFile(this.paths.control(record.id), REOPEN_LOG, { flag: 'r+' });
+      while ((await files.currentSize()) === undefined) {
+        if (Date.now() >= deadline || !record.state.Running) return false;
+        await changes.next();
+      }
+      return true;
+    } finally {
+      clearTimeout(timeout);
+      changes.close();
+    }
+  }
+}
+
+/** Drops the oldest files, and the beginning of the oldest one kept, so that the rotated ones are within the cap. */
+async function trim(files: LogFiles, cap: Required<LogCap>): Promise<void> {
+  let room = cap.maxSize * Math.max(1, cap.maxFiles - 1);
+  let kept = 0;
+  for (const sequence of (await files.rotated()).reverse()) {
+    const path = files.path(sequence);
+    const { size } = await stat(path);
+    if (room <= 0 || kept === Math.max(1, cap.maxFiles - 1)) await rm(path, { force: true });
+    else if (size > room) await cutBeginning(path, size - room);
+    room -= size;
+    kept++;
+  }
+}
+
+/** Removes at least `bytes` from the beginning, up to the end of a line. Who reads the old file goes on reading it. */
+async function cutBeginning(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'r');
+  let start = bytes;
+  try {
+    const block = Buffer.alloc(64 * 1024);
+    const { bytesRead } = await file.read(block, 0, block.length, bytes);
+    start += block.subarray(0, bytesRead).indexOf(10) + 1;
+  } finally {
+    await file.close();
+  }
+  const shorter = `${path}.cut`;
+  await pipeline(createReadStream(path, { start }), createWriteStream(shorter, { mode: 0o600 }));
+  await rename(shorter, path);
+}

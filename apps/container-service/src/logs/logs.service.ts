@@ -1,0 +1,131 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { Injectable } from '@nestjs/common';
+import type { Output } from '@gantry/proto/common';
+import type { LogsRequest, LogsResponse } from '@gantry/proto/container';
+import { invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { writeMessage } from '@gantry/shared/grpc';
+import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { FileChanges } from './file-changes';
+import { LogCursor, LogFiles } from './log-files';
+import { logDetails } from './log-options';
+import { LogOutput, type LogSelection } from './log-output';
+import { boundaryTime } from './log-record';
+import { LogRotation } from './log-rotation';
+
+/** Reads what containers wrote (API: ContainerLogs). */
+@Injectable()
+export class LogsService {
+  /** Those who follow a container's log, told when it ends. */
+  private readonly followers = new Map<string, Set<() => void>>();
+
+  constructor(
+    private readonly store: ContainerStore,
+    private readonly paths: MonitorPaths,
+    private readonly rotation: LogRotation,
+    lifecycle: ContainerLifecycleEvents,
+  ) {
+    const ended = (record: ContainerRecord) => this.followers.get(record.id)?.forEach((end) => end());
+    lifecycle.listen({ exited: ended, removed: ended });
+  }
+
+  /** RPC Logs. A follower's stream ends with the container's run, after its last line. */
+  async logs(call: ServerWritableStream<LogsRequest, LogsResponse>): Promise<void> {
+    const request = call.request;
+    const record = this.store.resolve(request.container);
+    if (!request.stdout && !request.stderr)
+      throw invalidArgument('Bad parameters: you must choose at least one stream');
+    if (record.hostConfig.LogConfig.Type === 'none')
+      throw notImplemented('configured logging driver does not support reading');
+    const selection = selectionOf(request, record);
+    if (!(await writeMessage(call, { message: { $case: 'started', value: { tty: record.config.Tty } } })))
+      return;
+
+    const gone = new AbortController();
+    call.on('cancelled', () => gone.abort());
+    for await (const output of this.read(record, selection, request.tail, request.follow, gone.signal)) {
+      if (!(await writeMessage(call, { message: { $case: 'output', value: output } }))) return;
+    }
+  }
+
+  /** What was logged, and with `follow` what comes until the container ends. `tail`: a number of lines, else all. */
+  async *read(
+    record: ContainerRecord,
+    selection: LogSelection,
+    tail: string,
+    follow: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<Output> {
+    await this.rotation.enforce(record);
+    const files = new LogFiles(this.paths.log(record.id));
+    const output = new LogOutput(selection);
+    const cursor = new LogCursor(files, /^\d+$/.test(tail) ? await files.tail(Number(tail)) : undefined);
+    const following = follow ? this.follow(record, files, selection.until, signal) : undefined;
+    try {
+      for (;;) {
+        // Asked before reading: what was written before the end is then read for sure.
+        const last = following?.ended() ?? true;
+        for (;;) {
+          const block = await cursor.next();
+          if (block.length === 0) break;
+          yield* output.render(block);
+          if (output.finished || signal.aborted) return;
+        }
+        if (last || !following) return;
+        await following.changes.next();
+      }
+    } finally {
+      following?.stop();
+      await cursor.close();
+    }
+  }
+
+  private follow(
+    record: ContainerRecord,
+    files: LogFiles,
+    until: string | undefined,
+    signal: AbortSignal,
+  ): { changes: FileChanges; ended: () => boolean; stop: () => void } {
+    const changes = new FileChanges(files.current);
+    let ended = !record.state.Running;
+    const end = (): void => {
+      ended = true;
+      changes.poke();
+    };
+    const followers = this.followers.get(record.id) ?? new Set();
+    this.followers.set(record.id, followers.add(end));
+    signal.addEventListener('abort', end);
+    const untilMs = until === undefined ? Infinity : Date.parse(until) - Date.now();
+    const timer = untilMs < 2 ** 31 ? setTimeout(end, Math.max(0, untilMs)) : undefined;
+    return {
+      changes,
+      ended: () => ended,
+      stop: () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        followers.delete(end);
+        if (followers.size === 0 && this.followers.get(record.id) === followers)
+          this.followers.delete(record.id);
+        changes.close();
+      },
+    };
+  }
+}
+
+function selectionOf(request: LogsRequest, record: ContainerRecord): LogSelection {
+  for (const [name, value] of Object.entries({ since: request.since, until: request.until })) {
+    if (value !== '' && !/^-?\d+(\.\d{1,9})?$/.test(value)) {
+      throw invalidArgument(`invalid value for "${name}": ${value}`);
+    }
+  }
+  return {
+    stdout: request.stdout,
+    stderr: request.stderr,
+    since: boundaryTime(request.since),
+    until: boundaryTime(request.until),
+    timestamps: request.timestamps,
+    details: request.details ? logDetails(record) : undefined,
+  };
+}

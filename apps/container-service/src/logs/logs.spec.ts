@@ -1,0 +1,194 @@
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StdStream } from '@gantry/proto/common';
+import { LogCursor, LogFiles } from './log-files';
+import { linesBackwards, linesOf } from './log-lines';
+import { logCapOf } from './log-options';
+import { LogOutput, type LogSelection } from './log-output';
+import { boundaryTime, parseLogRecord, utcTime } from './log-record';
+
+const ALL: LogSelection = { stdout: true, stderr: true, timestamps: false };
+const at = (second: number) => `2026-11-23T23:28:${String(second).padStart(2, '0')}.123456789+00:00`;
+const line = (second: number, stream: string, tag: string, text: string) =>
+  `${at(second)} ${stream} ${tag} ${text}\n`;
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gantry-logs-'));
+  path = join(directory, 'container.log');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const show = (text: string, selection: Partial<LogSelection> = {}) =>
+  [...new LogOutput({ ...ALL, ...selection }).render(Buffer.from(text))].map(
+    ({ stream, data }) => `${stream === StdStream.STD_STREAM_STDERR ? 'E' : 'O'}:${data.toString()}`,
+  );
+
+async function readAll(cursor: LogCursor): Promise<string> {
+  let text = '';
+  for (;;) {
+    const block = await cursor.next();
+    if (block.length === 0) return text;
+    for (const each of linesOf(block)) {
+      const record = parseLogRecord(each);
+      text += record?.text.toString() + (record?.endsLine ? '\n' : '');
+    }
+  }
+}
+
+describe('a record', () => {
+  it('is time, stream, kind and the exact text', () => {
+    const parsed = parseLogRecord(Buffer.from(`${at(1)} stderr P  two  spaces `));
+    expect(parsed).toMatchObject({ time: at(1), stream: 'stderr', endsLine: false });
+    expect(parsed?.text.toString()).toBe(' two  spaces ');
+    expect(parseLogRecord(Buffer.from(`${at(1)} stdout F `))?.text).toHaveLength(0);
+  });
+
+  it('torn by a crash is none', () => {
+    for (const torn of ['', 'x', at(1), `${at(1)} std`, `${at(1)} stdout`])
+      expect(parseLogRecord(Buffer.from(torn))).toBe(undefined);
+  });
+
+  it('has its time in UTC', () => {
+    expect(utcTime(at(1))).toBe('2026-11-23T23:28:01.123456789Z');
+    expect(utcTime('2026-11-24T01:28:01.123456789+02:00')).toBe('2026-11-23T23:28:01.123456789Z');
+    expect(boundaryTime('1795476481.12')).toBe(
+      `${new Date(1795476481000).toISOString().slice(0, 19)}.120000000Z`,
+    );
+    expect(boundaryTime('')).toBe(undefined);
+    expect(boundaryTime('0')).toBe(undefined);
+  });
+});
+
+describe('output', () => {
+  it('is byte for byte what was written, no newline added', () => {
+    expect(
+      show(line(1, 'stdout', 'F', 'a') + line(1, 'stdout', 'P', 'b') + line(1, 'stdout', 'F', 'c')),
+    ).toEqual(['O:a\nbc\n']);
+    expect(show(line(1, 'stdout', 'P', 'no newline'))).toEqual(['O:no newline']);
+  });
+
+  it('keeps the order of the streams and drops the one not asked for', () => {
+    const text = line(1, 'stdout', 'F', 'o1') + line(1, 'stderr', 'F', 'e1') + line(1, 'stdout', 'F', 'o2');
+    expect(show(text)).toEqual(['O:o1\n', 'E:e1\n', 'O:o2\n']);
+    expect(show(text, { stderr: false })).toEqual(['O:o1\no2\n']);
+  });
+
+  it('stamps lines, not their parts', () => {
+    const text = line(1, 'stdout', 'P', 'a') + line(2, 'stdout', 'F', 'b') + line(3, 'stdout', 'F', 'c');
+    expect(show(text, { timestamps: true })).toEqual([`O:${utcTime(at(1))} ab\n${utcTime(at(3))} c\n`]);
+    expect(show(line(1, 'stdout', 'F', 'x'), { timestamps: true, details: 'k=v' })).toEqual([
+      `O:${utcTime(at(1))} k=v x\n`,
+    ]);
+  });
+
+  it('begins at since and ends after until, both inclusive', () => {
+    const text = [1, 2, 3].map((second) => line(second, 'stdout', 'F', `l${second}`)).join('');
+    expect(show(text, { since: utcTime(at(2)) })).toEqual(['O:l2\nl3\n']);
+    expect(show(text, { until: utcTime(at(2)) })).toEqual(['O:l1\nl2\n']);
+  });
+});
+
+describe('linesBackwards', () => {
+  it('gives every line with its place, across blocks', async () => {
+    const lines = Array.from({ length: 3000 }, (_, index) => `${index}${'x'.repeat(index % 97)}`);
+    writeFileSync(path, lines.map((each) => `${each}\n`).join('') + 'torn');
+    const file = await open(path);
+    const seen: string[] = [];
+    for await (const { line: found } of linesBackwards(file)) seen.push(found.toString());
+    await file.close();
+    expect(seen.reverse()).toEqual(lines);
+  });
+});
+
+describe('log files', () => {
+  const write = (name: string, ...texts: string[]) =>
+    writeFileSync(name, texts.map((text) => line(1, 'stdout', 'F', text)).join(''));
+
+  it.each([
+    [0, ''],
+    [1, '5\n'],
+    [3, '3\n4\n5\n'],
+    [5, '1\n2\n3\n4\n5\n'],
+    [99, '1\n2\n3\n4\n5\n'],
+  ])('tail %d goes back through rotated files', async (count, expected) => {
+    write(`${path}.7`, '1', '2');
+    write(`${path}.8`, '3');
+    write(path, '4', '5');
+    const files = new LogFiles(path);
+    const cursor = new LogCursor(files, await files.tail(count));
+    expect(await readAll(cursor)).toBe(expected);
+    await cursor.close();
+  });
+
+  it('tail counts a line in parts once, and an unfinished last line', async () => {
+    writeFileSync(
+      path,
+      line(1, 'stdout', 'F', 'a') +
+        line(1, 'stdout', 'P', 'b') +
+        line(1, 'stdout', 'F', 'c') +
+        line(1, 'stdout', 'P', 'd'),
+    );
+    const files = new LogFiles(path);
+    const tail = async (count: number) => {
+      const cursor = new LogCursor(files, await files.tail(count));
+      const text = await readAll(cursor);
+      await cursor.close();
+      return text;
+    };
+    expect(await tail(1)).toBe('d');
+    expect(await tail(2)).toBe('bc\nd');
+    expect(await tail(3)).toBe('a\nbc\nd');
+  });
+
+  it('a cursor goes on through rotations and loses nothing', async () => {
+    write(path, '1');
+    const cursor = new LogCursor(new LogFiles(path));
+    expect(await readAll(cursor)).toBe('1\n');
+    appendFileSync(path, line(1, 'stdout', 'F', '2'));
+    renameSync(path, `${path}.1`);
+    expect(await readAll(cursor)).toBe('2\n');
+    appendFileSync(`${path}.1`, line(1, 'stdout', 'F', '3'));
+    write(path, '4');
+    expect(await readAll(cursor)).toBe('3\n4\n');
+    renameSync(path, `${path}.2`);
+    write(path, '5');
+    renameSync(path, `${path}.3`);
+    rmSync(`${path}.1`);
+    write(path, '6');
+    expect(await readAll(cursor)).toBe('5\n6\n');
+    await cursor.close();
+  });
+
+  it('there are none before the first start', async () => {
+    const files = new LogFiles(path);
+    expect(await files.tail(5)).toEqual({ sequence: 1, position: 0 });
+    const cursor = new LogCursor(files);
+    expect(await readAll(cursor)).toBe('');
+    write(path, 'first');
+    expect(await readAll(cursor)).toBe('first\n');
+    await cursor.close();
+  });
+});
+
+describe('log options', () => {
+  const cap = (Type: string, Config: Record<string, string> = {}) => logCapOf({ Type, Config });
+
+  it('give the cap, with the defaults of each driver', () => {
+    expect(cap('json-file')).toEqual({ maxSize: undefined, maxFiles: 1 });
+    expect(cap('local')).toEqual({ maxSize: 20 << 20, maxFiles: 5 });
+    expect(cap('json-file', { 'max-size': '10k', 'max-file': '2' })).toEqual({ maxSize: 10240, maxFiles: 2 });
+  });
+
+  it.each([
+    ['fluentd', {}, "logger: no log driver named 'fluentd' is registered"],
+    ['json-file', { nonesuch: '1' }, "unknown log opt 'nonesuch' for json-file log driver"],
+    ['json-file', { 'max-file': '3' }, "max-file must be 1 when max-size isn't set"],
+    ['json-file', { 'max-size': 'big' }, 'invalid value for max-size: big'],
+  ])('%s %j are refused', (type, options, message) =>
+    expect(() => cap(type, options as unknown as Record<string, string>)).toThrow(message),
+  );
+});
