@@ -1,0 +1,70 @@
+import { closeSync, constants, existsSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { internal } from '@gantry/shared/errors';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import type { ContainerRecord } from '../records/container-record';
+import { MonitorPaths } from './monitor-paths';
+import { Runtimes, type RuntimeChoice } from './runtimes';
+
+/** What is done to a created container: begin its process, and take away what the runtime keeps of it. */
+@Injectable()
+export class OciRuntime {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly paths: MonitorPaths,
+    private readonly runtimes: Runtimes,
+  ) {}
+
+  /** Lets the process of a created container begin. */
+  async start(id: string, runtime: RuntimeChoice): Promise<void> {
+    if (runtime.fastPath && this.releaseFifo(id, runtime)) return;
+    const result = await this.command(runtime, ['start', id]);
+    if (result.code !== 0) throw internal(`OCI runtime start failed: ${result.stderr.trim()}`);
+  }
+
+  /** Kills what is left of a container and forgets it. Not knowing it is no error. */
+  async delete(id: string, runtimeName: string): Promise<void> {
+    const runtime = this.runtimes.all().find((known) => known.name === runtimeName);
+    const cgroup = this.paths.cgroup(id);
+    if (runtime?.fastPath) {
+      await this.linux.cgroups.killAll(cgroup);
+    } else if (runtime && existsSync(join(this.paths.runtimeRoot(runtimeName), id))) {
+      await this.command(runtime, ['delete', '--force', id]);
+    }
+    await this.linux.cgroups.remove(cgroup);
+    rmSync(join(this.paths.runtimeRoot(runtimeName), id), { recursive: true, force: true });
+  }
+
+  async deleteOf(record: ContainerRecord): Promise<void> {
+    for (const name of record.process ? [record.process.runtime] : this.runtimes.all().map((r) => r.name)) {
+      await this.delete(record.id, name);
+    }
+    rmSync(join(this.paths.sockets, record.id), { force: true });
+  }
+
+  /** crun waits until somebody writes into exec.fifo; without the file the container counts as started. */
+  private releaseFifo(id: string, runtime: RuntimeChoice): boolean {
+    const fifo = join(this.paths.runtimeRoot(runtime.name), id, 'exec.fifo');
+    try {
+      const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+      try {
+        writeSync(fd, '\0');
+      } finally {
+        closeSync(fd);
+      }
+      unlinkSync(fifo);
+      return true;
+    } catch (error) {
+      // Nobody waits (ENXIO) or it is elsewhere (ENOENT): let the runtime say what is wrong.
+      if (hasCode(error, 'ENXIO', 'ENOENT')) return false;
+      throw error;
+    }
+  }
+
+  private command(runtime: RuntimeChoice, args: string[]) {
+    return this.linux.processes.run([runtime.path, '--root', this.paths.runtimeRoot(runtime.name), ...args], {
+      env: runtime.env,
+    });
+  }
+}

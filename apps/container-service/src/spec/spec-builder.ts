@@ -1,0 +1,184 @@
+import { closeSync } from 'node:fs';
+import { posix } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import type { RuntimeChoice } from '../runtime/runtimes';
+import { containerCapabilities } from './capabilities';
+import { resolveUser } from './container-user';
+import { planDevices } from './devices';
+import { ociMounts, rootfsPropagation } from './mounts';
+import type { OciNamespace, OciProcess, OciSpec } from './oci-spec';
+import { processEnvironment } from './process-environment';
+import { ociResources, rlimits } from './resources';
+import { SeccompProfiles } from './seccomp-profile';
+import { parseSecurityOptions, type SecurityOptions } from './security-options';
+
+/** What is known only when a container starts. */
+export interface StartFacts {
+  rootfs: string;
+  runtime: RuntimeChoice;
+  /** The container's network namespace; undefined: the host's (or, by NetworkMode, another container's). */
+  netns?: string;
+  hostname: string;
+  linkEnvironment: string[];
+  /** Host path of the program for `--init`. */
+  init?: string;
+  /** Host directory for /dev/shm, where it is not the container's own. */
+  shm?: string;
+  hosts: string;
+  resolvConf: string;
+  hostnameFile: string;
+}
+
+const INIT_IN_CONTAINER = '/sbin/docker-init';
+
+/** Writes the OCI specification of a container that starts. The root file system is mounted by then. */
+@Injectable()
+export class SpecBuilder {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly paths: MonitorPaths,
+    private readonly seccomp: SeccompProfiles,
+  ) {}
+
+  build(record: ContainerRecord, facts: StartFacts): OciSpec {
+    const { config, hostConfig } = record;
+    const security = parseSecurityOptions(hostConfig.SecurityOpt, hostConfig.Privileged);
+    const capabilities = containerCapabilities(hostConfig.CapAdd, hostConfig.CapDrop, hostConfig.Privileged);
+    const devices = planDevices(hostConfig);
+    const hostIpc = hostConfig.IpcMode === 'host';
+    const spec: OciSpec = {
+      ociVersion: '1.0.2',
+      process: this.process(record, facts, security, capabilities),
+      root: { path: facts.rootfs, readonly: hostConfig.ReadonlyRootfs },
+      mounts: ociMounts(hostConfig, record.mounts, {
+        resolvConf: facts.resolvConf,
+        hostname: facts.hostnameFile,
+        hosts: facts.hosts,
+        shm: facts.shm,
+        hostIpc,
+        init: facts.init,
+      }),
+      linux: {
+        namespaces: this.namespaces(record, facts),
+        cgroupsPath: this.paths.cgroup(record.id),
+        resources: { devices: devices.rules, ...ociResources(hostConfig) },
+        devices: devices.devices,
+        sysctl: sysctls(record, facts.netns !== undefined),
+        maskedPaths: hostConfig.MaskedPaths ?? undefined,
+        readonlyPaths: hostConfig.ReadonlyPaths ?? undefined,
+        rootfsPropagation: rootfsPropagation(record.mounts),
+      },
+    };
+    if (hostConfig.UTSMode !== 'host') {
+      spec.hostname = facts.hostname;
+      spec.domainname = config.Domainname || undefined;
+    }
+    spec.annotations = { ...hostConfig.Annotations };
+    this.addSeccomp(spec, security, capabilities, facts.runtime);
+    return spec;
+  }
+
+  private process(
+    record: ContainerRecord,
+    facts: StartFacts,
+    security: SecurityOptions,
+    capabilities: string[],
+  ): OciProcess {
+    const { config, hostConfig } = record;
+    const user = resolveUser(this.linux.paths, facts.rootfs, config.User, hostConfig.GroupAdd);
+    const args = [record.path, ...record.args];
+    const [height, width] = hostConfig.ConsoleSize;
+    const privilegedSets = user.uid === 0 ? { effective: capabilities, permitted: capabilities } : {};
+    return {
+      terminal: config.Tty,
+      consoleSize: config.Tty && height && width ? { height, width } : undefined,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: facts.init ? [INIT_IN_CONTAINER, '--', ...args] : args,
+      env: processEnvironment(config.Env, {
+        hostname: facts.hostname,
+        tty: config.Tty,
+        home: user.home,
+        links: facts.linkEnvironment,
+      }),
+      cwd: this.workingDirectory(config.WorkingDir, facts.rootfs),
+      capabilities: { bounding: capabilities, ...privilegedSets },
+      rlimits: rlimits(hostConfig.Ulimits),
+      noNewPrivileges: security.noNewPrivileges,
+      oomScoreAdj: hostConfig.OomScoreAdj,
+    };
+  }
+
+  /** Makes the working directory in the image's file system where it does not exist, as Docker does. */
+  private workingDirectory(configured: string, rootfs: string): string {
+    const directory = posix.resolve('/', configured);
+    if (directory === '/') return directory;
+    try {
+      closeSync(this.linux.paths.mkdirAllInRoot(rootfs, directory, 0o755));
+    } catch (error) {
+      if (hasCode(error, 'ENOTDIR', 'EEXIST')) {
+        throw invalidArgument(`Cannot mkdir: ${directory} is not a directory`);
+      }
+      throw internal(`cannot make the working directory ${directory}`, error);
+    }
+    return directory;
+  }
+
+  private namespaces({ hostConfig }: ContainerRecord, facts: StartFacts): OciNamespace[] {
+    const namespaces: OciNamespace[] = [{ type: 'mount' }];
+    const network = facts.netns ?? this.joined(hostConfig.NetworkMode, 'net', 'network');
+    if (network !== undefined) namespaces.push({ type: 'network', path: network });
+    if (hostConfig.UTSMode !== 'host') namespaces.push({ type: 'uts' });
+    if (hostConfig.PidMode !== 'host') {
+      namespaces.push({ type: 'pid', path: this.joined(hostConfig.PidMode, 'pid', 'PID') });
+    }
+    if (hostConfig.IpcMode !== 'host') {
+      namespaces.push({ type: 'ipc', path: this.joined(hostConfig.IpcMode, 'ipc', 'IPC') });
+    }
+    if (hostConfig.CgroupnsMode === 'private') namespaces.push({ type: 'cgroup' });
+    return namespaces;
+  }
+
+  /** The namespace of `container:<reference>`; undefined for every other mode. */
+  private joined(mode: string, file: string, kind: string): string | undefined {
+    if (!mode.startsWith('container:')) return undefined;
+    const target = this.store.resolve(mode.slice('container:'.length));
+    if (!target.state.Running || target.state.Pid === 0) {
+      throw conflict(
+        `cannot join ${kind} namespace of a non running container: container ${target.name} is ${target.state.Status}`,
+      );
+    }
+    if (target.state.Restarting) {
+      throw conflict(`Container ${target.id} is restarting, wait until the container is running`);
+    }
+    return `/proc/${target.state.Pid}/ns/${file}`;
+  }
+
+  private addSeccomp(
+    spec: OciSpec,
+    security: SecurityOptions,
+    capabilities: string[],
+    runtime: RuntimeChoice,
+  ): void {
+    if (!this.linux.host.hasSeccomp()) return;
+    const program = runtime.fastPath ? this.seccomp.program(security.seccomp, capabilities) : undefined;
+    if (program) {
+      spec.annotations = { ...spec.annotations, 'run.oci.seccomp_bpf_data': program };
+    } else {
+      spec.linux.seccomp = this.seccomp.profile(security.seccomp, capabilities);
+    }
+  }
+}
+
+/** A container's own network namespace lets anybody ping and bind low ports, as in Docker since 20.10. */
+function sysctls({ hostConfig }: ContainerRecord, ownNetwork: boolean): Record<string, string> | undefined {
+  const defaults: Record<string, string> = ownNetwork
+    ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
+    : {};
+  return { ...defaults, ...hostConfig.Sysctls };
+}
