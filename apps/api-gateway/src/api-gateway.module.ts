@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { INSTANCE_CONFIG, InstanceConfigModule, type InstanceConfig } from '@gantry/shared/config';
+import { PeersModule } from '@gantry/shared/grpc';
+import { LoggingModule } from '@gantry/shared/logging';
+import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
+import { ArchiveController } from './containers/archive.controller';
+import { ContainerStreamsController } from './containers/container-streams.controller';
+import { ContainersController } from './containers/containers.controller';
+import { EventsController } from './events/events.controller';
+import { ExecController } from './exec/exec.controller';
+import { ImageData } from './images/image-data';
+import { ImageJobQueue } from './images/image-jobs';
+import { ImageTransfersController } from './images/image-transfers.controller';
+import { ImagesController } from './images/images.controller';
+import { OperationsController } from './metrics/operations.controller';
+import { RequestDurations } from './metrics/request-durations';
+import { NetworksController } from './networks/networks.controller';
+import { ServiceClients } from './peers/service-clients';
+import { NotBuiltController, SwarmController } from './routing/not-built.controller';
+import { SystemController } from './system/system.controller';
+import { VolumesController } from './volumes/volumes.controller';
+
+@Module({
+  imports: [InstanceConfigModule, LoggingModule.for('api-gateway'), PeersModule],
+  // Routes are tried in this order.
+  controllers: [
+    SystemController,
+    ContainersController,
+    ContainerStreamsController,
+    ArchiveController,
+    ExecController,
+    NotBuiltController,
+    ImageTransfersController,
+    ImagesController,
+    VolumesController,
+    NetworksController,
+    EventsController,
+    OperationsController,
+    SwarmController,
+  ],
+  providers: [
+    ServiceClients,
+    ImageData,
+    ImageJobQueue,
+    RequestDurations,
+    {
+      provide: GATEWAY_CONFIG,
+      inject: [INSTANCE_CONFIG],
+      useFactory: (instance: InstanceConfig) => loadGatewayConfig(instance),
+    },
+  ],
+})
+export class ApiGatewayModule {}

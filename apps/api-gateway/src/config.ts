@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { join } from 'node:path';
+import type { InstanceConfig } from '@gantry/shared/config';
+
+/** DI token of the GatewayConfig. */
+export const GATEWAY_CONFIG = Symbol('GatewayConfig');
+
+export interface GatewayConfig {
+  /** `unix:///path` and `tcp://host:port` */
+  hosts: string[];
+  /** Group of the unix sockets, where it exists on this host. */
+  socketGroup: string;
+  /** Paths of PEM files. */
+  tls?: { ca?: string; cert: string; key: string; verifyClients: boolean };
+  allowPlainTcp: boolean;
+}
+
+const flag = (absent: boolean) =>
+  z
+    .enum(['0', '1', ''])
+    .optional()
+    .transform((value) => (value ? value === '1' : absent));
+
+const environment = z.object({
+  GANTRY_HOSTS: z.string().optional(),
+  GANTRY_SOCKET_GROUP: z.string().min(1).default('docker'),
+  GANTRY_TLS_CACERT: z.string().min(1).optional(),
+  GANTRY_TLS_CERT: z.string().min(1).optional(),
+  GANTRY_TLS_KEY: z.string().min(1).optional(),
+  GANTRY_TLS_VERIFY: flag(true),
+  GANTRY_ALLOW_PLAIN_TCP: flag(false),
+});
+
+/** @throws Error that names the variable which is wrong. */
+export function loadGatewayConfig(
+  instance: InstanceConfig,
+  env: NodeJS.ProcessEnv = process.env,
+): GatewayConfig {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const e = parsed.data;
+  const hosts = (e.GANTRY_HOSTS ?? '')
+    .split(',')
+    .map((host) => host.trim())
+    .filter((host) => host !== '');
+  return {
+    hosts: hosts.length > 0 ? hosts : [`unix://${join(instance.runDir, 'docker.sock')}`],
+    socketGroup: e.GANTRY_SOCKET_GROUP,
+    tls: tlsConfig(e),
+    allowPlainTcp: e.GANTRY_ALLOW_PLAIN_TCP,
+  };
+}
+
+function tlsConfig(e: z.infer<typeof environment>): GatewayConfig['tls'] {
+  const { GANTRY_TLS_CACERT: ca, GANTRY_TLS_CERT: cert, GANTRY_TLS_KEY: key } = e;
+  if (ca === undefined && cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new Error('GANTRY_TLS_CERT and GANTRY_TLS_KEY have to be given together');
+  }
+  if (e.GANTRY_TLS_VERIFY && ca === undefined) {
+    throw new Error('GANTRY_TLS_CACERT is needed to verify clients (GANTRY_TLS_VERIFY=0 turns that off)');
+  }
+  return { ca, cert, key, verifyClients: e.GANTRY_TLS_VERIFY };
+}

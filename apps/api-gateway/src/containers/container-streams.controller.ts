@@ -1,0 +1,155 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { internal, invalidArgument } from '@gantry/shared/errors';
+import { framed, streamContentType } from '../hijack/stream-frames';
+import { joinTerminal } from '../hijack/terminal-stream';
+import { ServiceClients } from '../peers/service-clients';
+import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
+import type { QueryParameters } from '../routing/query-parameters';
+import { writeWithBackPressure } from '../streaming/back-pressure';
+import { firstMessage } from '../streaming/first-message';
+import { sendByteStream } from '../streaming/byte-stream';
+
+const WAIT_CONDITIONS = ['', 'not-running', 'next-exit', 'removed'];
+
+/** API, tag Container: what stays open while something happens. */
+@Controller()
+export class ContainerStreamsController {
+  constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
+
+  @Post('containers/:id/attach')
+  async attach(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() apiMinor: number,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const call = this.services.containers.attach();
+    const messages = this.services.messagesOf(call);
+    call.write({
+      message: {
+        $case: 'start',
+        value: {
+          container,
+          stdin: query.flag('stdin'),
+          stdout: query.flag('stdout'),
+          stderr: query.flag('stderr'),
+          logs: query.flag('logs'),
+          stream: query.flag('stream'),
+          detachKeys: query.text('detachKeys'),
+        },
+      },
+    });
+    await joinTerminal(call, messages, { request, response, apiMinor });
+  }
+
+  @Get('containers/:id/logs')
+  async logs(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    const stdout = query.flag('stdout');
+    const stderr = query.flag('stderr');
+    if (!stdout && !stderr) {
+      throw invalidArgument('Bad parameters: you must choose at least one stream');
+    }
+    const messages = this.services.messagesOf(
+      this.services.containers.logs(
+        {
+          container,
+          follow: query.flag('follow'),
+          stdout,
+          stderr,
+          since: query.text('since'),
+          until: query.text('until'),
+          timestamps: query.flag('timestamps'),
+          details: query.flag('details'),
+          tail: query.text('tail') || 'all',
+        },
+        { signal },
+      ),
+    );
+    const { message } = await firstMessage(messages);
+    if (message?.$case !== 'started') throw internal('the logs began without their start');
+    const { tty } = message.value;
+    response.setHeader('Content-Type', streamContentType(tty, minor));
+    response.flushHeaders();
+    for await (const next of messages) {
+      if (next.message?.$case !== 'output') continue;
+      if (!(await writeWithBackPressure(response, framed(next.message.value, tty)))) return;
+    }
+    response.end();
+  }
+
+  /** The header goes out as soon as the wait is registered: the client starts the container only then. */
+  @Post('containers/:id/wait')
+  @HttpCode(200)
+  async wait(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    const condition = query.text('condition');
+    if (!WAIT_CONDITIONS.includes(condition)) {
+      throw invalidArgument(`invalid condition: ${JSON.stringify(condition)}`);
+    }
+    const messages = this.services.messagesOf(
+      this.services.containers.wait({ container, condition }, { signal }),
+    );
+    let event = (await firstMessage(messages)).event;
+    response.setHeader('Content-Type', 'application/json');
+    if (event?.$case === 'registered') {
+      response.flushHeaders();
+      event = (await firstMessage(messages)).event;
+    }
+    if (event?.$case !== 'result') throw internal('the wait ended without a result');
+    const { statusCode, error } = event.value;
+    const result =
+      error === '' ? { StatusCode: statusCode } : { StatusCode: statusCode, Error: { Message: error } };
+    response.end(`${JSON.stringify(result)}\n`);
+    await messages.return(undefined);
+  }
+
+  @Get('containers/:id/stats')
+  async stats(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    const stream = query.flag('stream', true);
+    const oneShot = query.flag('one-shot');
+    if (stream && oneShot) {
+      throw invalidArgument('cannot have stream=true and one-shot=true');
+    }
+    const messages = this.services.messagesOf(
+      this.services.containers.stats({ container, stream, oneShot }, { signal }),
+    );
+    const first = await firstMessage(messages);
+    response.setHeader('Content-Type', 'application/json');
+    await writeWithBackPressure(response, line(first.json));
+    for await (const { json } of messages) {
+      if (!(await writeWithBackPressure(response, line(json)))) return;
+    }
+    response.end();
+  }
+
+  @Get('containers/:id/export')
+  async export(
+    @Param('id') container: string,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    const messages = this.services.messagesOf(this.services.containers.export({ container }, { signal }));
+    const first = await firstMessage(messages);
+    response.setHeader('Content-Type', 'application/octet-stream');
+    await sendByteStream(response, first.data, messages, ({ data }) => data);
+  }
+}
+
+const line = (json: Buffer): Buffer => Buffer.concat([json, Buffer.from('\n')]);

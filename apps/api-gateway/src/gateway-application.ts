@@ -1,0 +1,27 @@
+import { type INestApplication, type LoggerService } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { RequestListener } from 'node:http';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { ApiGatewayModule } from './api-gateway.module';
+import { RequestDurations } from './metrics/request-durations';
+import { EngineHttpAdapter } from './routing/engine-http-adapter';
+import { ErrorAnswers } from './routing/error-answers.filter';
+
+/** The application without sockets: `listener` answers requests from wherever they come. */
+export interface GatewayApplication {
+  app: INestApplication;
+  listener: RequestListener;
+}
+
+export async function createGatewayApplication(logger: LoggerService): Promise<GatewayApplication> {
+  const adapter = new EngineHttpAdapter();
+  const app = await NestFactory.create(ApiGatewayModule, adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger,
+  });
+  app.use(app.get(RequestDurations).middleware);
+  app.useGlobalFilters(new ErrorAnswers(app.get<Logger>(LOGGER)));
+  await app.init();
+  return { app, listener: adapter.getInstance<RequestListener>() };
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import http, { type IncomingMessage, type RequestOptions } from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { EngineError, ERROR_KINDS, type ErrorKind, messageOf, unavailable } from '@gantry/shared/errors';
+
+/** Errors of the data socket: `{"kind": ..., "message": ...}`. */
+interface DataError {
+  kind?: string;
+  message?: string;
+}
+
+/** The HTTP socket of image-service for bytes in bulk, which gRPC would slow down (docs/architecture.md). */
+@Injectable()
+export class ImageData {
+  constructor(@Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig) {}
+
+  /** Stores the bytes under `id` for a job to take. @throws EngineError; a source that breaks leaves nothing behind. */
+  async upload(id: string, source: Readable): Promise<void> {
+    const request = this.request('PUT', `/uploads/${id}`);
+    const response = answerOf(request);
+    try {
+      await pipeline(source, request);
+    } catch (error) {
+      // An answer that came before the end says why.
+      const answered = await Promise.race([response.catch(() => undefined), Promise.resolve(undefined)]);
+      if (answered) await checkAnswer(answered);
+      response.catch(() => {});
+      throw unavailable(`image-service did not take the upload: ${messageOf(error)}`, error);
+    }
+    const answer = await response;
+    await checkAnswer(answer);
+    answer.resume();
+  }
+
+  /** Drops an upload that no job will take. */
+  async discard(id: string): Promise<void> {
+    const request = this.request('DELETE', `/uploads/${id}`);
+    request.end();
+    const answer = await answerOf(request);
+    answer.resume();
+  }
+
+  /** The images as a tar archive (API: ImageGet). @throws EngineError of image-service. */
+  async export(names: string[], platforms: string[], signal: AbortSignal): Promise<IncomingMessage> {
+    const query = new URLSearchParams();
+    for (const name of names) query.append('name', name);
+    for (const platform of platforms) query.append('platform', platform);
+    const request = this.request('GET', `/export?${query.toString()}`, signal);
+    request.end();
+    const answer = await answerOf(request);
+    await checkAnswer(answer);
+    return answer;
+  }
+
+  private request(method: string, path: string, signal?: AbortSignal): http.ClientRequest {
+    const address = this.config.addresses.imageData;
+    const options: RequestOptions = { method, path, signal };
+    if (address.startsWith('unix://')) {
+      return http.request({ ...options, socketPath: address.slice('unix://'.length) });
+    }
+    const { hostname, port } = new URL(address);
+    const tls = this.config.rpcTls;
+    if (!tls)
+      throw unavailable(`service address ${address} wants GANTRY_RPC_CA, GANTRY_RPC_CERT and GANTRY_RPC_KEY`);
+    return https.request({
+      ...options,
+      hostname,
+      port,
+      ca: readFileSync(tls.ca),
+      cert: readFileSync(tls.cert),
+      key: readFileSync(tls.key),
+      servername: 'localhost', // as the gRPC channels: certificates of the services name it
+    });
+  }
+}
+
+function answerOf(request: http.ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve);
+    request.on('error', (error) =>
+      reject(unavailable(`image-service is not reachable: ${error.message}`, error)),
+    );
+  });
+}
+
+async function checkAnswer(answer: IncomingMessage): Promise<void> {
+  if ((answer.statusCode ?? 500) < 400) return;
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString('utf8');
+  let error: DataError = {};
+  try {
+    error = JSON.parse(text) as DataError;
+  } catch {
+    error = { message: text };
+  }
+  const kind = (ERROR_KINDS as readonly string[]).includes(error.kind ?? '') ? error.kind : 'Internal';
+  throw new EngineError(kind as ErrorKind, error.message ?? `image-service answered ${answer.statusCode}`);
+}

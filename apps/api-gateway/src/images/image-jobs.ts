@@ -1,0 +1,81 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { ImageJobName, ImageJobs } from '@gantry/shared/queue';
+
+type Queue = ReturnType<(typeof import('@gantry/shared/queue'))['openQueue']>;
+
+/** What `GET /gantry/jobs` shows of a job. */
+export interface JobSummary {
+  id: string;
+  name: string;
+  state: string;
+  /** ISO 8601 */
+  created: string;
+  finished?: string;
+}
+
+/** The queue of long operations on images. BullMQ is loaded for the first job, not before. */
+@Injectable()
+export class ImageJobQueue implements OnApplicationShutdown {
+  private opened?: Promise<Queue>;
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Adds a job and follows it to its end: its lines as they come. @throws EngineError that the job failed with. */
+  async *run<N extends ImageJobName>(
+    name: N,
+    data: ImageJobs[N],
+    signal: AbortSignal,
+  ): AsyncGenerator<unknown, void> {
+    const { followJob } = await import('@gantry/shared/queue');
+    const { connectRedis } = await import('@gantry/shared/redis');
+    const job = await (await this.queue()).add(name, data);
+    const redis = connectRedis(this.config.redisUrl, (error) => this.onRedisError(error));
+    const disconnect = () => redis.disconnect();
+    signal.addEventListener('abort', disconnect, { once: true });
+    try {
+      yield* followJob(redis, this.config, String(job.id), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener('abort', disconnect);
+      disconnect();
+    }
+  }
+
+  /** The newest jobs of the node, running ones first. */
+  async list(): Promise<JobSummary[]> {
+    const queue = await this.queue();
+    const jobs = await queue.getJobs(['active', 'waiting', 'delayed', 'failed', 'completed'], 0, 99);
+    return Promise.all(
+      jobs.map(async (job) => ({
+        id: String(job.id),
+        name: job.name,
+        state: await job.getState(),
+        created: new Date(job.timestamp).toISOString(),
+        ...(job.finishedOn ? { finished: new Date(job.finishedOn).toISOString() } : {}),
+      })),
+    );
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await (await this.opened)?.close();
+  }
+
+  private queue(): Promise<Queue> {
+    this.opened ??= import('@gantry/shared/queue').then(({ IMAGE_QUEUE, openQueue }) => {
+      const queue = openQueue(this.config, IMAGE_QUEUE);
+      queue.on('error', (error) => this.onRedisError(error));
+      return queue;
+    });
+    return this.opened;
+  }
+
+  private onRedisError(error: Error): void {
+    this.logger.warn({ err: error.message }, 'redis is away');
+  }
+}

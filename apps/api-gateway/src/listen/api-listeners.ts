@@ -1,0 +1,127 @@
+import { readFileSync, rmSync } from 'node:fs';
+import http, { type RequestListener, type Server } from 'node:http';
+import https from 'node:https';
+import { BlockList, isIP } from 'node:net';
+import type { GatewayConfig } from '../config';
+import { routeUpgradeRequests } from '../hijack/upgrade-requests';
+import { clearSocketPath, guardSocket } from './unix-socket';
+
+/** Idle connections are kept for clients that come back. Milliseconds. */
+const KEEP_ALIVE_MS = 90_000;
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** The sockets on which one application serves the API. */
+export class ApiListeners {
+  private readonly servers: { server: Server; socketPath?: string }[] = [];
+
+  constructor(
+    private readonly config: GatewayConfig,
+    private readonly application: RequestListener,
+  ) {}
+
+  /** @throws Error in one line where a host cannot be served; nothing listens then. */
+  async open(): Promise<void> {
+    try {
+      for (const host of this.config.hosts) await this.listen(host);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Takes no more requests; ends idle connections at once and streams after `graceMs` milliseconds. */
+  async close(graceMs = 500): Promise<void> {
+    await Promise.all(
+      this.servers.splice(0).map(async ({ server, socketPath }) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        const force = setTimeout(() => server.closeAllConnections(), graceMs);
+        server.closeIdleConnections();
+        // Hijacked connections are no longer the server's: they end with the process.
+        await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, graceMs + 100))]);
+        clearTimeout(force);
+        if (socketPath) rmSync(socketPath, { force: true });
+      }),
+    );
+  }
+
+  private async listen(host: string): Promise<void> {
+    if (host.startsWith('unix://')) {
+      const socketPath = host.slice('unix://'.length);
+      await clearSocketPath(socketPath);
+      const server = this.serve(http.createServer());
+      await listening(server, { path: socketPath }, host);
+      guardSocket(socketPath, this.config.socketGroup);
+      this.servers.push({ server, socketPath });
+    } else if (host.startsWith('tcp://')) {
+      const { hostname, port } = tcpAddress(host);
+      const server = this.serve(this.tcpServer(host, hostname));
+      await listening(server, { host: hostname, port }, host);
+      this.servers.push({ server });
+    } else {
+      throw new Error(`GANTRY_HOSTS: ${host} is neither unix:///path nor tcp://host:port`);
+    }
+  }
+
+  private tcpServer(host: string, hostname: string): Server {
+    const { tls, allowPlainTcp } = this.config;
+    if (tls) {
+      return https.createServer({
+        cert: readFileSync(tls.cert),
+        key: readFileSync(tls.key),
+        ca: tls.ca === undefined ? undefined : readFileSync(tls.ca),
+        requestCert: tls.verifyClients,
+        rejectUnauthorized: tls.verifyClients,
+        minVersion: 'TLSv1.2',
+        // The end of stdin is a half-close: the output still has to go out.
+        allowHalfOpen: true,
+      } as https.ServerOptions);
+    }
+    if (!allowPlainTcp && !isLoopback(hostname)) {
+      throw new Error(
+        `${host} would give root on this host to everyone who can reach it: set GANTRY_TLS_CACERT, GANTRY_TLS_CERT ` +
+          'and GANTRY_TLS_KEY, or GANTRY_ALLOW_PLAIN_TCP=1 to do it all the same',
+      );
+    }
+    return http.createServer();
+  }
+
+  private serve(server: Server): Server {
+    server.on('request', this.application);
+    routeUpgradeRequests(server, this.application);
+    server.requestTimeout = 0; // an upload takes as long as it takes
+    server.headersTimeout = 30_000;
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
+    server.timeout = 0;
+    return server;
+  }
+}
+
+function tcpAddress(host: string): { hostname: string; port: number } {
+  const match = /^tcp:\/\/(\[[^\]]*\]|[^:/]*):(\d+)\/?$/.exec(host);
+  if (!match) throw new Error(`GANTRY_HOSTS: ${host} is not of the form tcp://host:port`);
+  return { hostname: (match[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match[2]) };
+}
+
+/** An empty host means all addresses, which is anything but loopback. */
+function isLoopback(hostname: string): boolean {
+  const family = isIP(hostname);
+  if (family === 0) return hostname === 'localhost';
+  return LOOPBACK.check(hostname, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function listening(
+  server: Server,
+  options: { path: string } | { host: string; port: number },
+  host: string,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new Error(`cannot listen on ${host}: ${error.message}`)));
+    server.listen('path' in options ? options : { ...options, host: options.host || undefined }, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,56 @@
+import { Controller, Get, Inject, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { HealthServiceService, type HealthServiceServer } from '@gantry/proto/common';
+import { messageOf } from '@gantry/shared/errors';
+import { Peers } from '@gantry/shared/grpc';
+import { ImageJobQueue, type JobSummary } from '../images/image-jobs';
+import { RequestDurations } from './request-durations';
+
+/** Milliseconds that a service has to say that it is well. */
+const HEALTH_DEADLINE_MS = 1_000;
+
+const SERVICES = ['container', 'image', 'network', 'volume'] as const;
+
+/** What is Gantry's own and not Docker's: for operators. */
+@Controller()
+export class OperationsController {
+  private collectingDefaults = false;
+
+  constructor(
+    @Inject(Peers) private readonly peers: Peers,
+    @Inject(ImageJobQueue) private readonly queue: ImageJobQueue,
+    @Inject(RequestDurations) private readonly durations: RequestDurations,
+  ) {}
+
+  /** 200 where all services are well, else 503 and which are not. */
+  @Get('gantry/health')
+  async health(@Res({ passthrough: true }) response: Response): Promise<object> {
+    const services = await Promise.all(SERVICES.map((name) => this.check(name)));
+    const healthy = services.every((service) => service.healthy);
+    response.statusCode = healthy ? 200 : 503;
+    return { healthy, services };
+  }
+
+  @Get('gantry/jobs')
+  jobs(): Promise<JobSummary[]> {
+    return this.queue.list();
+  }
+
+  @Get('metrics')
+  async metrics(@Res() response: Response): Promise<void> {
+    const { collectDefaultMetrics, register } = await import('prom-client');
+    if (!this.collectingDefaults) collectDefaultMetrics();
+    this.collectingDefaults = true;
+    response.setHeader('Content-Type', register.contentType);
+    response.end(this.durations.render() + (await register.metrics()));
+  }
+
+  private async check(name: (typeof SERVICES)[number]) {
+    const client = this.peers[name].client<HealthServiceServer>(HealthServiceService);
+    try {
+      return await client.check({}, { deadlineMs: HEALTH_DEADLINE_MS });
+    } catch (error) {
+      return { healthy: false, service: `${name}-service`, version: '', detail: messageOf(error) };
+    }
+  }
+}

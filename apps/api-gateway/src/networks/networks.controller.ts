@@ -1,0 +1,81 @@
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { invalidArgument } from '@gantry/shared/errors';
+import { ServiceClients } from '../peers/service-clients';
+import type { JsonObjectBody } from '../routing/json-body';
+import { ApiMinor, ApiQuery, RequiredJson } from '../routing/parameters';
+import type { QueryParameters } from '../routing/query-parameters';
+import { normalizeEndpointSettings } from '../shaping/container-requests';
+
+/** API, tag Network. Connecting goes to container-service, which knows whether the container runs. */
+@Controller()
+export class NetworksController {
+  constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
+
+  @Get('networks')
+  async list(@ApiQuery() query: QueryParameters): Promise<Buffer> {
+    return (await this.services.networks.list({ filters: query.filters() })).json;
+  }
+
+  @Post('networks/create')
+  async create(@RequiredJson() body: JsonObjectBody): Promise<Buffer> {
+    return (await this.services.networks.create({ config: body.bytes })).json;
+  }
+
+  @Get('networks/:id')
+  async inspect(@Param('id') network: string, @ApiQuery() query: QueryParameters): Promise<Buffer> {
+    const { json } = await this.services.networks.inspect({
+      network,
+      verbose: query.flag('verbose'),
+      scope: query.text('scope'),
+    });
+    return json;
+  }
+
+  @Delete('networks/:id')
+  @HttpCode(204)
+  async remove(@Param('id') network: string): Promise<void> {
+    await this.services.networks.remove({ network });
+  }
+
+  @Post('networks/:id/connect')
+  @HttpCode(200)
+  async connect(
+    @Param('id') network: string,
+    @ApiMinor() minor: number,
+    @RequiredJson() { document }: JsonObjectBody,
+  ): Promise<void> {
+    const settings = normalizeEndpointSettings(document['EndpointConfig'], minor);
+    await this.services.containers.connectNetwork({
+      network,
+      container: containerOf(document),
+      endpointConfig: settings ? Buffer.from(JSON.stringify(settings)) : Buffer.alloc(0),
+    });
+  }
+
+  @Post('networks/:id/disconnect')
+  @HttpCode(200)
+  async disconnect(
+    @Param('id') network: string,
+    @RequiredJson() { document }: JsonObjectBody,
+  ): Promise<void> {
+    await this.services.containers.disconnectNetwork({
+      network,
+      container: containerOf(document),
+      force: document['Force'] === true,
+    });
+  }
+
+  @Post('networks/prune')
+  @HttpCode(200)
+  async prune(@ApiQuery() query: QueryParameters): Promise<Buffer> {
+    return (await this.services.networks.prune({ filters: query.pruneFilters() })).json;
+  }
+}
+
+function containerOf(document: Record<string, unknown>): string {
+  const container = document['Container'];
+  if (typeof container !== 'string' || container === '') {
+    throw invalidArgument('container name or ID is required');
+  }
+  return container;
+}

@@ -1,0 +1,65 @@
+import type { NextFunction, Request, Response } from 'express';
+import { ENGINE_VERSION } from '@gantry/shared/config';
+import { invalidArgument, notFound } from '@gantry/shared/errors';
+
+/** API versions are `1.<minor>`; within Gantry only the minor number is passed around. */
+export const NEWEST_API_MINOR = 56;
+export const OLDEST_API_MINOR = 40;
+export const NEWEST_API_VERSION = `1.${NEWEST_API_MINOR}`;
+export const OLDEST_API_VERSION = `1.${OLDEST_API_MINOR}`;
+
+/** What every answer carries, hijacked ones too. */
+export const STANDARD_HEADERS: Readonly<Record<string, string>> = {
+  'Api-Version': NEWEST_API_VERSION,
+  'Docker-Experimental': 'false',
+  Ostype: 'linux',
+  Server: `Gantry/${ENGINE_VERSION} (linux)`,
+};
+
+/** A request whose version prefix was taken off its URL. */
+export interface VersionedRequest extends Request {
+  apiMinor: number;
+}
+
+const PREFIX = /^\/v([0-9.]+)(?=\/|$|\?)/;
+/** Only these answer HEAD; dockerd knows no other. */
+const HEAD_PATHS = /^\/(_ping|containers\/[^/]+\/archive)(\?|$)/;
+
+/**
+ * The first thing that happens to a request: standard headers, and `/v1.44/info` becomes `/info` with `apiMinor` 44.
+ * A version out of range is answered 400 in Docker's words.
+ */
+export function apiVersionMiddleware(request: Request, response: Response, next: NextFunction): void {
+  for (const [name, value] of Object.entries(STANDARD_HEADERS)) response.setHeader(name, value);
+  const versioned = request as VersionedRequest;
+  versioned.apiMinor = NEWEST_API_MINOR;
+  const prefix = PREFIX.exec(request.url);
+  if (prefix) {
+    try {
+      versioned.apiMinor = supportedMinor(prefix[1] ?? '');
+    } catch (error) {
+      next(error);
+      return;
+    }
+    request.url = request.url.slice(prefix[0].length) || '/';
+  }
+  if (request.method === 'HEAD' && !HEAD_PATHS.test(request.url)) next(notFound('page not found'));
+  else next();
+}
+
+/** @throws InvalidArgument in Docker's words. */
+export function supportedMinor(version: string): number {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 1 || (major === 1 && minor > NEWEST_API_MINOR)) {
+    throw invalidArgument(
+      `client version ${version} is too new. Maximum supported API version is ${NEWEST_API_VERSION}`,
+    );
+  }
+  if (major < 1 || minor < OLDEST_API_MINOR) {
+    throw invalidArgument(
+      `client version ${version} is too old. Minimum supported API version is ${OLDEST_API_VERSION}, ` +
+        'please upgrade your client to a newer version',
+    );
+  }
+  return minor;
+}

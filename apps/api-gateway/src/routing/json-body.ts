@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
+
+/** The largest JSON document that a client may send. Bytes. */
+export const MAX_JSON_BYTES = 4 * 1024 * 1024;
+
+/** A JSON object that a client sent: the parsed document, and the bytes to pass on where nothing has to change. */
+export interface JsonObjectBody {
+  document: Record<string, unknown>;
+  bytes: Buffer;
+}
+
+/**
+ * The body as a JSON object, or undefined where the client sent none. Follows moby's httputils.ReadJSON.
+ * @throws InvalidArgument in Docker's words.
+ */
+export async function readJsonBody(request: IncomingMessage): Promise<JsonObjectBody | undefined> {
+  const contentType = request.headers['content-type'];
+  const chunked = request.headers['transfer-encoding'] !== undefined;
+  const empty = !chunked && Number(request.headers['content-length'] ?? 0) === 0;
+  if (!(empty && contentType === undefined) && contentType?.split(';')[0]?.trim() !== 'application/json') {
+    throw invalidArgument(
+      `unsupported Content-Type header (${contentType ?? ''}): must be 'application/json'`,
+    );
+  }
+  if (empty) return undefined;
+  return parseJsonObject(await readBytes(request));
+}
+
+/** The same for endpoints that cannot do without a body. */
+export async function requireJsonBody(request: IncomingMessage): Promise<JsonObjectBody> {
+  const body = await readJsonBody(request);
+  if (!body) throw invalidArgument('invalid JSON: got EOF while reading request body');
+  return body;
+}
+
+export function parseJsonObject(bytes: Buffer): JsonObjectBody {
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') throw invalidArgument('invalid JSON: got EOF while reading request body');
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw invalidArgument(`invalid JSON: ${goWords(messageOf(error))}`);
+  }
+  if (document === null) return { document: {}, bytes: Buffer.from('{}') };
+  if (typeof document !== 'object' || Array.isArray(document)) {
+    const kind = Array.isArray(document) ? 'array' : typeof document === 'boolean' ? 'bool' : typeof document;
+    throw invalidArgument(`invalid JSON: json: cannot unmarshal ${kind} into Go value of an object type`);
+  }
+  return { document: document as Record<string, unknown>, bytes };
+}
+
+/** V8's complaint in the words of Go's encoding/json. */
+function goWords(message: string): string {
+  if (/end of JSON input|Unterminated string/.test(message)) return 'unexpected EOF';
+  if (/after JSON/.test(message)) return 'unexpected content after JSON';
+  const token = /^Unexpected token '(.)'/s.exec(message)?.[1];
+  return token === undefined ? message : `invalid character '${token}' looking for beginning of value`;
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length;
+    if (size > MAX_JSON_BYTES) throw new EngineError('InvalidArgument', 'http: request body too large');
+    chunks.push(chunk as Buffer);
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}

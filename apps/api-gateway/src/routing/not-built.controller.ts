@@ -1,0 +1,85 @@
+import { All, Controller, Get, Post, Put } from '@nestjs/common';
+import { EngineError, notImplemented } from '@gantry/shared/errors';
+
+const notBuilt = (what: string): never => {
+  throw notImplemented(`${what} is not built yet`);
+};
+
+/** What the API has and Gantry does not have yet (docs/api-coverage.md): a clear 501, never a silent success. */
+@Controller()
+export class NotBuiltController {
+  @Post('build')
+  build(): never {
+    return notBuilt('building images');
+  }
+
+  @Post(['build/prune', 'build/cancel'])
+  buildCache(): never {
+    return notBuilt('the build cache');
+  }
+
+  @Post('auth')
+  auth(): never {
+    return notBuilt('logging in to a registry');
+  }
+
+  @Post('images/*name/push')
+  push(): never {
+    return notBuilt('pushing images');
+  }
+
+  @Get('images/search')
+  search(): never {
+    return notBuilt('searching a registry');
+  }
+
+  @Get('images/*name/attestations')
+  attestations(): never {
+    return notBuilt('reading attestations');
+  }
+
+  @Get('distribution/*name/json')
+  distribution(): never {
+    return notBuilt('inspecting images in a registry');
+  }
+
+  @Post(['session', 'grpc'])
+  session(): never {
+    return notBuilt('BuildKit');
+  }
+
+  @Get('containers/:id/attach/ws')
+  attachWebsocket(): never {
+    return notBuilt('attaching over a websocket');
+  }
+
+  @All(['plugins', 'plugins/*rest'])
+  plugins(): never {
+    return notBuilt('plugin support');
+  }
+}
+
+/** Swarm mode is out of scope: dockerd's answer when it is in no swarm. */
+@Controller()
+export class SwarmController {
+  @All(
+    ['swarm', 'nodes', 'services', 'tasks', 'secrets', 'configs'].flatMap((path) => [path, `${path}/*rest`]),
+  )
+  swarm(): never {
+    return notInSwarm();
+  }
+
+  /** Only cluster volumes can be updated. */
+  @Put('volumes/:name')
+  updateVolume(): never {
+    return notInSwarm();
+  }
+}
+
+function notInSwarm(): never {
+  throw new EngineError(
+    'Unavailable',
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm ' +
+      'and try again.',
+  );
+}

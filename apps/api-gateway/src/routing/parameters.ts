@@ -1,0 +1,43 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Response } from 'express';
+import type { VersionedRequest } from './api-version';
+import { readJsonBody, requireJsonBody } from './json-body';
+import { QueryParameters } from './query-parameters';
+
+const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<VersionedRequest>();
+
+/** QueryParameters */
+export const ApiQuery = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => new QueryParameters(requestOf(context).url),
+);
+
+/** The minor number of the API version that the client speaks. */
+export const ApiMinor = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => requestOf(context).apiMinor,
+);
+
+/** JsonObjectBody | undefined */
+export const OptionalJson = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  readJsonBody(requestOf(context)),
+);
+
+/** JsonObjectBody */
+export const RequiredJson = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  requireJsonBody(requestOf(context)),
+);
+
+/** The name in `images/*name/json`, slashes and all. */
+export const ImageName = createParamDecorator((_: unknown, context: ExecutionContext) => {
+  const name = (requestOf(context).params as Record<string, string | string[]>)['name'] ?? '';
+  return Array.isArray(name) ? name.join('/') : name;
+});
+
+/** An AbortSignal: the client went away, or got its whole answer. */
+export const ClientGone = createParamDecorator((_: unknown, context: ExecutionContext) => {
+  const controller = new AbortController();
+  context
+    .switchToHttp()
+    .getResponse<Response>()
+    .once('close', () => controller.abort());
+  return controller.signal;
+});

@@ -1,0 +1,105 @@
+import { shapeImageSummary } from './image-documents';
+import type { JsonObject } from './json-objects';
+
+export type UsageType = 'container' | 'image' | 'volume' | 'build-cache';
+
+/** What the services say of their disk usage; undefined where it was not asked for. */
+export interface CollectedUsage {
+  images?: { LayersSize: number; Images: JsonObject[] };
+  containers?: JsonObject[];
+  volumes?: JsonObject[];
+  buildCache?: JsonObject[];
+}
+
+interface Usage {
+  ActiveCount: number;
+  TotalCount: number;
+  Reclaimable: number;
+  TotalSize: number;
+  Items?: JsonObject[];
+}
+
+/**
+ * The answer to GET /system/df. Up to 1.51 lists with sizes; 1.52 both those (unless `verbose`) and sums; from 1.53 on
+ * only sums, with the lists in `Items` where `verbose` asks for them (version history, 1.52).
+ */
+export function shapeDiskUsage(usage: CollectedUsage, minor: number, verbose: boolean): JsonObject {
+  const document: JsonObject = {};
+  if (minor < 52 || (minor === 52 && !verbose)) Object.assign(document, lists(usage, minor));
+  if (minor >= 52) Object.assign(document, sums(usage, verbose));
+  return document;
+}
+
+function lists(usage: CollectedUsage, minor: number): JsonObject {
+  usage.images?.Images.forEach((image) => shapeImageSummary(image, minor));
+  return {
+    LayersSize: usage.images?.LayersSize ?? 0,
+    Images: usage.images?.Images ?? null,
+    Containers: usage.containers ?? null,
+    Volumes: usage.volumes ?? null,
+    BuildCache: usage.buildCache ?? null,
+    ...(minor < 42 ? { BuilderSize: 0 } : {}),
+  };
+}
+
+function sums(usage: CollectedUsage, verbose: boolean): JsonObject {
+  const document: JsonObject = {};
+  const put = (name: string, sum: Usage | undefined, items: JsonObject[] | undefined) => {
+    if (sum) document[name] = verbose ? { ...sum, Items: items ?? [] } : sum;
+  };
+  put('ImageUsage', usage.images && imageUsage(usage.images), usage.images?.Images);
+  put('ContainerUsage', usage.containers && containerUsage(usage.containers), usage.containers);
+  put('VolumeUsage', usage.volumes && volumeUsage(usage.volumes), usage.volumes);
+  put(
+    'BuildCacheUsage',
+    usage.buildCache && { ActiveCount: 0, TotalCount: 0, Reclaimable: 0, TotalSize: 0 },
+    usage.buildCache,
+  );
+  return document;
+}
+
+const number = (value: unknown): number => (typeof value === 'number' && value > 0 ? value : 0);
+const total = (list: JsonObject[], size: (element: JsonObject) => number): number =>
+  list.reduce((sum, element) => sum + size(element), 0);
+
+/** Layers that only used images have are in use; the rest of the layers' size can be had back. */
+function imageUsage({ LayersSize, Images }: { LayersSize: number; Images: JsonObject[] }): Usage {
+  const active = Images.filter((image) => number(image['Containers']) > 0);
+  const used = total(active, (image) => number(image['Size']) - number(image['SharedSize']));
+  return {
+    ActiveCount: active.length,
+    TotalCount: Images.length,
+    Reclaimable: Math.max(0, LayersSize - used),
+    TotalSize: LayersSize,
+  };
+}
+
+function containerUsage(containers: JsonObject[]): Usage {
+  const isActive = (container: JsonObject) =>
+    ['running', 'paused', 'restarting'].includes(String(container['State']));
+  const size = (container: JsonObject) => number(container['SizeRw']);
+  return {
+    ActiveCount: containers.filter(isActive).length,
+    TotalCount: containers.length,
+    Reclaimable: total(
+      containers.filter((container) => !isActive(container)),
+      size,
+    ),
+    TotalSize: total(containers, size),
+  };
+}
+
+function volumeUsage(volumes: JsonObject[]): Usage {
+  const data = (volume: JsonObject) => (volume['UsageData'] ?? {}) as { Size?: number; RefCount?: number };
+  const isActive = (volume: JsonObject) => number(data(volume).RefCount) > 0;
+  const size = (volume: JsonObject) => number(data(volume).Size);
+  return {
+    ActiveCount: volumes.filter(isActive).length,
+    TotalCount: volumes.length,
+    Reclaimable: total(
+      volumes.filter((volume) => !isActive(volume)),
+      size,
+    ),
+    TotalSize: total(volumes, size),
+  };
+}

@@ -1,0 +1,45 @@
+import { statSync } from 'node:fs';
+import os from 'node:os';
+import { ENGINE_VERSION } from '@gantry/shared/config';
+import { NEWEST_API_VERSION, OLDEST_API_VERSION } from '../routing/api-version';
+
+/** Go's names of architectures, which the API uses. */
+const GO_ARCHITECTURES: Record<string, string> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  arm: 'arm',
+  ppc64: 'ppc64le',
+  s390x: 's390x',
+  riscv64: 'riscv64',
+};
+
+export const goArchitecture = (): string => GO_ARCHITECTURES[process.arch] ?? process.arch;
+
+/** API: SystemVersion. */
+export function engineVersion(): object {
+  const facts = {
+    ApiVersion: NEWEST_API_VERSION,
+    MinAPIVersion: OLDEST_API_VERSION,
+    GitCommit: process.env['GANTRY_GIT_COMMIT'] ?? '',
+    GoVersion: `node${process.versions.node}`,
+    Os: 'linux',
+    Arch: goArchitecture(),
+    KernelVersion: os.release(),
+    BuildTime: buildTime(),
+  };
+  return {
+    Platform: { Name: 'Gantry Engine' },
+    Version: ENGINE_VERSION,
+    ...facts,
+    Components: [{ Name: 'Engine', Version: ENGINE_VERSION, Details: { ...facts, Experimental: 'false' } }],
+  };
+}
+
+/** When the running bundle was written. */
+function buildTime(): string {
+  try {
+    return statSync(process.argv[1] ?? '').mtime.toISOString();
+  } catch {
+    return '';
+  }
+}

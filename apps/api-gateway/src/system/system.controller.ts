@@ -1,0 +1,79 @@
+import { Controller, Get, Head, Inject, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { invalidArgument } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
+import { ServiceClients } from '../peers/service-clients';
+import { ApiMinor, ApiQuery } from '../routing/parameters';
+import type { QueryParameters } from '../routing/query-parameters';
+import { type CollectedUsage, shapeDiskUsage, type UsageType } from '../shaping/disk-usage';
+import type { JsonObject } from '../shaping/json-objects';
+import { engineVersion } from './engine-version';
+import { systemInfo } from './system-info';
+
+const PING_HEADERS = {
+  'Builder-Version': '1',
+  Swarm: 'inactive',
+  'Cache-Control': 'no-cache, no-store, must-revalidate',
+  Pragma: 'no-cache',
+  'Content-Type': 'text/plain; charset=utf-8',
+};
+
+const USAGE_TYPES: readonly UsageType[] = ['container', 'image', 'volume', 'build-cache'];
+
+/** API, tag System, without the events. */
+@Controller()
+export class SystemController {
+  constructor(
+    @Inject(ServiceClients) private readonly services: ServiceClients,
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+  ) {}
+
+  @Head('_ping')
+  pingHead(@Res() response: Response): void {
+    response.writeHead(200, { ...PING_HEADERS, 'Content-Length': 0 }).end();
+  }
+
+  @Get('_ping')
+  ping(@Res() response: Response): void {
+    response.writeHead(200, { ...PING_HEADERS, 'Content-Length': 2 }).end('OK');
+  }
+
+  @Get('version')
+  version(): object {
+    return engineVersion();
+  }
+
+  @Get('info')
+  async info(): Promise<JsonObject> {
+    const [node, { images }] = await Promise.all([
+      this.services.containers.nodeInfo({}),
+      this.services.images.count({}),
+    ]);
+    return systemInfo(this.config, fromJson<JsonObject>(node), images);
+  }
+
+  @Get('system/df')
+  async diskUsage(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<JsonObject> {
+    const asked = minor < 42 ? [] : query.list('type');
+    const unknown = asked.find((type) => !(USAGE_TYPES as readonly string[]).includes(type));
+    if (unknown !== undefined) throw invalidArgument(`unknown object type: ${unknown}`);
+    const wants = (type: UsageType) => asked.length === 0 || asked.includes(type);
+    return shapeDiskUsage(await this.collectUsage(wants), minor, query.flag('verbose'));
+  }
+
+  private async collectUsage(wants: (type: UsageType) => boolean): Promise<CollectedUsage> {
+    const { images, containers, volumes } = this.services;
+    const [imageUsage, containerUsage, volumeUsage] = await Promise.all([
+      wants('image') ? images.diskUsage({}) : undefined,
+      wants('container') ? containers.diskUsage({}) : undefined,
+      wants('volume') ? volumes.diskUsage({}) : undefined,
+    ]);
+    return {
+      images: imageUsage && fromJson(imageUsage),
+      containers: containerUsage && fromJson(containerUsage),
+      volumes: volumeUsage && fromJson(volumeUsage),
+      buildCache: wants('build-cache') ? [] : undefined,
+    };
+  }
+}

@@ -1,0 +1,40 @@
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { ServiceClients } from '../peers/service-clients';
+import type { JsonObjectBody } from '../routing/json-body';
+import { ApiMinor, ApiQuery, OptionalJson } from '../routing/parameters';
+import type { QueryParameters } from '../routing/query-parameters';
+import { normalizeVolumePrune } from '../shaping/prune-filters';
+
+/** API, tag Volume. */
+@Controller()
+export class VolumesController {
+  constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
+
+  @Get('volumes')
+  async list(@ApiQuery() query: QueryParameters): Promise<Buffer> {
+    return (await this.services.volumes.list({ filters: query.filters() })).json;
+  }
+
+  @Post('volumes/create')
+  async create(@OptionalJson() body: JsonObjectBody | undefined): Promise<Buffer> {
+    return (await this.services.volumes.create({ config: body?.bytes ?? Buffer.from('{}') })).json;
+  }
+
+  @Get('volumes/:name')
+  async inspect(@Param('name') name: string): Promise<Buffer> {
+    return (await this.services.volumes.inspect({ name })).json;
+  }
+
+  @Delete('volumes/:name')
+  @HttpCode(204)
+  async remove(@Param('name') name: string, @ApiQuery() query: QueryParameters): Promise<void> {
+    await this.services.volumes.remove({ name, force: query.flag('force') });
+  }
+
+  @Post('volumes/prune')
+  @HttpCode(200)
+  async prune(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<Buffer> {
+    const filters = normalizeVolumePrune(query.pruneFilters(), minor);
+    return (await this.services.volumes.prune({ filters })).json;
+  }
+}
