@@ -11,6 +11,8 @@ export interface LifecycleListener {
    * nothing. Awaited; an error fails the start.
    */
   beforeStart?(record: ContainerRecord): Promise<void> | void;
+  /** After an error of the start, wherever it happened: whoever waits for the container to run may stop waiting. */
+  startFailed?(record: ContainerRecord): void;
   started?(record: ContainerRecord): void;
   /** The state and the exit code are in the record already; all output is in the log. */
   exited?(record: ContainerRecord): void;
