@@ -1,4 +1,4 @@
-import { Queue, Worker, type Job } from 'bullmq';
+import { Queue, Worker, type ConnectionOptions, type Job } from 'bullmq';
 import type { InstanceConfig } from '../config';
 import { redisOptions } from '../redis';
 
@@ -25,7 +25,7 @@ const queuePrefix = (config: InstanceConfig): string => `${config.redisPrefix}qu
 
 export function openQueue(config: InstanceConfig, name: string): Queue {
   return new Queue(name, {
-    connection: redisOptions(config.redisUrl),
+    connection: redisOptions(config.redisUrl) as ConnectionOptions,
     prefix: queuePrefix(config),
     defaultJobOptions: {
       attempts: 3,
@@ -45,7 +45,7 @@ export function openWorker(
   process: (job: Job) => Promise<unknown>,
 ): Worker {
   return new Worker(name, process, {
-    connection: redisOptions(config.redisUrl),
+    connection: redisOptions(config.redisUrl) as ConnectionOptions,
     prefix: queuePrefix(config),
     concurrency,
     lockDuration: 10_000,
