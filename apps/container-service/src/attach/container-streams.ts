@@ -1,0 +1,106 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import type { ContainerRecord } from '../records/container-record';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import type { OutputQueue } from './output-queue';
+import { ProcessStreams } from './process-streams';
+
+/** A client that attached before the container runs. */
+interface Waiting {
+  queue: OutputQueue;
+  begin: (streams: ProcessStreams | undefined) => void;
+}
+
+/**
+ * The streams of running containers, connected when the first client wants them. Clients of a container that does not
+ * run yet are connected between its creation by the runtime and its first instruction, so that they miss nothing.
+ */
+@Injectable()
+export class ContainerStreams {
+  private readonly connected = new Map<string, Promise<ProcessStreams | undefined>>();
+  private readonly waiting = new Map<string, Set<Waiting>>();
+
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly paths: MonitorPaths,
+    lifecycle: ContainerLifecycleEvents,
+  ) {
+    const giveUp = (record: ContainerRecord) => this.admit(record.id, undefined);
+    lifecycle.listen({
+      beforeStart: (record) => this.connectWaiting(record),
+      // Those who came while the start was under way.
+      started: (record) => void this.connectWaiting(record),
+      startFailed: giveUp,
+      exited: giveUp,
+      removed: giveUp,
+    });
+  }
+
+  /**
+   * Fills the queue with the container's output, from its start where it does not run yet. Resolves with its streams once
+   * it runs; with undefined, and the queue ended, where it has ended or will never start.
+   */
+  attach(record: ContainerRecord, queue: OutputQueue): Promise<ProcessStreams | undefined> {
+    if (record.state.Running) {
+      return this.connect(record.id).then((streams) => {
+        if (streams) streams.add(queue);
+        else queue.end();
+        return streams;
+      });
+    }
+    return new Promise((begin) => {
+      const set = this.waiting.get(record.id) ?? new Set();
+      this.waiting.set(record.id, set.add({ queue, begin }));
+    });
+  }
+
+  /** Takes the queue away wherever it is. */
+  async detach(record: ContainerRecord, queue: OutputQueue): Promise<void> {
+    queue.discard();
+    const set = this.waiting.get(record.id);
+    for (const each of set ?? []) {
+      if (each.queue !== queue) continue;
+      set?.delete(each);
+      each.begin(undefined);
+    }
+    if (set?.size === 0) this.waiting.delete(record.id);
+    (await this.connected.get(record.id))?.remove(queue);
+  }
+
+  private async connectWaiting(record: ContainerRecord): Promise<void> {
+    if (this.waiting.has(record.id)) this.admit(record.id, await this.connect(record.id));
+  }
+
+  private admit(id: string, streams: ProcessStreams | undefined): void {
+    const set = this.waiting.get(id);
+    this.waiting.delete(id);
+    for (const { queue, begin } of set ?? []) {
+      if (streams) streams.add(queue);
+      else queue.end();
+      begin(streams);
+    }
+  }
+
+  private connect(id: string): Promise<ProcessStreams | undefined> {
+    const known = this.connected.get(id);
+    if (known) return known;
+    const opening = this.open(id);
+    this.connected.set(id, opening);
+    const forget = () => {
+      if (this.connected.get(id) === opening) this.connected.delete(id);
+    };
+    void opening.then((streams) => (streams ? streams.ended.then(forget) : forget()), forget);
+    return opening;
+  }
+
+  /** undefined when the monitor has ended already. */
+  private async open(id: string): Promise<ProcessStreams | undefined> {
+    try {
+      return new ProcessStreams(await this.linux.sockets.connectAttach(this.paths.attachSocket(id)));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET')) return undefined;
+      throw error;
+    }
+  }
+}
