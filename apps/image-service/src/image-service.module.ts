@@ -1,0 +1,78 @@
+import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { InstanceConfigModule } from '@gantry/shared/config';
+import { EventsModule } from '@gantry/shared/events';
+import { createLinux, LINUX } from '@gantry/shared/linux';
+import { LOGGER, type Logger, LoggingModule } from '@gantry/shared/logging';
+import { BlobStore } from './blobs/blob-store';
+import { CommitContainer } from './commit/commit-container';
+import { DataServer } from './data-socket/data-server';
+import { DatabaseModule } from './database/database.module';
+import { ExportImages } from './export/export-images';
+import { ImageCatalog } from './images/image-catalog';
+import { ImageLookup } from './images/image-lookup';
+import { ImageRemoval } from './images/image-removal';
+import { ImagesController } from './images/images.controller';
+import { ImageStore } from './images/image-store';
+import { InspectImage } from './images/inspect-image';
+import { LayerUsage } from './images/layer-usage';
+import { ListImages } from './images/list-images';
+import { PruneImages } from './images/prune-images';
+import { ImportImage } from './import/import-image';
+import { ImageJobWorker } from './jobs/image-jobs';
+import { LayerArchive } from './layers/layer-archive';
+import { LayerDirectories } from './layers/layer-directories';
+import { LayerStore } from './layers/layer-store';
+import { UNPACK_TASK, unpackInWorker } from './layers/layer-task';
+import { Decompressor } from './load/compression';
+import { LayerIntake } from './load/layer-intake';
+import { LoadImages } from './load/load-images';
+import { Reconcile } from './reconcile/reconcile';
+import { InitLayer } from './snapshots/init-layer';
+import { SnapshotDirectories } from './snapshots/snapshot-directories';
+import { SnapshotsController } from './snapshots/snapshots.controller';
+import { SnapshotStore } from './snapshots/snapshot-store';
+
+@Module({
+  imports: [InstanceConfigModule, LoggingModule.for('image-service'), EventsModule, DatabaseModule],
+  providers: [
+    { provide: LINUX, useFactory: createLinux },
+    { provide: UNPACK_TASK, useValue: unpackInWorker },
+    BlobStore,
+    LayerDirectories,
+    LayerStore,
+    LayerArchive,
+    ImageStore,
+    ImageLookup,
+    ImageCatalog,
+    LayerUsage,
+    ListImages,
+    InspectImage,
+    ImageRemoval,
+    PruneImages,
+    SnapshotDirectories,
+    InitLayer,
+    SnapshotStore,
+    Decompressor,
+    LayerIntake,
+    LoadImages,
+    ImportImage,
+    CommitContainer,
+    ExportImages,
+    DataServer,
+    ImageJobWorker,
+    Reconcile,
+    ImagesController,
+    SnapshotsController,
+  ],
+})
+export class ImageServiceModule implements OnApplicationBootstrap {
+  constructor(
+    @Inject(Reconcile) private readonly reconcile: Reconcile,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Behind the start: what is being put right does not keep anybody waiting. */
+  onApplicationBootstrap(): void {
+    this.reconcile.run().catch((error: unknown) => this.logger.error({ err: error }, 'reconciling failed'));
+  }
+}

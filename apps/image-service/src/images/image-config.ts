@@ -1,0 +1,131 @@
+import { invalidArgument } from '@gantry/shared/errors';
+import { isDigest } from '../references/reference';
+
+/** The part of an image that containers inherit (OCI image-spec, config.md, and Docker's additions to it). */
+export interface RuntimeConfig {
+  User?: string;
+  ExposedPorts?: Record<string, object>;
+  Env?: string[];
+  Entrypoint?: string[] | null;
+  Cmd?: string[] | null;
+  Volumes?: Record<string, object>;
+  WorkingDir?: string;
+  Labels?: Record<string, string>;
+  StopSignal?: string;
+  ArgsEscaped?: boolean;
+  Healthcheck?: HealthConfig;
+  OnBuild?: string[] | null;
+  Shell?: string[];
+}
+
+/** Durations in nanoseconds. */
+export interface HealthConfig {
+  Test?: string[];
+  Interval?: number;
+  Timeout?: number;
+  StartPeriod?: number;
+  StartInterval?: number;
+  Retries?: number;
+}
+
+export interface HistoryEntry {
+  created?: string;
+  created_by?: string;
+  author?: string;
+  comment?: string;
+  empty_layer?: boolean;
+}
+
+/** An image configuration document. Other keys may be there and stay as they are: the bytes are the image. */
+export interface ImageConfig {
+  architecture?: string;
+  variant?: string;
+  os?: string;
+  'os.version'?: string;
+  created?: string;
+  author?: string;
+  comment?: string;
+  docker_version?: string;
+  container?: string;
+  config?: RuntimeConfig | null;
+  rootfs: { type: string; diff_ids: string[] };
+  history?: HistoryEntry[];
+}
+
+const MAX_LAYERS = 127;
+
+/** @throws InvalidArgument for what is no image configuration. */
+export function parseImageConfig(bytes: Uint8Array): ImageConfig {
+  let document: unknown;
+  try {
+    document = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw invalidArgument('invalid image JSON', error);
+  }
+  const config = document as Partial<ImageConfig> | null;
+  if (typeof config !== 'object' || config === null) throw invalidArgument('invalid image JSON');
+  if (!config.rootfs) throw invalidArgument('invalid image JSON, no RootFS key');
+  const diffIds: unknown = config.rootfs.diff_ids ?? [];
+  if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id))) {
+    throw invalidArgument('invalid image JSON: bad diff_ids');
+  }
+  if (diffIds.length > MAX_LAYERS) throw invalidArgument('max depth exceeded');
+  return { ...config, rootfs: { type: config.rootfs.type ?? 'layers', diff_ids: diffIds } };
+}
+
+/** When the image says it was made; the epoch where it does not. */
+export function createdAt(config: ImageConfig): Date {
+  const created = new Date(config.created ?? 0);
+  // Postgres has no room for what Go calls the zero time and beyond.
+  return Number.isNaN(created.getTime()) || created.getUTCFullYear() < 1 ? new Date(0) : created;
+}
+
+export interface Platform {
+  os: string;
+  architecture: string;
+  variant: string;
+}
+
+const ARCHITECTURES: Partial<Record<NodeJS.Architecture, string>> = {
+  x64: 'amd64',
+  ia32: '386',
+  arm64: 'arm64',
+  arm: 'arm',
+  ppc64: 'ppc64le',
+  riscv64: 'riscv64',
+  s390x: 's390x',
+};
+
+export function hostPlatform(): Platform {
+  return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch, variant: '' };
+}
+
+/** `linux/arm64/v8`, `linux`, `arm64` or empty, which is the host's own. @throws InvalidArgument */
+export function parsePlatform(text: string): Platform {
+  const host = hostPlatform();
+  if (text === '') return host;
+  const parts = text.toLowerCase().split('/');
+  if (parts.length > 3 || !parts.every((part) => /^[a-z0-9_.-]+$/.test(part))) {
+    throw invalidArgument(
+      `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
+    );
+  }
+  const [first = '', second, variant = ''] = parts;
+  if (second !== undefined) return { os: first, architecture: normalArchitecture(second), variant };
+  return first === 'linux' || first === 'windows'
+    ? { ...host, os: first }
+    : { ...host, architecture: normalArchitecture(first) };
+}
+
+function normalArchitecture(name: string): string {
+  return { x86_64: 'amd64', 'x86-64': 'amd64', aarch64: 'arm64', i386: '386', armhf: 'arm' }[name] ?? name;
+}
+
+/** Whether an image may be taken for a wanted platform; what it does not say, it does not contradict. */
+export function matchesPlatform(config: ImageConfig, wanted: Platform): boolean {
+  return (
+    (config.os ?? wanted.os) === wanted.os &&
+    (config.architecture || wanted.architecture) === wanted.architecture &&
+    (wanted.variant === '' || (config.variant || wanted.variant) === wanted.variant)
+  );
+}

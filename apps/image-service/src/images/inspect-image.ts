@@ -1,0 +1,167 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { invalidArgument, notFound } from '@gantry/shared/errors';
+import type { Image } from '../database/image-database';
+import { LayerDirectories } from '../layers/layer-directories';
+import { LayerStore } from '../layers/layer-store';
+import {
+  type HistoryEntry,
+  type ImageConfig,
+  matchesPlatform,
+  parseImageConfig,
+  type Platform,
+  type RuntimeConfig,
+} from './image-config';
+import { ImageLookup } from './image-lookup';
+import { repoDigests, repoTags } from './image-references';
+import { ImageStore } from './image-store';
+
+/** API: ImageInspect, with the fields of older versions that the gateway may take away. */
+export interface ImageDocument {
+  Id: string;
+  RepoTags: string[];
+  RepoDigests: string[];
+  Parent: string;
+  Comment: string;
+  Created?: string;
+  DockerVersion: string;
+  Author: string;
+  Config: RuntimeConfig;
+  Architecture: string;
+  Variant?: string;
+  Os: string;
+  OsVersion?: string;
+  Size: number;
+  GraphDriver: { Name: string; Data: Record<string, string> };
+  RootFS: { Type: string; Layers?: string[] };
+  Metadata: { LastTagTime: string };
+}
+
+/** API: HistoryResponseItem. */
+export interface HistoryItem {
+  Id: string;
+  Created: number;
+  CreatedBy: string;
+  Tags: string[] | null;
+  Size: number;
+  Comment: string;
+}
+
+const ZERO_TIME = '0001-01-01T00:00:00Z';
+const MISSING = '<missing>';
+
+/** GET /images/{name}/json and /images/{name}/history. */
+@Injectable()
+export class InspectImage {
+  constructor(
+    @Inject(ImageLookup) private readonly lookup: ImageLookup,
+    @Inject(ImageStore) private readonly images: ImageStore,
+    @Inject(LayerStore) private readonly layers: LayerStore,
+    @Inject(LayerDirectories) private readonly directories: LayerDirectories,
+  ) {}
+
+  async inspect(reference: string, platform: Platform | undefined): Promise<ImageDocument> {
+    const { image, config } = await this.find(reference, platform);
+    const [references, chain] = await Promise.all([
+      this.images.references(image.id),
+      this.layers.chain(image.topChainId),
+    ]);
+    return {
+      Id: image.id,
+      RepoTags: repoTags(references),
+      RepoDigests: repoDigests(references),
+      Parent: image.parentId ?? '',
+      Comment: config.comment || config.history?.at(-1)?.comment || '',
+      ...(config.created !== undefined && { Created: config.created }),
+      DockerVersion: config.docker_version ?? '',
+      Author: config.author ?? '',
+      Config: config.config ?? {},
+      Architecture: config.architecture ?? '',
+      ...(config.variant && { Variant: config.variant }),
+      Os: config.os ?? '',
+      ...(config['os.version'] && { OsVersion: config['os.version'] }),
+      Size: Number(image.size),
+      GraphDriver: { Name: 'overlay2', Data: this.driverData(chain.map((layer) => layer.layerId)) },
+      RootFS: {
+        Type: config.rootfs.type,
+        ...(config.rootfs.diff_ids.length > 0 && { Layers: config.rootfs.diff_ids }),
+      },
+      Metadata: { LastTagTime: image.lastTaggedAt?.toISOString() ?? ZERO_TIME },
+    };
+  }
+
+  /** Newest first. */
+  async history(reference: string, platform: Platform | undefined): Promise<HistoryItem[]> {
+    const { image, config } = await this.find(reference, platform);
+    const layers = await this.layers.chain(image.topChainId);
+    const items: HistoryItem[] = [];
+    const history: HistoryEntry[] = config.history ?? layers.map(() => ({}));
+    for (const entry of [...history].reverse()) {
+      const layer = entry.empty_layer ? undefined : layers.shift();
+      items.push({
+        Id: MISSING,
+        Created: Math.floor(new Date(entry.created ?? 0).getTime() / 1000),
+        CreatedBy: entry.created_by ?? '',
+        Tags: null,
+        Size: Number(layer?.size ?? 0n),
+        Comment: entry.comment ?? '',
+      });
+    }
+    await this.nameAncestors(image, items);
+    return items;
+  }
+
+  /** The n-th newest step is the n-th ancestor's, as far as those are on this node. */
+  private async nameAncestors(image: Image, items: HistoryItem[]): Promise<void> {
+    let ancestor: Image | null = image;
+    for (const item of items) {
+      if (!ancestor) return;
+      const tags = repoTags(await this.images.references(ancestor.id));
+      item.Id = ancestor.id;
+      item.Tags = tags.length > 0 ? tags : null;
+      ancestor = ancestor.parentId ? await this.images.find(ancestor.parentId) : null;
+    }
+  }
+
+  private async find(
+    reference: string,
+    platform: Platform | undefined,
+  ): Promise<{ image: Image; config: ImageConfig }> {
+    const image = await this.lookup.find(reference);
+    const config = parseImageConfig(image.config);
+    if (platform && !matchesPlatform(config, platform)) {
+      const { os, architecture, variant } = platform;
+      const wanted = [os, architecture, variant].filter(Boolean).join('/');
+      throw notFound(
+        `image with reference ${reference} was found but does not provide the specified platform (${wanted})`,
+      );
+    }
+    return { image, config };
+  }
+
+  /** API: DriverData of the top layer. */
+  private driverData(layerIds: string[]): Record<string, string> {
+    const [top, ...below] = layerIds;
+    if (top === undefined) return {};
+    return {
+      ...(below.length > 0 && { LowerDir: below.map((id) => this.directories.diff(id)).join(':') }),
+      MergedDir: this.directories.path(top, 'merged'),
+      UpperDir: this.directories.diff(top),
+      WorkDir: this.directories.path(top, 'work'),
+    };
+  }
+}
+
+/** API: the query parameter `platform` of inspect and history, an OCI platform as JSON. */
+export function platformOfJson(json: string): Platform | undefined {
+  if (json === '') return undefined;
+  let platform: Partial<Platform>;
+  try {
+    platform = JSON.parse(json) as Partial<Platform>;
+  } catch (error) {
+    throw invalidArgument(`failed to parse platform: ${json}`, error);
+  }
+  if (!platform?.os || !platform.architecture) {
+    throw invalidArgument('both OS and Architecture must be provided');
+  }
+  return { os: platform.os, architecture: platform.architecture, variant: platform.variant ?? '' };
+}

@@ -1,0 +1,32 @@
+import { familiar, familiarRepository, type NamedReference } from '../references/reference';
+
+/** The filter `reference`: Go's path.Match on the familiar name, with and without its tag or digest. */
+export function matchesReference(pattern: string, name: NamedReference): boolean {
+  const expression = globExpression(pattern);
+  return expression.test(familiar(name)) || expression.test(familiarRepository(name.repository));
+}
+
+/** `*` and `?` stop at a slash; `[a-z]` and `[^a-z]` are classes. */
+function globExpression(pattern: string): RegExp {
+  let source = '';
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i] ?? '';
+    if (char === '*') source += '[^/]*';
+    else if (char === '?') source += '[^/]';
+    else if (char === '[') {
+      const end = pattern.indexOf(']', i + 2);
+      if (end < 0) return /$^/;
+      const inner = pattern.slice(i + 1, end).replace(/[\\[\]]/g, '\\$&');
+      source += `[${inner}]`;
+      i = end;
+    } else if (char === '\\') source += escape(pattern[++i] ?? '\\');
+    else source += escape(char);
+  }
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    return /$^/;
+  }
+}
+
+const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { invalidArgument, notFound } from '@gantry/shared/errors';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/image-database';
+import { chainIdOf } from './chain-id';
+import { LayerDirectories } from './layer-directories';
+import type { LayerSource } from './layer-source';
+import { UNPACK_TASK, type UnpackTask } from './layer-task';
+
+export type StoredLayer = Pick<
+  Layer,
+  'chainId' | 'diffId' | 'parentChainId' | 'layerId' | 'size' | 'archiveSize'
+>;
+
+/** The read-only layers of this node: directories on disk, indexed by chain id. */
+@Injectable()
+export class LayerStore {
+  /** Layers this process is unpacking, by chain id: a second one who wants the same waits. */
+  private readonly unpacking = new Map<string, Promise<StoredLayer>>();
+  private readonly nodeId: string;
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(ImageDatabase) private readonly database: ImageDatabase,
+    @Inject(LayerDirectories) private readonly directories: LayerDirectories,
+    @Inject(UNPACK_TASK) private readonly unpack: UnpackTask,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.nodeId = config.nodeId;
+  }
+
+  async find(chainId: string): Promise<StoredLayer | undefined> {
+    return (await this.database.layer.findUnique({ where: this.key(chainId) })) ?? undefined;
+  }
+
+  /** The layer and all below it, topmost first. */
+  async chain(topChainId: string | null): Promise<StoredLayer[]> {
+    if (topChainId === null) return [];
+    return this.database.$queryRaw<StoredLayer[]>`
+      WITH RECURSIVE chain AS (
+        SELECT l.*, 0 AS depth FROM layers l WHERE l.node_id = ${this.nodeId} AND l.chain_id = ${topChainId}
+        UNION ALL
+        SELECT l.*, c.depth + 1 FROM layers l JOIN chain c ON l.node_id = c.node_id AND l.chain_id = c.parent_chain_id
+      )
+      SELECT chain_id AS "chainId", diff_id AS "diffId", parent_chain_id AS "parentChainId", layer_id AS "layerId", size,
+        archive_size AS "archiveSize"
+      FROM chain ORDER BY depth`;
+  }
+
+  /**
+   * Unpacks an archive on top of `parent` and commits it, unless the layer is there already.
+   * @throws InvalidArgument when the archive is bad or is not the one that `diffId` names.
+   */
+  async add(source: LayerSource, parent: StoredLayer | undefined, diffId?: string): Promise<StoredLayer> {
+    if (diffId === undefined) return this.unpackAndCommit(source, parent);
+    const chainId = chainIdOf(parent?.chainId, diffId);
+    const existing = await this.find(chainId);
+    if (existing) return existing;
+    const running = this.unpacking.get(chainId) ?? this.unpackAndCommit(source, parent, diffId);
+    this.unpacking.set(chainId, running);
+    try {
+      return await running;
+    } finally {
+      this.unpacking.delete(chainId);
+    }
+  }
+
+  /** Removes the layer and those below it as far as nothing refers to them. Returns what went, topmost first. */
+  async release(topChainId: string | null): Promise<StoredLayer[]> {
+    const released: StoredLayer[] = [];
+    for (let chainId = topChainId; chainId !== null;) {
+      const row = await this.deleteUnused(chainId);
+      if (!row) break;
+      released.push(row);
+      this.directories.remove(row.layerId).done.catch((error: unknown) => {
+        this.logger.warn({ err: error, layer: row.layerId }, 'layer not deleted yet; the next start goes on');
+      });
+      chainId = row.parentChainId;
+    }
+    return released;
+  }
+
+  private async unpackAndCommit(
+    source: LayerSource,
+    parent: StoredLayer | undefined,
+    expected?: string,
+  ): Promise<StoredLayer> {
+    const temporary = this.directories.makeTemporary();
+    try {
+      const { diffId, size, archiveSize } = await this.unpack({ source, directory: temporary });
+      if (expected !== undefined && diffId !== expected) {
+        throw invalidArgument(
+          `invalid diffID for layer: expected ${JSON.stringify(expected)}, got ${JSON.stringify(diffId)}`,
+        );
+      }
+      const layer: StoredLayer = {
+        chainId: chainIdOf(parent?.chainId, diffId),
+        diffId,
+        parentChainId: parent?.chainId ?? null,
+        layerId: randomBytes(32).toString('hex'),
+        size: BigInt(size),
+        archiveSize: BigInt(archiveSize),
+      };
+      this.directories.commit(
+        temporary,
+        layer.layerId,
+        { chainId: layer.chainId, diffId, parentChainId: layer.parentChainId, size, archiveSize },
+        parent?.layerId,
+      );
+      return await this.index(layer);
+    } catch (error) {
+      await this.directories.remove(temporary.slice(this.directories.root.length + 1)).done;
+      throw error;
+    }
+  }
+
+  /** The row, last of all. Where somebody else committed the same layer first, theirs stays. */
+  private async index(layer: StoredLayer): Promise<StoredLayer> {
+    try {
+      const { count } = await this.database.layer.createMany({
+        data: [{ nodeId: this.nodeId, ...layer }],
+        skipDuplicates: true,
+      });
+      if (count === 1) return layer;
+    } catch (error) {
+      await this.directories.remove(layer.layerId).done;
+      throw isForeignKeyViolation(error)
+        ? notFound(`layer ${layer.parentChainId} was removed meanwhile`)
+        : error;
+    }
+    await this.directories.remove(layer.layerId).done;
+    const theirs = await this.find(layer.chainId);
+    if (!theirs) throw notFound(`layer ${layer.chainId} was removed meanwhile`);
+    return theirs;
+  }
+
+  private async deleteUnused(chainId: string): Promise<StoredLayer | undefined> {
+    try {
+      const [row] = await this.database.$queryRaw<StoredLayer[]>`
+        DELETE FROM layers l WHERE l.node_id = ${this.nodeId} AND l.chain_id = ${chainId}
+          AND NOT EXISTS (SELECT 1 FROM layers c WHERE c.node_id = l.node_id AND c.parent_chain_id = l.chain_id)
+          AND NOT EXISTS (SELECT 1 FROM images i WHERE i.node_id = l.node_id AND i.top_chain_id = l.chain_id)
+          AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.node_id = l.node_id AND s.top_chain_id = l.chain_id)
+        RETURNING chain_id AS "chainId", diff_id AS "diffId", parent_chain_id AS "parentChainId",
+          layer_id AS "layerId", size, archive_size AS "archiveSize"`;
+      return row;
+    } catch (error) {
+      // Somebody began to use it this very moment.
+      if (isForeignKeyViolation(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private key(chainId: string) {
+    return { nodeId_chainId: { nodeId: this.nodeId, chainId } };
+  }
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Linux } from '@gantry/shared/linux';
+import type { TarEntry } from '../tar/tar-header';
+import { TarReader, type TarVisitor } from '../tar/tar-reader';
+import { LAYER_DIFF, LAYER_SPLIT, LAYER_TAR } from './layer-files';
+import { type LayerSource, openSource } from './layer-source';
+import { LayerWriter } from './layer-writer';
+import { TarSplitWriter } from './tar-split';
+
+export interface UnpackedLayer {
+  /** sha256 of the uncompressed archive. */
+  diffId: string;
+  /** Bytes of its regular files. */
+  size: number;
+  /** Bytes of the uncompressed archive. */
+  archiveSize: number;
+}
+
+type Port = Pick<Linux, 'files' | 'paths' | 'mounts'>;
+
+/**
+ * Unpacks an archive into the new directory `directory` (diff/ and what is needed to make the archive again), all of it on
+ * disk when this returns. On an error the directory is left for the caller to remove.
+ */
+export async function unpackLayer(
+  linux: Port,
+  source: LayerSource,
+  directory: string,
+): Promise<UnpackedLayer> {
+  mkdirSync(join(directory, LAYER_DIFF), { recursive: true, mode: 0o755 });
+  const hash = createHash('sha256');
+  const writer = new LayerWriter(linux, join(directory, LAYER_DIFF));
+  const split = new TarSplitWriter(join(directory, LAYER_SPLIT));
+  let archiveSize = 0;
+  try {
+    const reader = new TarReader(new Both(split, writer));
+    for await (const chunk of openSource(linux, source)) {
+      archiveSize += chunk.length;
+      hash.update(chunk);
+      reader.write(chunk);
+    }
+    reader.end();
+    writer.finish();
+  } finally {
+    split.close();
+    writer.close();
+  }
+  if (writer.replaced) await keepArchive(linux, source, join(directory, LAYER_TAR));
+  linux.mounts.syncfs(directory);
+  return { diffId: `sha256:${hash.digest('hex')}`, size: writer.size, archiveSize };
+}
+
+/** An archive with two entries of one name cannot be made again from what is unpacked: it is kept. */
+async function keepArchive(linux: Port, source: LayerSource, path: string): Promise<void> {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    for await (const chunk of openSource(linux, source)) {
+      const packed = gzipSync(chunk, { level: 1 });
+      for (let at = 0; at < packed.length;) at += writeSync(fd, packed, at);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+class Both implements TarVisitor {
+  constructor(
+    private readonly split: TarSplitWriter,
+    private readonly writer: LayerWriter,
+  ) {}
+
+  raw(bytes: Buffer): void {
+    this.split.raw(bytes);
+  }
+
+  entry(entry: TarEntry): void {
+    this.split.entry(entry);
+    this.writer.entry(entry);
+  }
+
+  content(bytes: Buffer): void {
+    this.writer.content(bytes);
+  }
+
+  endOfEntry(): void {
+    this.writer.endOfEntry();
+  }
+}

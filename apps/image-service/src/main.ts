@@ -1,0 +1,15 @@
+import { ImageServiceService, SnapshotServiceService } from '@gantry/proto/image';
+import { registration, runService } from '@gantry/shared/grpc';
+import { ImagesController } from './images/images.controller';
+import { ImageServiceModule } from './image-service.module';
+import { SnapshotsController } from './snapshots/snapshots.controller';
+
+void runService({
+  name: 'image-service',
+  module: ImageServiceModule,
+  address: (config) => config.addresses.image,
+  services: (app) => [
+    registration(ImageServiceService, app.get(ImagesController)),
+    registration(SnapshotServiceService, app.get(SnapshotsController)),
+  ],
+});

@@ -1,0 +1,118 @@
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
+import { LayerDirectories } from '../layers/layer-directories';
+import { LAYER_DIFF, LAYER_LOWER, TEMPORARY_PREFIX } from '../layers/layer-files';
+
+const MERGED = 'merged';
+const WORK = 'work';
+/** JSON of SnapshotRecord: marks the directory as a container's. */
+const SNAPSHOT = 'snapshot.json';
+
+/** What a container's layer says of itself, so that its row can be made again. */
+export interface SnapshotRecord {
+  containerId: string;
+  imageId: string;
+  topChainId: string | null;
+}
+
+/** API: DriverData. */
+export interface GraphDriver {
+  Name: 'overlay2';
+  Data: { LowerDir?: string; MergedDir: string; UpperDir: string; WorkDir: string };
+}
+
+/** What overlayfs would otherwise take from the kernel's defaults, which differ from host to host. */
+const OVERLAY_OPTIONS = ['index=off', 'redirect_dir=off', 'metacopy=off'];
+
+/** `overlay2/<container-id>/{diff,work,merged,link,lower}` and the mount on merged/. */
+@Injectable()
+export class SnapshotDirectories {
+  constructor(
+    @Inject(LayerDirectories) private readonly layers: LayerDirectories,
+    @Inject(LINUX) private readonly linux: Linux,
+  ) {}
+
+  rootfs(containerId: string): string {
+    return this.layers.path(containerId, MERGED);
+  }
+
+  upper(containerId: string): string {
+    return this.layers.path(containerId, LAYER_DIFF);
+  }
+
+  exists(containerId: string): boolean {
+    return this.record(containerId) !== undefined;
+  }
+
+  /** `lower`: directories relative to overlay2/, topmost first. */
+  create(record: SnapshotRecord, lower: string[]): void {
+    const temporary = this.layers.path(TEMPORARY_PREFIX + record.containerId);
+    mkdirSync(temporary, { mode: 0o710 });
+    mkdirSync(join(temporary, LAYER_DIFF), { mode: 0o755 });
+    mkdirSync(join(temporary, WORK), { mode: 0o700 });
+    mkdirSync(join(temporary, MERGED), { mode: 0o700 });
+    writeFileSync(join(temporary, LAYER_LOWER), lower.join(':'));
+    writeFileSync(join(temporary, SNAPSHOT), JSON.stringify(record));
+    this.layers.writeLink(temporary, record.containerId);
+    renameSync(temporary, this.layers.path(record.containerId));
+  }
+
+  record(containerId: string): SnapshotRecord | undefined {
+    try {
+      return JSON.parse(readFileSync(this.layers.path(containerId, SNAPSHOT), 'utf8')) as SnapshotRecord;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The kernel's word: a mount has a device number of its own. */
+  isMounted(containerId: string): boolean {
+    const options = { throwIfNoEntry: false } as const;
+    const merged = statSync(this.rootfs(containerId), options);
+    const around = statSync(this.layers.path(containerId), options);
+    return merged !== undefined && around !== undefined && merged.dev !== around.dev;
+  }
+
+  mount(containerId: string): void {
+    if (this.isMounted(containerId)) return;
+    this.linux.mounts.overlay({
+      lower: this.lower(containerId).map((directory) => this.layers.path(directory)),
+      upper: this.upper(containerId),
+      work: this.layers.path(containerId, WORK),
+      target: this.rootfs(containerId),
+      extra: OVERLAY_OPTIONS,
+    });
+  }
+
+  unmount(containerId: string): void {
+    this.linux.mounts.detach(this.rootfs(containerId));
+  }
+
+  /** Relative to overlay2/, topmost first. */
+  lower(containerId: string): string[] {
+    return readFileSync(this.layers.path(containerId, LAYER_LOWER), 'utf8').split(':');
+  }
+
+  graphDriver(containerId: string): GraphDriver {
+    return {
+      Name: 'overlay2',
+      Data: {
+        LowerDir: this.lower(containerId)
+          .map((directory) => this.layers.path(directory))
+          .join(':'),
+        MergedDir: this.rootfs(containerId),
+        UpperDir: this.upper(containerId),
+        WorkDir: this.layers.path(containerId, WORK),
+      },
+    };
+  }
+
+  /** Gone for everybody when it returns; what is left of it is deleted behind. */
+  remove(containerId: string): Promise<void> {
+    this.unmount(containerId);
+    return this.layers.remove(containerId).done;
+  }
+}
