@@ -6,13 +6,14 @@ import { setUp } from './workspace/set-up.mjs';
 
 const say = (line) => process.stdout.write(`${line}\n`);
 
+// Whoever reads the log may leave; the instance stays.
+process.stdout.on('error', () => {});
+
 await runCommand(async () => {
   const began = performance.now();
   const options = instanceArguments(process.argv.slice(2));
   const stopRequested = new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-    process.once('SIGHUP', resolve);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, resolve);
   });
   await setUp(instanceNames(options), { say });
   const starting = startInstance(options);

@@ -126,10 +126,12 @@ export class Supervised {
         this.#log(this.name, `did not stop within ${limit / 1000} s: killed`);
         child.kill('SIGKILL');
       }, limit);
-      child.once('exit', () => {
+      const gone = () => {
         clearTimeout(timer);
         resolve(undefined);
-      });
+      };
+      child.once('exit', gone);
+      child.once('error', gone);
       child.kill(this.#definition.stopSignal);
     });
   }
