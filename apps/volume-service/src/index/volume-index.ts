@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
@@ -10,6 +11,9 @@ import type { Volume, VolumeRecord } from '../volumes/volume';
 type Wanted = { record: VolumeRecord; users: string[] } | undefined;
 
 const RETRY_MS = 1_000;
+const LARGEST_BATCH = 500;
+/** Changes that come close together are written together. */
+const GATHER_MS = 20;
 
 /**
  * The volumes in Postgres, for everything that asks across nodes. Written behind the caller's back, newest state last, so
@@ -31,6 +35,8 @@ export class VolumeIndex implements OnApplicationShutdown {
     this.nodeId = config.nodeId;
     this.prisma = new PrismaClient({
       adapter: new PrismaPg(postgresPool(config.databaseUrl, 'volume'), { schema: 'volume' }),
+      // Otherwise an error quotes the source around the call, which in a bundle is most of it.
+      errorFormat: 'minimal',
     });
   }
 
@@ -62,14 +68,19 @@ export class VolumeIndex implements OnApplicationShutdown {
   }
 
   private flush(): void {
-    this.flushing ??= this.writePending()
-      .catch((error: unknown) => {
-        this.logger.warn({ err: error }, 'volume index not written yet');
-        if (!this.stopping) setTimeout(() => this.flush(), RETRY_MS).unref();
-      })
-      .finally(() => {
-        this.flushing = undefined;
-      });
+    this.flushing ??= sleep(GATHER_MS)
+      .then(() => this.writePending())
+      .then(
+        () => {
+          this.flushing = undefined;
+          if (this.pending.size > 0) this.flush();
+        },
+        (error: unknown) => {
+          this.flushing = undefined;
+          this.logger.warn({ err: error }, 'volume index not written yet');
+          if (!this.stopping) setTimeout(() => this.flush(), RETRY_MS).unref();
+        },
+      );
   }
 
   private async writePending(): Promise<void> {
@@ -77,11 +88,11 @@ export class VolumeIndex implements OnApplicationShutdown {
       await this.compare(this.toReconcile);
       this.toReconcile = undefined;
     }
-    for (let next = first(this.pending); next; next = first(this.pending)) {
-      const [name, wanted] = next;
-      await this.write(name, wanted);
+    while (this.pending.size > 0) {
+      const batch = [...this.pending].slice(0, LARGEST_BATCH);
+      await this.write(batch);
       // Unless it changed meanwhile.
-      if (this.pending.get(name) === wanted) this.pending.delete(name);
+      for (const [name, wanted] of batch) if (this.pending.get(name) === wanted) this.pending.delete(name);
     }
   }
 
@@ -105,31 +116,23 @@ export class VolumeIndex implements OnApplicationShutdown {
     }
   }
 
-  private async write(name: string, wanted: Wanted): Promise<void> {
+  /** Out with the old rows, in with the new: right whatever was there, and few round trips for many volumes. */
+  private async write(batch: [string, Wanted][]): Promise<void> {
     const { nodeId, prisma } = this;
-    if (!wanted) {
-      await prisma.volume.deleteMany({ where: { nodeId, name } });
-      return;
-    }
-    const { driver, options, labels, anonymous } = wanted.record;
-    const columns = { driver, options, labels, anonymous, createdAt: new Date(wanted.record.createdAt) };
+    const present = batch.flatMap(([, wanted]) => (wanted ? [wanted] : []));
     await prisma.$transaction([
-      prisma.volume.upsert({
-        where: { nodeId_name: { nodeId, name } },
-        create: { nodeId, name, ...columns },
-        update: columns,
-      }),
-      prisma.volumeReference.deleteMany({
-        where: { nodeId, volumeName: name, containerId: { notIn: wanted.users } },
+      prisma.volume.deleteMany({ where: { nodeId, name: { in: batch.map(([name]) => name) } } }),
+      prisma.volume.createMany({
+        data: present.map(({ record: { name, driver, options, labels, anonymous, createdAt } }) => ({
+          ...{ nodeId, name, driver, options, labels, anonymous },
+          createdAt: new Date(createdAt),
+        })),
       }),
       prisma.volumeReference.createMany({
-        data: wanted.users.map((containerId) => ({ nodeId, volumeName: name, containerId })),
-        skipDuplicates: true,
+        data: present.flatMap(({ record, users }) =>
+          users.map((containerId) => ({ nodeId, volumeName: record.name, containerId })),
+        ),
       }),
     ]);
   }
-}
-
-function first<K, V>(map: Map<K, V>): [K, V] | undefined {
-  return map.entries().next().value;
 }
