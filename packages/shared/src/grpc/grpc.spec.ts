@@ -23,6 +23,9 @@ const exec: Implementation<ExecServiceServer> = {
   start: async (call) => {
     await writeMessage(call, { message: { $case: 'started', value: { tty: false } } });
     for await (const request of incoming(call)) {
+      if (request.message?.$case === 'start' && request.message.value.execId === 'gone') {
+        throw notFound('No such exec instance: gone');
+      }
       const { message } = request as { message?: { $case: string; value: unknown } };
       if (message?.$case === 'stdin') {
         await writeMessage(call, {
@@ -77,5 +80,19 @@ describe('gRPC wiring', () => {
     const got = [];
     for await (const message of messages(channel, call)) got.push(message.message?.$case);
     expect(got).toEqual(['started', 'output']);
+  });
+
+  it('carries an EngineError on a stream', async () => {
+    const call = client().start();
+    call.write({
+      message: {
+        $case: 'start',
+        value: { execId: 'gone', detach: false, tty: false, consoleSize: undefined },
+      },
+    });
+    const read = async () => {
+      for await (const message of messages(channel, call)) expect(message.message?.$case).toBe('started');
+    };
+    await expect(read()).rejects.toMatchObject({ kind: 'NotFound', message: 'No such exec instance: gone' });
   });
 });

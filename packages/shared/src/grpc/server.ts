@@ -119,7 +119,8 @@ export class GrpcServer {
       call.on('error', () => {}); // a peer that went away; the method sees `cancelled`
       body(call).then(
         () => call.end(),
-        (error: unknown) => call.destroy(Object.assign(new Error('call failed'), failed(error))),
+        // Not destroy(): grpc-js sends the status when the stream ends, which a destroyed one never does.
+        (error: unknown) => call.emit('error', Object.assign(new Error('call failed'), failed(error))),
       );
     };
   }
