@@ -1,4 +1,5 @@
 import { invalidArgument } from '@gantry/shared/errors';
+import { digestOf } from '../blobs/blob-store';
 import { matchesPlatform, parseImageConfig, type Platform } from '../images/image-config';
 import { isDigest } from '../references/reference';
 import type { ArchiveIndex } from '../tar/archive-index';
@@ -85,7 +86,11 @@ function ociImages(
   const names = NAME_ANNOTATIONS.map((key) => descriptor.annotations?.[key]).filter((name) =>
     name?.includes(':'),
   );
-  const image = describe(archive.read(blob(document.config)), layers, names.slice(0, 1) as string[]);
+  const config = archive.read(blob(document.config));
+  if (digestOf(config) !== document.config.digest) {
+    throw invalidArgument(`image configuration is ${digestOf(config)}, not ${document.config.digest}`);
+  }
+  const image = describe(config, layers, names.slice(0, 1) as string[]);
   return wanted(image, platform) ? [image] : [];
 }
 

@@ -55,13 +55,10 @@ export function decodeHeader(block: Buffer): RawHeader {
     if (prefix !== '') name = `${prefix}/${name}`;
   }
   const flag = String.fromCharCode(block[156] ?? 0);
-  let type = TYPES[flag] ?? 'other';
-  // Before POSIX a directory was a file whose name ends with a slash.
-  if (type === 'file' && name.endsWith('/')) type = 'directory';
   const hasDevice = isUstar || isGnu;
   return {
     name,
-    type,
+    type: TYPES[flag] ?? 'other',
     flag,
     mode: number(block, 100, 8) & 0o7777,
     uid: number(block, 108, 8),

@@ -51,8 +51,10 @@ export class TarReader {
 
   /** @throws when the archive stops in the middle of something. */
   end(): void {
-    const truncated = this.filled > 0 || this.contentLeft > 0 || this.paddingLeft > 0 || this.meta;
-    if (truncated) throw tarError(this.entries === 0 ? 'invalid tar header' : 'unexpected EOF');
+    const inTheMiddle = this.filled > 0 || this.contentLeft > 0 || this.paddingLeft > 0 || this.meta;
+    const announced = this.pax ?? this.longName ?? this.longLink;
+    if (inTheMiddle || announced !== undefined)
+      throw tarError(this.entries === 0 ? 'invalid tar header' : 'unexpected EOF');
   }
 
   private takeContent(bytes: Buffer): number {
@@ -121,6 +123,8 @@ export class TarReader {
   }
 
   private begin(entry: TarEntry): void {
+    // Before POSIX a directory was a file whose name ends with a slash.
+    if (entry.type === 'file' && entry.name.endsWith('/')) entry.type = 'directory';
     // Only files have content; a size on anything else is an old writer's noise, except where the type is unknown.
     const size = entry.type === 'file' || entry.type === 'other' ? entry.size : 0;
     entry.size = size;

@@ -98,7 +98,6 @@ function decimalTime({ seconds, nanoseconds }: TarEntry['mtime']): string {
 }
 
 function fits(value: string, length: number): boolean {
-  // eslint-disable-next-line no-control-regex -- ASCII is the point
   return value.length <= length && /^[\x00-\x7f]*$/.test(value);
 }
 
