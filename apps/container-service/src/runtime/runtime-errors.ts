@@ -6,7 +6,7 @@ export interface StartFailure {
   exitCode: number;
 }
 
-const PREFIX =
+const CREATE_PREFIX =
   'failed to create task for container: failed to create shim task: OCI runtime create failed: runtime create failed: ' +
   'unable to start container process: ';
 
@@ -14,11 +14,15 @@ const PREFIX =
  * The words of crun or runc as Docker's, which clients look into: the CLI makes exit code 127 of "executable file not
  * found" and "no such file or directory", 126 of "permission denied" and "is a directory".
  */
-export function startFailure(output: string, args: readonly string[]): StartFailure {
+export function startFailure(
+  output: string,
+  args: readonly string[],
+  prefix: string = CREATE_PREFIX,
+): StartFailure {
   const program = args[0] ?? '';
   const said = lastLine(output);
   const refused = (reason: string, exitCode: number): StartFailure => ({
-    error: invalidArgument(`${PREFIX}exec: ${JSON.stringify(program)}: ${reason}: unknown`),
+    error: invalidArgument(`${prefix}exec: ${JSON.stringify(program)}: ${reason}: unknown`),
     exitCode,
   });
   if (/executable file .*not found in \$PATH/i.test(said)) {
@@ -38,7 +42,7 @@ export function startFailure(output: string, args: readonly string[]): StartFail
     : /permission denied/i.test(said)
       ? 126
       : 128;
-  const message = `${PREFIX.slice(0, PREFIX.indexOf('unable'))}${said}: unknown`;
+  const message = `${prefix.slice(0, prefix.indexOf('unable'))}${said}: unknown`;
   return { error: exitCode === 128 ? internal(message) : invalidArgument(message), exitCode };
 }
 
