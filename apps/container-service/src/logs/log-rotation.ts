@@ -6,7 +6,7 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
-import { FileChanges } from './file-changes';
+import { FileChanges } from '../file-changes';
 import { LogFiles } from './log-files';
 import { logCapOf, type LogCap } from './log-options';
 

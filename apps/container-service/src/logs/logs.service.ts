@@ -8,7 +8,7 @@ import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-event
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
-import { FileChanges } from './file-changes';
+import { FileChanges } from '../file-changes';
 import { LogCursor, LogFiles } from './log-files';
 import { logDetails } from './log-options';
 import { LogOutput, type LogSelection } from './log-output';

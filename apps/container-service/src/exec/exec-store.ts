@@ -1,0 +1,79 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { notFound } from '@gantry/shared/errors';
+import { hasCode } from '@gantry/shared/linux';
+import { ContainerStore } from '../records/container-store';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import type { ExecRecord } from './exec-record';
+
+/** How long an exec that ended can still be inspected. Milliseconds; dockerd's own. */
+const KEPT_MS = 5 * 60_000;
+const FILE = 'exec.json';
+
+/** All execs of this node, in memory; those that were started on disk too. */
+@Injectable()
+export class ExecStore {
+  private readonly records = new Map<string, ExecRecord>();
+
+  constructor(
+    private readonly containers: ContainerStore,
+    private readonly paths: MonitorPaths,
+  ) {}
+
+  add(record: ExecRecord): void {
+    this.records.set(record.id, record);
+    if (record.exitCode === undefined) this.containers.execIds(record.containerId).add(record.id);
+  }
+
+  /** @throws NotFound in Docker's words */
+  get(id: string): ExecRecord {
+    const record = this.records.get(id);
+    if (!record) throw notFound(`No such exec instance: ${id}`);
+    return record;
+  }
+
+  /** Writes what a service that starts anew has to know. */
+  save(record: ExecRecord): void {
+    const directory = join(this.directory(record.containerId), record.id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(join(directory, `${FILE}.new`), JSON.stringify(record), { mode: 0o600 });
+    renameSync(join(directory, `${FILE}.new`), join(directory, FILE));
+  }
+
+  /** The container's inspect does not list it any more; it can be asked about for some minutes. */
+  ended(record: ExecRecord): void {
+    this.containers.execIds(record.containerId).delete(record.id);
+    setTimeout(() => this.records.delete(record.id), KEPT_MS).unref();
+  }
+
+  forgetContainer(containerId: string): void {
+    for (const record of this.records.values()) {
+      if (record.containerId === containerId) this.records.delete(record.id);
+    }
+  }
+
+  /** The execs that an earlier run of this service started in a container. */
+  onDisk(containerId: string): ExecRecord[] {
+    return names(this.directory(containerId)).flatMap((id) => {
+      try {
+        return [JSON.parse(readFileSync(join(this.directory(containerId), id, FILE), 'utf8')) as ExecRecord];
+      } catch {
+        return []; // ended before it began
+      }
+    });
+  }
+
+  private directory(containerId: string): string {
+    return join(this.paths.bundle(containerId), 'execs');
+  }
+}
+
+function names(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,388 @@
+import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { StdStream } from '@gantry/proto/common';
+import type {
+  AttachRequest,
+  AttachResponse,
+  AttachStart,
+  LogsRequest,
+  LogsResponse,
+  StartExecRequest,
+} from '@gantry/proto/container';
+import { fromJson } from '@gantry/shared/grpc';
+import { AttachService } from './attach/attach.service';
+import { ContainerStreams } from './attach/container-streams';
+import { ExecExits } from './exec/exec-exits';
+import { ExecMonitor } from './exec/exec-monitor';
+import type { ExecConfig } from './exec/exec-record';
+import { ExecStore } from './exec/exec-store';
+import { ExecService } from './exec/exec.service';
+import { LogRotation } from './logs/log-rotation';
+import { LogsService } from './logs/logs.service';
+import type { ContainerRecord } from './records/container-record';
+import { FakeCall, RealContainers, type RunOptions } from './running-container.fixture';
+
+const needed = ['/usr/bin/conmon', '/usr/bin/crun', '/bin/busybox'];
+const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(path));
+const withContainers = usable ? describe : describe.skip;
+
+withContainers('streams of real containers (root, conmon, crun, busybox)', () => {
+  let real: RealContainers;
+  let attach: AttachService;
+  let logs: LogsService;
+  let exec: ExecService;
+  const newExecService = () => {
+    const store = new ExecStore(real.store, real.paths);
+    const monitor = new ExecMonitor(real.linux, real.paths);
+    const exits = new ExecExits(
+      real.store,
+      store,
+      monitor,
+      real.containerEvents,
+      real.lifecycle,
+      real.logger,
+    );
+    return new ExecService(
+      real.linux,
+      real.store,
+      store,
+      exits,
+      monitor,
+      real.runtimes,
+      real.containerEvents,
+      real.paths,
+    );
+  };
+
+  beforeAll(() => {
+    real = new RealContainers();
+    const rotation = new LogRotation(real.paths, real.lifecycle, real.logger);
+    logs = new LogsService(real.store, real.paths, rotation, real.lifecycle);
+    const streams = new ContainerStreams(real.linux, real.paths, real.lifecycle);
+    attach = new AttachService(real.store, streams, logs, real.containerEvents, real.paths);
+    exec = newExecService();
+  });
+  afterAll(() => real.close());
+  beforeEach(() => void (real.events.length = 0));
+
+  const bytesOf = (heard: (AttachResponse | LogsResponse)[], stream = StdStream.STD_STREAM_STDOUT): Buffer =>
+    Buffer.concat(
+      heard.flatMap(({ message }) =>
+        message?.$case === 'output' && message.value.stream === stream ? [message.value.data] : [],
+      ),
+    );
+  const textOf = (heard: (AttachResponse | LogsResponse)[], stream?: StdStream) =>
+    bytesOf(heard, stream).toString();
+  const started = (heard: AttachResponse[]) => heard[0]?.message?.$case === 'started';
+
+  const attached = async (record: ContainerRecord, options: Partial<AttachStart> = {}) => {
+    const call = new FakeCall<AttachRequest, AttachResponse>();
+    const value = {
+      container: record.id,
+      stdin: false,
+      stdout: true,
+      stderr: true,
+      logs: false,
+      stream: true,
+      detachKeys: '',
+      ...options,
+    };
+    call.say({ message: { $case: 'start', value } });
+    const done = attach.attach(call.duplex);
+    await Promise.race([call.until(started), done]);
+    return { call, done };
+  };
+
+  const readLogs = async (record: ContainerRecord, options: Partial<LogsRequest> = {}) => {
+    const call = new FakeCall<LogsRequest, LogsResponse>();
+    call.request = {
+      container: record.id,
+      follow: false,
+      stdout: true,
+      stderr: true,
+      since: '',
+      until: '',
+      timestamps: false,
+      details: false,
+      tail: 'all',
+      ...options,
+    };
+    await logs.logs(call.serverStream);
+    return call.heard;
+  };
+
+  const finished = async (options: RunOptions) => {
+    const record = await real.run(options);
+    await real.exited(record);
+    return record;
+  };
+
+  describe('attach', () => {
+    it('before the start gets every byte of both streams, and ends with the container', async () => {
+      for (let round = 0; round < 5; round++) {
+        const record = real.add({ args: ['sh', '-c', 'echo out; echo err >&2; printf end'] });
+        const { call, done } = await attached(record);
+        await real.start(record);
+        await done;
+        expect(textOf(call.heard)).toBe('out\nend');
+        expect(textOf(call.heard, StdStream.STD_STREAM_STDERR)).toBe('err\n');
+        await real.exited(record);
+      }
+      expect(real.events).toContain('attach');
+    });
+
+    it('moves 4 MiB out and 1 MiB in, exactly', async () => {
+      const record = real.add({
+        args: ['sh', '-c', 'md5sum; seq 600000 | head -c 4194304'],
+        stdin: true,
+        stdinOnce: true,
+      });
+      const { call, done } = await attached(record, { stdin: true });
+      await real.start(record);
+      const input = randomBytes(1 << 20);
+      const began = performance.now();
+      for (let at = 0; at < input.length; at += 65536) {
+        call.say({ message: { $case: 'stdin', value: input.subarray(at, at + 65536) } });
+      }
+      call.finish();
+      await done;
+      const output = bytesOf(call.heard);
+      const sum = `${createHash('md5').update(input).digest('hex')}  -\n`;
+      expect(output.subarray(0, sum.length).toString()).toBe(sum);
+      const expected = Array.from({ length: 600000 }, (_, index) => `${index + 1}\n`)
+        .join('')
+        .slice(0, 4194304);
+      expect(output.subarray(sum.length).equals(Buffer.from(expected))).toBe(true);
+      expect(performance.now() - began).toBeLessThan(10_000);
+    }, 30_000);
+
+    it('of two clients to a running container gives both the same', async () => {
+      const record = await real.run({ args: ['sh', '-c', 'read x; echo got $x'], stdin: true });
+      const first = await attached(record);
+      const second = await attached(record, { stdin: true });
+      second.call.say({ message: { $case: 'stdin', value: Buffer.from('word\n') } });
+      await Promise.all([first.done, second.done]);
+      expect([textOf(first.call.heard), textOf(second.call.heard)]).toEqual(['got word\n', 'got word\n']);
+    });
+
+    it('with a terminal stops at the detach keys, and the container goes on', async () => {
+      const record = await real.run({ args: ['cat'], tty: true, stdin: true, stdinOnce: true });
+      const { call, done } = await attached(record, { stdin: true });
+      call.say({ message: { $case: 'stdin', value: Buffer.from('hi\n') } });
+      await call.until((heard) => textOf(heard).includes('hi\r\nhi\r\n'));
+      call.say({ message: { $case: 'stdin', value: Buffer.from('\x10\x11') } });
+      await done;
+      expect(real.events).toContain('detach');
+      expect(record.state.Running).toBe(true);
+      const again = await attached(record, { stdin: true, logs: true });
+      again.call.say({ message: { $case: 'stdin', value: Buffer.from('more\n') } });
+      await again.call.until((heard) => textOf(heard).includes('more\r\nmore\r\n'));
+      expect(textOf(again.call.heard)).toContain('hi\r\nhi\r\n');
+      again.call.leave();
+      real.kill(record);
+      await again.done;
+    });
+
+    it('gives the terminal its size', async () => {
+      const record = await real.run({ args: ['sh', '-c', 'read x; stty size'], tty: true, stdin: true });
+      const { call, done } = await attached(record, { stdin: true });
+      await attach.resize({ target: record.name, size: { rows: 33, columns: 101 } });
+      expect(real.events).toContain('resize');
+      await new Promise((resolve) => setTimeout(resolve, 50)); // the monitor acts on it, and does not say when
+      call.say({ message: { $case: 'stdin', value: Buffer.from('\n') } });
+      await done;
+      expect(textOf(call.heard)).toContain('33 101');
+      await real.exited(record);
+      await expect(attach.resize({ target: record.name, size: undefined })).rejects.toThrow('is not running');
+    });
+
+    it("refuses a paused container and bad keys in dockerd's words", async () => {
+      const record = real.add({ args: ['true'] });
+      await expect(attached(record, { detachKeys: 'ctrl-' }).then(({ done }) => done)).rejects.toThrow(
+        'Invalid detach keys (ctrl-) provided',
+      );
+      record.state.Paused = true;
+      await expect(attached(record).then(({ done }) => done)).rejects.toThrow(
+        'is paused, unpause the container before attach',
+      );
+      record.state.Paused = false;
+    });
+  });
+
+  describe('logs', () => {
+    it('are what was written, by stream', async () => {
+      const record = await finished({ args: ['sh', '-c', 'echo o; echo e >&2; printf "no newline"'] });
+      const heard = await readLogs(record);
+      expect(textOf(heard)).toBe('o\nno newline');
+      expect(textOf(heard, StdStream.STD_STREAM_STDERR)).toBe('e\n');
+    });
+
+    it('keep a line of 40,000 bytes whole', async () => {
+      const record = await finished({ args: ['sh', '-c', 'head -c 40000 /dev/zero | tr "\\0" a; echo'] });
+      expect(textOf(await readLogs(record))).toBe(`${'a'.repeat(40000)}\n`);
+    });
+
+    it("are followed to the container's last line", async () => {
+      const record = await real.run({ args: ['sh', '-c', 'for i in 1 2 3; do echo l$i; sleep .1; done'] });
+      expect(textOf(await readLogs(record, { follow: true }))).toBe('l1\nl2\nl3\n');
+    });
+
+    it('stay within max-size, and keep the end', async () => {
+      const log = { Type: 'json-file', Config: { 'max-size': '10k', 'max-file': '2' } };
+      const record = await finished({ args: ['seq', '3000'], log });
+      const lines = textOf(await readLogs(record))
+        .trim()
+        .split('\n');
+      expect(lines.at(-1)).toBe('3000');
+      expect(lines.length).toBeLessThan(1000);
+      expect(lines.length).toBeGreaterThan(100);
+      expect(lines).toEqual(
+        Array.from({ length: lines.length }, (_, index) => String(3001 - lines.length + index)),
+      );
+    });
+
+    it('are followed through rotations without a gap', async () => {
+      const log = { Type: 'json-file', Config: { 'max-size': '20k', 'max-file': '3' } };
+      const record = await real.run({
+        args: ['sh', '-c', 'for i in $(seq 40); do seq 100; sleep .01; done'],
+        log,
+      });
+      const text = textOf(await readLogs(record, { follow: true }));
+      const expected = Array.from({ length: 100 }, (_, index) => `${index + 1}\n`)
+        .join('')
+        .repeat(40);
+      expect(text).toBe(expected);
+    });
+
+    it('of the driver none cannot be read', async () => {
+      const record = await finished({ args: ['echo', 'x'], log: { Type: 'none', Config: {} } });
+      await expect(readLogs(record)).rejects.toThrow('configured logging driver does not support reading');
+    });
+  });
+
+  describe('exec', () => {
+    let container: ContainerRecord;
+    beforeAll(async () => {
+      container = await real.run({ args: ['sleep', '1000'], env: ['RUNVAR=rv'] });
+    });
+
+    const create = async (config: ExecConfig) => {
+      const document = Buffer.from(JSON.stringify({ AttachStdout: true, AttachStderr: true, ...config }));
+      return (await exec.create({ container: container.id, config: document })).id;
+    };
+    const begin = (id: string, detach = false, service = exec) => {
+      const call = new FakeCall<StartExecRequest, AttachResponse>();
+      call.say({
+        message: { $case: 'start', value: { execId: id, detach, tty: false, consoleSize: undefined } },
+      });
+      return { call, done: service.start(call.duplex) };
+    };
+    const inspect = async (id: string, service = exec) =>
+      fromJson<{ Running: boolean; ExitCode: number | null; Pid: number }>(
+        await service.inspect({ execId: id }),
+      );
+    const run = async (config: ExecConfig) => {
+      const id = await create(config);
+      const { call, done } = begin(id);
+      await done;
+      return {
+        id,
+        out: textOf(call.heard),
+        err: textOf(call.heard, StdStream.STD_STREAM_STDERR),
+        ...(await inspect(id)),
+      };
+    };
+
+    it('gives output, exit code and events', async () => {
+      const result = await run({ Cmd: ['sh', '-c', 'echo o; echo e >&2; exit 9'] });
+      expect(result).toMatchObject({ out: 'o\n', err: 'e\n', ExitCode: 9, Running: false });
+      expect(real.events).toEqual([
+        'exec_create: sh -c echo o; echo e >&2; exit 9',
+        'exec_start: sh -c echo o; echo e >&2; exit 9',
+        'exec_die',
+      ]);
+      expect(real.store.execIds(container.id).size).toBe(0);
+    });
+
+    it('takes environment, user and directory', async () => {
+      const { out } = await run({
+        Cmd: ['sh', '-c', 'echo $EV $RUNVAR $HOME; id -u; id -g; id -G; pwd'],
+        Env: ['EV=x'],
+        User: 'bob',
+        WorkingDir: '/tmp',
+      });
+      expect(out).toBe('x rv /home/bob\n1500\n1500\n1500 1600\n/tmp\n');
+      expect(await run({ Cmd: ['id'], User: 'nobody2' })).toMatchObject({
+        out: 'unable to find user nobody2: no matching entries in passwd file\r\n',
+        ExitCode: 126,
+      });
+    });
+
+    it('has the capabilities of the container, or with Privileged all', async () => {
+      const command = { Cmd: ['grep', 'CapEff', '/proc/self/status'] };
+      expect((await run(command)).out).toBe('CapEff:\t00000000a80425fb\n');
+      expect((await run({ ...command, Privileged: true })).out).not.toContain('a80425fb');
+    });
+
+    it('takes stdin to its end', async () => {
+      const input = randomBytes(700_000);
+      const id = await create({ Cmd: ['md5sum'], AttachStdin: true });
+      const { call, done } = begin(id);
+      call.say({ message: { $case: 'stdin', value: input } });
+      call.finish();
+      await done;
+      expect(textOf(call.heard)).toBe(`${createHash('md5').update(input).digest('hex')}  -\n`);
+    });
+
+    it('has a terminal with its size', async () => {
+      const { out, ExitCode } = await run({
+        Cmd: ['sh', '-c', 'stty size; exit 8'],
+        Tty: true,
+        ConsoleSize: [31, 90],
+      });
+      expect(out).toBe('31 90\r\n');
+      expect(ExitCode).toBe(8);
+    });
+
+    it("of a missing program says so in dockerd's words", async () => {
+      expect(await run({ Cmd: ['nonesuchcmd'] })).toMatchObject({
+        out: 'OCI runtime exec failed: exec failed: unable to start container process: exec: "nonesuchcmd": executable file not found in $PATH: unknown\r\n',
+        ExitCode: 127,
+      });
+      expect((await run({ Cmd: ['/etc/passwd'] })).ExitCode).toBe(126);
+    });
+
+    it('runs detached, and only once', async () => {
+      const id = await create({ Cmd: ['sleep', '0.2'] });
+      await begin(id, true).done;
+      expect(await inspect(id)).toMatchObject({ Running: true, ExitCode: null });
+      await expect(begin(id).done).rejects.toThrow(`Exec command ${id} is already running`);
+      while ((await inspect(id)).Running) await new Promise((resolve) => setTimeout(resolve, 10));
+      await expect(begin(id).done).rejects.toThrow(`Exec command ${id} has already run`);
+      await expect(exec.inspect({ execId: 'nope' })).rejects.toThrow('No such exec instance: nope');
+    });
+
+    it('survives the service: a new one knows it and its exit code', async () => {
+      const id = await create({ Cmd: ['sh', '-c', 'sleep 0.3; exit 5'] });
+      await begin(id, true).done;
+      const next = newExecService();
+      real.lifecycle.emit('adopted', container);
+      expect(await inspect(id, next)).toMatchObject({ Running: true });
+      while ((await inspect(id, next)).Running) await new Promise((resolve) => setTimeout(resolve, 10));
+      expect((await inspect(id, next)).ExitCode).toBe(5);
+    });
+
+    it('ends with 137 when the container is killed, and is refused afterwards', async () => {
+      const id = await create({ Cmd: ['sleep', '50'] });
+      const { call, done } = begin(id);
+      await call.until(started);
+      while ((await inspect(id)).Pid === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      real.kill(container);
+      await done;
+      expect((await inspect(id)).ExitCode).toBe(137);
+      await real.exited(container);
+      await expect(create({ Cmd: ['true'] })).rejects.toThrow(`Container ${container.id} is not running`);
+    });
+  });
+});
