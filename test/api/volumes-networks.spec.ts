@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -46,6 +47,76 @@ describe('volumes', () => {
     expect(volume).toMatch(/^[0-9a-f]{64}$/);
     await api.delete(`/containers/${id}?v=1`);
     expect((await api.get(`/volumes/${volume}`)).status).toBe(404);
+  });
+
+  it('mounts what the options say while a container runs', async () => {
+    const name = freshName('tmpfs');
+    const options = { type: 'tmpfs', device: 'tmpfs', o: 'size=1m,uid=1500' };
+    const created = await api.post<{ Mountpoint: string }>('/volumes/create', {
+      Name: name,
+      DriverOpts: options,
+    });
+    expect(created.status).toBe(201);
+    const isMounted = () =>
+      readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${created.body.Mountpoint} `);
+    const id = await startContainer({ host: { Binds: [`${name}:/d`] } });
+    expect(isMounted()).toBe(true);
+    const ran = await runContainer({
+      cmd: ['sh', '-c', 'grep " /d tmpfs" /proc/mounts; stat -c %u /d'],
+      host: { Binds: [`${name}:/d`] },
+    });
+    expect(ran.stdout).toMatch(/size=1024k[^]*\n1500\n$/);
+    expect(isMounted()).toBe(true);
+    for (const each of [id, ran.id]) await removeContainer(each);
+    await eventually(() => expect(isMounted()).toBe(false));
+    expect((await api.delete(`/volumes/${name}`)).status).toBe(204);
+  });
+
+  it.each([
+    ['ro', 'touch /d/x 2>&1', 'Read-only file system'],
+    ['nocopy', 'ls /d | wc -l', '0'],
+  ])('a volume with %s', async (mode, command, expected) => {
+    const name = freshName('mode');
+    const ran = await runContainer({ cmd: ['sh', '-c', command], host: { Binds: [`${name}:/d:${mode}`] } });
+    await removeContainer(ran.id);
+    expect(ran.stdout).toContain(expected);
+    await api.delete(`/volumes/${name}`);
+  });
+
+  it.each([
+    [
+      'an unknown driver',
+      { Driver: 'nodriver' },
+      404,
+      'error looking up volume plugin nodriver: plugin "nodriver" not found',
+    ],
+    ['an unknown option', { DriverOpts: { colour: 'red' } }, 400, 'invalid option: "colour"'],
+    ['one character', { Name: 'x' }, 400, 'volume name is too short'],
+  ])('refuses %s', async (_, config, status, message) => {
+    const answer = await api.post<{ message: string }>('/volumes/create', {
+      Name: freshName('bad'),
+      ...config,
+    });
+    expect(answer.status).toBe(status);
+    expect(answer.body.message).toContain(message);
+  });
+
+  it('lists by filter and prunes what nobody named', async () => {
+    const label = freshName('label');
+    const create = async (Name: string) =>
+      (await api.post<{ Name: string }>('/volumes/create', { Name, Labels: { [label]: '' } })).body.Name;
+    const named = await create(freshName('named'));
+    const anonymous = await create('');
+    const query = (filters: object) => encodeURIComponent(JSON.stringify({ label: [label], ...filters }));
+    const list = await api.get<{ Volumes: { Name: string }[] }>(
+      `/volumes?filters=${query({ dangling: ['true'] })}`,
+    );
+    expect(list.body.Volumes.map(({ Name }) => Name).sort()).toEqual([named, anonymous].sort());
+    const prune = async (filters: object) =>
+      (await api.post<{ VolumesDeleted: string[] }>(`/volumes/prune?filters=${query(filters)}`)).body
+        .VolumesDeleted;
+    expect(await prune({})).toEqual([anonymous]);
+    expect(await prune({ all: ['true'] })).toEqual([named]);
   });
 
   it('refuses a name with a path in it', async () => {

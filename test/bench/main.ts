@@ -7,7 +7,7 @@ import { median, quantile } from './statistics';
 import { interleaved, parallel, runCommand, timed } from './workloads';
 
 const SERVICES: ServiceName[] = ['gateway', 'image', 'container', 'volume', 'network'];
-const PARALLEL = { count: 64, width: 8 };
+const PARALLEL = { count: 64, width: 8, rounds: 3 };
 
 const { values: options } = parseArgs({
   options: {
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const peers = options.against
     .split(',')
     .filter((address) => address !== '')
-    .map((address) => new BenchEngine(nameOf(address), address.replace('unix://', '')));
+    .map((address, index) => new BenchEngine(nameOf(address, index), address.replace('unix://', '')));
   const engines = [new BenchEngine('gantry', instance.socket), ...peers];
   try {
     const rootfs = await busyboxRootfs();
@@ -78,15 +78,20 @@ async function compare(
 }
 
 async function compareParallel(engines: BenchEngine[]): Promise<void> {
-  const { count, width } = PARALLEL;
-  const rates: number[] = [];
-  const failures: number[] = [];
-  for (const engine of engines) {
-    const took = await timed(async () => failures.push(await parallel(engine, count, width)));
-    rates.push(count / (took / 1000));
-  }
-  row(`${count} containers, ${width} at a time, per second`, rates);
-  row('  failed', failures);
+  const { count, width, rounds } = PARALLEL;
+  const failures = new Map(engines.map(({ name }) => [name, 0]));
+  const samples = await interleaved(engines, rounds, async (engine) => {
+    const failed = await parallel(engine, count, width);
+    failures.set(engine.name, (failures.get(engine.name) ?? 0) + failed);
+  });
+  row(
+    `${count} containers, ${width} at a time, per second`,
+    engines.map(({ name }) => count / (median(samples.get(name) ?? []) / 1000)),
+  );
+  row(
+    `  failed of ${count * (rounds + 1)}`,
+    engines.map(({ name }) => failures.get(name) ?? Number.NaN),
+  );
 }
 
 async function compareList(engines: BenchEngine[]): Promise<void> {
@@ -104,8 +109,10 @@ function row(what: string, figures: number[]): void {
   say([what.padEnd(52), ...cells.map((cell) => cell.toFixed(2).padStart(12))].join(''));
 }
 
-function nameOf(address: string): string {
-  return /podman/.test(address) ? 'podman' : /docker/.test(address) ? 'dockerd' : address;
+/** Short and different for each, whatever the addresses are. */
+function nameOf(address: string, index: number): string {
+  const program = /podman/.test(address) ? 'podman' : /docker/.test(address) ? 'dockerd' : 'engine';
+  return index === 0 ? program : `${program}-${index + 1}`;
 }
 
 main().then(

@@ -1,0 +1,78 @@
+import { request } from 'node:http';
+import { once } from 'node:events';
+import { api, docker, instance } from '../support/engine';
+import { busyboxRootfs } from '../support/busybox-image';
+import { freshName } from '../support/containers';
+import { eventually } from '../support/eventually';
+
+interface Seen {
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+  timeNano: number;
+}
+
+const lines = (text: string): Seen[] =>
+  text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Seen);
+
+describe('events', () => {
+  it('of every kind of object are kept and read back', async () => {
+    const since = Math.floor(Date.now() / 1000);
+    const name = freshName('seen');
+    await api.post('/volumes/create', { Name: name });
+    await api.delete(`/volumes/${name}`);
+    const network = await api.post<{ Id: string }>('/networks/create', { Name: name });
+    expect(network.status).toBe(201);
+    await api.delete(`/networks/${name}`);
+    await api.post(`/images/create?fromSrc=-&repo=${name}`, await busyboxRootfs());
+    await api.delete(`/images/${name}`);
+    const wanted = [
+      'volume create',
+      'volume destroy',
+      'network create',
+      'network destroy',
+      'image import',
+      'image untag',
+    ];
+    await eventually(async () => {
+      const { text } = await api.get(`/events?since=${since}&until=${Date.now() / 1000}`);
+      const seen = lines(text);
+      expect(seen.map(({ Type, Action }) => `${Type} ${Action}`)).toEqual(expect.arrayContaining(wanted));
+      expect(seen.map(({ timeNano }) => timeNano)).toEqual(
+        seen.map(({ timeNano }) => timeNano).sort((a, b) => a - b),
+      );
+    });
+    const filters = encodeURIComponent(JSON.stringify({ type: ['volume'], volume: [name] }));
+    const { text } = await api.get(`/events?since=${since}&until=${Date.now() / 1000}&filters=${filters}`);
+    expect(lines(text).map(({ Action, Actor }) => [Action, Actor.Attributes['driver']])).toEqual([
+      ['create', 'local'],
+      ['destroy', 'local'],
+    ]);
+  });
+
+  it('arrive while they happen', async () => {
+    const outgoing = request({
+      socketPath: instance.socket,
+      path: '/events?filters=%7B%22type%22%3A%5B%22volume%22%5D%7D',
+    });
+    outgoing.end();
+    const [incoming] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage];
+    let text = '';
+    incoming.on('data', (part: Buffer) => (text += part.toString()));
+    incoming.on('error', () => {});
+    const name = freshName('live');
+    await docker(['volume', 'create', name]);
+    await eventually(() => expect(lines(text).map(({ Actor }) => Actor.ID)).toContain(name));
+    outgoing.destroy();
+    await docker(['volume', 'rm', name]);
+  });
+
+  it('wait for `until`', async () => {
+    const began = Date.now();
+    await api.get(`/events?until=${began / 1000 + 0.5}`);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(450);
+  });
+});
