@@ -4,7 +4,7 @@ import { TestInstance, type ServiceName } from '../support/test-instance';
 import { BenchEngine } from './engine';
 import { pssOf, processesBehind } from './memory';
 import { median, quantile } from './statistics';
-import { interleaved, parallel, runCommand, timed } from './workloads';
+import { interleaved, parallel, runCommand } from './workloads';
 
 const SERVICES: ServiceName[] = ['gateway', 'image', 'container', 'volume', 'network'];
 const PARALLEL = { count: 64, width: 8, rounds: 3 };
