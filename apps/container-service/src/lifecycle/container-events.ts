@@ -17,4 +17,8 @@ export class ContainerEvents {
       }),
     );
   }
+
+  publishPrune(reclaimed: number): void {
+    this.publisher.publish(engineEvent('container', 'prune', '', { reclaimed: String(reclaimed) }));
+  }
 }

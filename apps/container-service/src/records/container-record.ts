@@ -71,8 +71,10 @@ export interface ContainerRecord {
   /** API: DriverData, as the image service answered at the last mount. */
   graphDriver?: object;
   process?: ContainerProcess;
-  /** Asked to be removed after its exit; the cleaning of that exit has still to be done. */
+  /** It ended, and what its run took (mounts, network, cgroup) has still to be given back. */
   cleanupPending?: boolean;
+  /** Its removal has begun: with its anonymous volumes or without. */
+  removal?: { volumes: boolean };
 }
 
 export const NEVER = '0001-01-01T00:00:00Z';

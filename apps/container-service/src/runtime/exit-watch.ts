@@ -63,6 +63,13 @@ export class ExitWatch implements OnApplicationShutdown {
     this.look(id);
   }
 
+  /** Of a container that did not start after all. */
+  forget(id: string): void {
+    this.expected.get(id)?.abort(new Error('not started'));
+    this.expected.delete(id);
+    this.taken(id);
+  }
+
   /** The exit is safe in the record: its file can go. */
   taken(id: string): void {
     rmSync(join(this.paths.exits, id), { force: true });

@@ -23,6 +23,16 @@ export class OciRuntime {
     if (result.code !== 0) throw internal(`OCI runtime start failed: ${result.stderr.trim()}`);
   }
 
+  /** Whether a created container waits to begin. */
+  isWaiting(id: string, runtime: RuntimeChoice): boolean {
+    return existsSync(join(this.paths.runtimeRoot(runtime.name), id, 'exec.fifo'));
+  }
+
+  /** Whether the runtime keeps anything of the container. */
+  knows(id: string, runtime: RuntimeChoice): boolean {
+    return existsSync(join(this.paths.runtimeRoot(runtime.name), id));
+  }
+
   /** Kills what is left of a container and forgets it. Not knowing it is no error. */
   async delete(id: string, runtimeName: string): Promise<void> {
     const runtime = this.runtimes.all().find((known) => known.name === runtimeName);

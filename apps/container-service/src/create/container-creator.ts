@@ -1,0 +1,247 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { conflict, invalidArgument, isKind, messageOf, notFound } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
+import { HostFactsProvider } from '../host-facts';
+import { ContainerEvents } from '../lifecycle/container-events';
+import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import { requestedEndpoints, type NetworkingConfig } from '../networks/endpoints';
+import type { ContainerConfig, HostConfig } from '../records/api-documents';
+import { NEVER, type ContainerMount, type ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { RecordFiles } from '../records/record-files';
+import { timestamp } from '../records/timestamps';
+import { ServicePeers } from '../service-peers';
+import { completeContainerConfig } from './container-config';
+import { completeHostConfig } from './host-config';
+import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
+import { inheritedMounts, planMounts, type PlannedMount } from './mount-plan';
+import { randomName } from './random-name';
+
+const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/** Body of POST /containers/create. */
+interface CreateBody extends Partial<ContainerConfig> {
+  MacAddress?: string;
+  HostConfig?: Partial<HostConfig> | null;
+  NetworkingConfig?: NetworkingConfig | null;
+}
+
+export interface CreateRequest {
+  name: string;
+  config: Buffer;
+  platform: string;
+}
+
+/** `docker create`. */
+@Injectable()
+export class ContainerCreator {
+  /** Ids that have resources in other services but no record yet. */
+  private readonly inFlight = new Set<string>();
+
+  constructor(
+    private readonly store: ContainerStore,
+    private readonly files: RecordFiles,
+    private readonly peers: ServicePeers,
+    private readonly facts: HostFactsProvider,
+    private readonly events: ContainerEvents,
+    private readonly lifecycle: ContainerLifecycleEvents,
+  ) {}
+
+  isCreating(id: string): boolean {
+    return this.inFlight.has(id);
+  }
+
+  async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
+    const body = parseBody(request.config);
+    const { hostConfig, warnings } = completeHostConfig(body.HostConfig ?? {}, this.facts.get());
+    const own = completeContainerConfig(body);
+    const endpoints = requestedEndpoints(
+      { ...own, MacAddress: body.MacAddress },
+      hostConfig,
+      body.NetworkingConfig,
+    );
+    const id = randomBytes(32).toString('hex');
+    const name = this.claimName(request.name, id);
+    this.inFlight.add(id);
+    try {
+      this.checkReferences(hostConfig);
+      const image = await this.peers.snapshots.prepare({
+        containerId: id,
+        image: own.Image,
+        platform: request.platform,
+      });
+      const document = fromJson<ImageConfigDocument>(image.imageConfig);
+      const config = withImageDefaults(own, document.config);
+      config.Hostname ||= this.defaultHostname(id, hostConfig);
+      const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+      if (path === undefined || path === '') throw invalidArgument('no command specified');
+      const mounts = await this.acquireMounts(id, config, hostConfig);
+      const record: ContainerRecord = {
+        id,
+        name,
+        created: timestamp(),
+        platform: document.os ?? 'linux',
+        imageId: image.imageId,
+        imageManifestDescriptor: image.manifestDescriptor.length
+          ? fromJson<object>(image.manifestDescriptor)
+          : undefined,
+        path,
+        args,
+        config,
+        hostConfig,
+        endpoints,
+        networkSettings: { Ports: {}, Networks: endpoints },
+        mounts,
+        state: {
+          Status: 'created',
+          Running: false,
+          Paused: false,
+          Restarting: false,
+          OOMKilled: false,
+          Dead: false,
+          Pid: 0,
+          ExitCode: 0,
+          Error: '',
+          StartedAt: NEVER,
+          FinishedAt: NEVER,
+        },
+        restartCount: 0,
+        stoppedByUser: false,
+        rootfs: image.rootfs,
+      };
+      this.files.makeDirectory(id);
+      await this.files.write(record);
+      this.store.add(record);
+      this.events.publish(record, 'create');
+      this.lifecycle.emit('created', record);
+      return { id, warnings };
+    } catch (error) {
+      this.store.releaseName(name, id);
+      this.undo(id, hostConfig);
+      throw error;
+    } finally {
+      this.inFlight.delete(id);
+    }
+  }
+
+  /** Takes the name given, or a free random one. @throws Conflict, InvalidArgument */
+  claimName(wanted: string, id: string): string {
+    if (wanted === '') {
+      for (let attempt = 0; ; attempt++) {
+        const name = randomName(attempt);
+        if (this.store.reserveName(name, id) === undefined) return name;
+      }
+    }
+    if (!NAME.test(wanted)) {
+      throw invalidArgument(`Invalid container name (${wanted}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    }
+    const name = wanted.replace(/^\//, '');
+    const owner = this.store.reserveName(name, id);
+    if (owner !== undefined) {
+      throw conflict(
+        `Conflict. The container name "/${name}" is already in use by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`,
+      );
+    }
+    return name;
+  }
+
+  /** Containers that this one wants to share something with have to exist. */
+  private checkReferences(hostConfig: HostConfig): void {
+    for (const mode of [hostConfig.NetworkMode, hostConfig.IpcMode, hostConfig.PidMode]) {
+      if (mode.startsWith('container:')) this.store.resolve(mode.slice('container:'.length));
+    }
+    for (const link of hostConfig.Links ?? []) {
+      const [name = ''] = link.split(':');
+      try {
+        this.store.resolve(name);
+      } catch (error) {
+        throw notFound(`could not get container for ${name}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  private defaultHostname(id: string, hostConfig: HostConfig): string {
+    if (hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host') return this.facts.hostname();
+    if (hostConfig.NetworkMode.startsWith('container:')) {
+      return this.store.resolve(hostConfig.NetworkMode.slice('container:'.length)).config.Hostname;
+    }
+    return id.slice(0, 12);
+  }
+
+  private async acquireMounts(
+    id: string,
+    config: ContainerConfig,
+    hostConfig: HostConfig,
+  ): Promise<ContainerMount[]> {
+    const plan = planMounts(config, hostConfig, this.mountsFrom(hostConfig.VolumesFrom ?? []));
+    const volumes = plan.filter((mount) => mount.Type === 'volume');
+    if (volumes.length > 0) {
+      const acquired = await this.peers.volumes.acquire({
+        containerId: id,
+        volumes: volumes.map((volume) => ({
+          name: volume.Name ?? '',
+          driver: volume.Driver ?? '',
+          driverOptions: volume.driverOptions ?? {},
+          labels: volume.labels ?? {},
+        })),
+      });
+      volumes.forEach((volume, index) => {
+        const found = acquired.volumes[index];
+        if (!found) return;
+        volume.Name = found.name;
+        volume.Driver = found.driver;
+        volume.Source = found.mountpoint;
+        volume.anonymous ||= found.anonymous;
+      });
+      await this.copyUp(id, volumes);
+    }
+    return plan.map(({ driverOptions: _options, labels: _labels, ...mount }) => mount);
+  }
+
+  /** What the image has where a volume goes is copied into it, if it is empty. */
+  private async copyUp(id: string, volumes: PlannedMount[]): Promise<void> {
+    const wanted = volumes.filter((volume) => volume.copyUp && !volume.subpath);
+    if (wanted.length === 0) return;
+    const self = { containerId: id };
+    const [{ rootfs }] = await Promise.all([
+      this.peers.snapshots.mount(self),
+      this.peers.volumes.mount(self),
+    ]);
+    try {
+      for (const { Name: name = '', Destination: path } of wanted) {
+        await this.peers.volumes.populate({ ...self, name, rootfs, path });
+      }
+    } finally {
+      await Promise.all([this.peers.snapshots.unmount(self), this.peers.volumes.unmount(self)]);
+    }
+  }
+
+  private mountsFrom(references: string[]): PlannedMount[] {
+    return references.flatMap((reference) => {
+      const [name = '', mode = ''] = reference.split(':');
+      return inheritedMounts(this.store.resolve(name).mounts, mode);
+    });
+  }
+
+  /** Nobody waits: what fails here is found by the next start of this service. */
+  private undo(id: string, hostConfig: HostConfig): void {
+    const self = { containerId: id };
+    void Promise.allSettled([
+      this.peers.snapshots.remove(self),
+      hostConfig.Binds || hostConfig.Mounts || hostConfig.VolumesFrom
+        ? this.peers.volumes.release({ ...self, removeAnonymous: true })
+        : undefined,
+    ]);
+  }
+}
+
+function parseBody(bytes: Buffer): CreateBody {
+  try {
+    const body = fromJson<CreateBody | null>(bytes);
+    if (body && typeof body === 'object') return body;
+  } catch (error) {
+    if (!isKind(error, 'InvalidArgument')) throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
+  }
+  throw invalidArgument('config cannot be empty in order to create a container');
+}

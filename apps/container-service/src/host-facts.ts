@@ -1,0 +1,51 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import type { HostFacts } from './create/host-config';
+import { Runtimes } from './runtime/runtimes';
+
+/** Facts of this host that decide what a container may ask for. */
+@Injectable()
+export class HostFactsProvider {
+  /** Changes with every boot of the host. */
+  readonly bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  private known?: HostFacts;
+  private init?: string;
+
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly runtimes: Runtimes,
+  ) {}
+
+  /** After {@link Runtimes.probe}. */
+  get(): HostFacts {
+    this.known ??= {
+      cgroupV2: this.linux.cgroups.layout().version === 'v2',
+      cpus: this.linux.host.cpuCount(),
+      swapLimit: this.swapLimit(),
+      defaultRuntime: this.runtimes.choose('').name,
+      runtimes: this.runtimes.all().map((runtime) => runtime.name),
+    };
+    return this.known;
+  }
+
+  hostname(): string {
+    return this.linux.host.hostname();
+  }
+
+  /** A static init: it runs in images that have no libraries. */
+  initProgram(): string | undefined {
+    for (const name of ['docker-init', 'tini-static', 'catatonit', 'tini']) {
+      this.init ??= this.linux.host.which(name);
+    }
+    return this.init;
+  }
+
+  private swapLimit(): boolean {
+    const layout = this.linux.cgroups.layout();
+    if (layout.version === 'v2') return existsSync('/proc/swaps');
+    const memory = layout.mounts['memory'];
+    return memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes'));
+  }
+}

@@ -1,0 +1,144 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import type { AttachSandboxResponse } from '@gantry/proto/network';
+import { internal, messageOf } from '@gantry/shared/errors';
+import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { MonitorPaths } from '../runtime/monitor-paths';
+
+export interface NetworkFiles {
+  hosts: string;
+  resolvConf: string;
+  hostname: string;
+}
+
+const LOCAL_HOSTS = [
+  '127.0.0.1\tlocalhost',
+  '::1\tlocalhost ip6-localhost ip6-loopback',
+  'fe00::\tip6-localnet',
+  'ff00::\tip6-mcastprefix',
+  'ff02::1\tip6-allnodes',
+  'ff02::2\tip6-allrouters',
+];
+
+/** The files and directories of the host that get mounted into a container. */
+@Injectable()
+export class ContainerFiles {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly paths: MonitorPaths,
+    private readonly store: ContainerStore,
+  ) {}
+
+  /** /etc/hosts, /etc/resolv.conf and /etc/hostname; a container in another's network has the other's. */
+  writeNetworkFiles(record: ContainerRecord, network: AttachSandboxResponse | undefined): NetworkFiles {
+    const files = this.networkFiles(record);
+    const { config, hostConfig } = record;
+    if (hostConfig.NetworkMode.startsWith('container:')) return files;
+    writeFileSync(files.hostname, `${config.Hostname}\n`);
+    if (network) {
+      const entries = network.hosts.map(({ ip, names }) => `${ip}\t${names.join(' ')}`);
+      writeFileSync(files.hosts, [...LOCAL_HOSTS, ...entries, ''].join('\n'));
+      writeFileSync(files.resolvConf, network.resolvConf);
+    } else {
+      writeFileSync(files.hosts, hostHosts(hostConfig.ExtraHosts ?? []));
+      writeFileSync(files.resolvConf, hostResolvConf(record));
+    }
+    return files;
+  }
+
+  networkFiles(record: ContainerRecord): NetworkFiles {
+    const mode = record.hostConfig.NetworkMode;
+    const owner = mode.startsWith('container:')
+      ? (this.store.resolve(mode.slice('container:'.length)).id ?? record.id)
+      : record.id;
+    return {
+      hosts: this.paths.hosts(owner),
+      resolvConf: this.paths.resolvConf(owner),
+      hostname: this.paths.hostname(owner),
+    };
+  }
+
+  /** Makes the sources of `-v /host/path:...` that do not exist. */
+  prepareBindSources(record: ContainerRecord): void {
+    for (const mount of record.mounts) {
+      if (mount.Type !== 'bind' || existsSync(mount.Source)) continue;
+      if (!mount.createSource) {
+        throw internal(
+          `error while mounting volume '${mount.Source}': bind source path does not exist: ${mount.Source}`,
+        );
+      }
+      try {
+        mkdirSync(mount.Source, { recursive: true, mode: 0o755 });
+      } catch (error) {
+        throw internal(
+          `error while creating mount source path '${mount.Source}': mkdir ${mount.Source}: ${messageOf(error)}`,
+        );
+      }
+    }
+  }
+
+  /** The host directory for /dev/shm, mounted; undefined where the container has a tmpfs of its own. */
+  prepareShm(record: ContainerRecord): string | undefined {
+    const { IpcMode, ShmSize } = record.hostConfig;
+    if (IpcMode === 'host') return '/dev/shm';
+    if (IpcMode.startsWith('container:')) {
+      const donor = this.store.resolve(IpcMode.slice('container:'.length));
+      if (donor.hostConfig.IpcMode === 'host') return '/dev/shm';
+      if (donor.hostConfig.IpcMode !== 'shareable') {
+        throw internal(
+          `cannot join IPC of a container ${donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+        );
+      }
+      return this.shm(donor.id);
+    }
+    if (IpcMode !== 'shareable') return undefined;
+    const directory = this.shm(record.id);
+    mkdirSync(directory, { recursive: true });
+    if (!this.linux.mounts.isMountPoint(directory)) {
+      const flags = MountFlag.NOEXEC | MountFlag.NOSUID | MountFlag.NODEV;
+      this.linux.mounts.mount('shm', directory, 'tmpfs', flags, `mode=1777,size=${ShmSize}`);
+    }
+    return directory;
+  }
+
+  /** After the container ended; `bundle` where its directory has another name by now. */
+  releaseShm(record: ContainerRecord, bundle = this.paths.bundle(record.id)): void {
+    if (record.hostConfig.IpcMode === 'shareable') this.linux.mounts.detach(join(bundle, 'shm'));
+  }
+
+  private shm(id: string): string {
+    return join(this.paths.bundle(id), 'shm');
+  }
+}
+
+function hostHosts(extra: string[]): string {
+  const lines = extra.map((entry) => {
+    const at = entry.search(/[:=]/);
+    const ip = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
+    return `${ip === 'host-gateway' ? '127.0.0.1' : ip}\t${entry.slice(0, at)}`;
+  });
+  const own = existsSync('/etc/hosts')
+    ? readFileSync('/etc/hosts', 'utf8').trimEnd()
+    : LOCAL_HOSTS.join('\n');
+  return [own, ...lines, ''].join('\n');
+}
+
+function hostResolvConf({ hostConfig }: ContainerRecord): string {
+  const { Dns, DnsSearch, DnsOptions } = hostConfig;
+  const lines = existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8').split('\n') : [];
+  const replaced = (keyword: string, values: string[][]): void => {
+    if (values.length === 0) return;
+    const kept = lines.filter((line) => !line.startsWith(`${keyword} `));
+    lines.splice(0, lines.length, ...kept, ...values.map((value) => `${keyword} ${value.join(' ')}`));
+  };
+  replaced(
+    'nameserver',
+    (Dns ?? []).map((server) => [server]),
+  );
+  replaced('search', DnsSearch?.length ? [DnsSearch] : []);
+  replaced('options', DnsOptions?.length ? [DnsOptions] : []);
+  return `${lines.join('\n').trim()}\n`;
+}

@@ -1,0 +1,53 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { conflict } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import type { ContainerProcess, ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { ContainerEvents } from './container-events';
+import { ContainerLocks } from './container-locks';
+
+/** Freezes and thaws all processes of a container. */
+@Injectable()
+export class ContainerPauser {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly locks: ContainerLocks,
+    private readonly events: ContainerEvents,
+  ) {}
+
+  async pause(reference: string): Promise<void> {
+    await this.change(reference, async (record, process) => {
+      if (record.state.Paused) throw conflict(`Container ${reference} is already paused`);
+      await this.linux.cgroups.freeze(process.cgroup);
+      Object.assign(record.state, { Paused: true, Status: 'paused' });
+      await this.store.persist(record);
+      this.events.publish(record, 'pause');
+    });
+  }
+
+  async unpause(reference: string): Promise<void> {
+    await this.change(reference, async (record, process) => {
+      if (!record.state.Paused) throw conflict(`Container ${reference} is not paused`);
+      await this.linux.cgroups.thaw(process.cgroup);
+      Object.assign(record.state, { Paused: false, Status: 'running' });
+      await this.store.persist(record);
+      this.events.publish(record, 'unpause');
+    });
+  }
+
+  private async change(
+    reference: string,
+    action: (record: ContainerRecord, process: ContainerProcess) => Promise<void>,
+  ): Promise<void> {
+    const { id } = this.store.resolve(reference);
+    await this.locks.hold(id, async () => {
+      const record = this.store.resolve(id);
+      if (record.state.Restarting) {
+        throw conflict(`Container ${reference} is restarting, wait until the container is running`);
+      }
+      if (!record.state.Running || !record.process) throw conflict(`Container ${reference} is not running`);
+      await action(record, record.process);
+    });
+  }
+}

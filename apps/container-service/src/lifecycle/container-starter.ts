@@ -1,0 +1,182 @@
+import { writeFileSync } from 'node:fs';
+import { Inject, Injectable } from '@nestjs/common';
+import { conflict, EngineError, internal, messageOf, notModified } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { HostFactsProvider } from '../host-facts';
+import { ContainerNetworks, idleSettings } from '../networks/container-networks';
+import { linkEnvironment, linksOf } from '../networks/legacy-links';
+import type { ContainerProcess, ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { timestamp } from '../records/timestamps';
+import { Conmon, RuntimeCreateError, type MonitorRequest } from '../runtime/conmon';
+import { ExitWatch } from '../runtime/exit-watch';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { OciRuntime } from '../runtime/oci-runtime';
+import { startFailure } from '../runtime/runtime-errors';
+import { Runtimes, type RuntimeChoice } from '../runtime/runtimes';
+import { ServicePeers } from '../service-peers';
+import { SpecBuilder } from '../spec/spec-builder';
+import { ContainerCleaner } from './container-cleaner';
+import { ContainerEvents } from './container-events';
+import { ContainerFiles } from './container-files';
+import { ContainerLifecycleEvents } from './container-lifecycle-events';
+import { ContainerLocks } from './container-locks';
+
+/** Starts containers. Everything here happens under the container's lock. */
+@Injectable()
+export class ContainerStarter {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly locks: ContainerLocks,
+    private readonly paths: MonitorPaths,
+    private readonly peers: ServicePeers,
+    private readonly networks: ContainerNetworks,
+    private readonly files: ContainerFiles,
+    private readonly specs: SpecBuilder,
+    private readonly runtimes: Runtimes,
+    private readonly conmon: Conmon,
+    private readonly runtime: OciRuntime,
+    private readonly exits: ExitWatch,
+    private readonly cleaner: ContainerCleaner,
+    private readonly facts: HostFactsProvider,
+    private readonly events: ContainerEvents,
+    private readonly lifecycle: ContainerLifecycleEvents,
+  ) {}
+
+  /** By hand: what the restart policy counted begins anew. @throws NotModified where it runs already */
+  async start(reference: string): Promise<ContainerRecord> {
+    const { id } = this.store.resolve(reference);
+    return this.locks.hold(id, async () => {
+      const record = this.store.resolve(id);
+      if (record.state.Paused) throw conflict('cannot start a paused container, try unpause instead');
+      if (record.state.Running) throw notModified(`container ${id} is already running`);
+      if (record.removal) throw conflict('container is marked for removal and cannot be started');
+      record.restartCount = 0;
+      record.stoppedByUser = false;
+      await this.startLocked(record);
+      return record;
+    });
+  }
+
+  /** For the restart policy and restart, which hold the lock already. */
+  async startLocked(record: ContainerRecord): Promise<void> {
+    await this.cleaner.finished(record.id);
+    try {
+      await this.run(record);
+    } catch (error) {
+      throw await this.failed(record, error);
+    }
+  }
+
+  private async run(record: ContainerRecord): Promise<void> {
+    const self = { containerId: record.id };
+    const runtime = this.runtimes.choose(record.hostConfig.Runtime);
+    const links = linkEnvironment(record, linksOf(record, this.store));
+    const [snapshot, network] = await Promise.all([
+      this.peers.snapshots.mount(self),
+      this.networks.attach(record),
+      record.mounts.some((mount) => mount.Type === 'volume') ? this.mountVolumes(record) : undefined,
+    ]);
+    record.rootfs = snapshot.rootfs;
+    if (snapshot.graphDriver.length > 0) record.graphDriver = fromJson<object>(snapshot.graphDriver);
+    const networkFiles = this.files.writeNetworkFiles(record, network);
+    this.files.prepareBindSources(record);
+    const spec = this.specs.build(record, {
+      rootfs: snapshot.rootfs,
+      runtime,
+      netns: network?.netnsPath,
+      hostname: record.config.Hostname,
+      linkEnvironment: links,
+      init: record.hostConfig.Init ? this.initProgram() : undefined,
+      shm: this.files.prepareShm(record),
+      hosts: networkFiles.hosts,
+      resolvConf: networkFiles.resolvConf,
+      hostnameFile: networkFiles.hostname,
+    });
+    writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
+    const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
+    record.process = this.processOf(record.id, pid, monitorPid, runtime);
+    Object.assign(record.state, {
+      Status: 'running',
+      Running: true,
+      Restarting: false,
+      OOMKilled: false,
+      Pid: pid,
+      ExitCode: 0,
+      Error: '',
+      StartedAt: timestamp(),
+    });
+    // Before the process begins: whatever happens from here on, the next start of this service knows of it.
+    await this.store.persist(record);
+    await this.lifecycle.beforeStart(record);
+    this.exits.expect(record.id, record.process);
+    await this.runtime.start(record.id, runtime);
+    this.events.publish(record, 'start');
+    this.lifecycle.emit('started', record);
+  }
+
+  private async mountVolumes(record: ContainerRecord): Promise<void> {
+    const { volumes } = await this.peers.volumes.mount({ containerId: record.id });
+    const places = new Map(volumes.map(({ name, mountpoint }) => [name, mountpoint]));
+    for (const mount of record.mounts) {
+      if (mount.Type === 'volume') mount.Source = places.get(mount.Name ?? '') ?? mount.Source;
+    }
+  }
+
+  private initProgram(): string {
+    const program = this.facts.initProgram();
+    if (!program) throw internal('--init needs docker-init, tini or catatonit on the host');
+    return program;
+  }
+
+  private processOf(id: string, pid: number, monitorPid: number, runtime: RuntimeChoice): ContainerProcess {
+    return {
+      pid,
+      startTime: this.linux.processes.startTime(pid) ?? 0,
+      monitorPid,
+      monitorStartTime: this.linux.processes.startTime(monitorPid) ?? 0,
+      runtime: runtime.name,
+      cgroup: this.paths.cgroup(id),
+      bootId: this.facts.bootId,
+    };
+  }
+
+  /** Gives back what was taken, and leaves in the record why. */
+  private async failed(record: ContainerRecord, cause: unknown): Promise<EngineError> {
+    const { error, exitCode } =
+      cause instanceof RuntimeCreateError
+        ? startFailure(cause.message, [record.path, ...record.args])
+        : { error: cause instanceof EngineError ? cause : internal(messageOf(cause), cause), exitCode: 128 };
+    this.exits.forget(record.id);
+    Object.assign(record.state, {
+      Status: record.state.FinishedAt.startsWith('0001') ? 'created' : 'exited',
+      Running: false,
+      Restarting: false,
+      Pid: 0,
+      ExitCode: exitCode,
+      Error: error.message,
+    });
+    record.networkSettings = idleSettings(record);
+    record.cleanupPending = true;
+    await this.store.persist(record);
+    this.lifecycle.emit('startFailed', record);
+    await this.cleaner.begin(record);
+    return error;
+  }
+}
+
+function monitorRequest(record: ContainerRecord, runtime: RuntimeChoice): MonitorRequest {
+  const { config, hostConfig } = record;
+  return {
+    id: record.id,
+    name: record.name,
+    runtime,
+    terminal: config.Tty,
+    stdin: config.OpenStdin,
+    // A terminal's input has no end: the next client types on where the last one left.
+    keepStdin: !config.StdinOnce || config.Tty,
+    log: hostConfig.LogConfig.Type === 'none' ? { kind: 'none' } : { kind: 'file' },
+  };
+}

@@ -1,0 +1,170 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { conflict, internal, notModified } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { ContainerCleaner } from './container-cleaner';
+import { ContainerEvents } from './container-events';
+import { ContainerExits } from './container-exits';
+import { ContainerLocks } from './container-locks';
+import { ContainerRemover } from './container-remover';
+import { ContainerStarter } from './container-starter';
+import { ContainerWaiters } from './container-waiters';
+import { SIGKILL, signalNumber } from './signals';
+
+const DEFAULT_STOP_SECONDS = 10;
+const DEFAULT_STOP_SIGNAL = 'SIGTERM';
+/** How long a container has to be dead after SIGKILL, milliseconds. */
+const KILL_PATIENCE = 10_000;
+/** How often SIGKILL is repeated meanwhile. */
+const KILL_REPEAT = 2_000;
+
+export interface StopOptions {
+  /** Empty: the container's own. */
+  signal: string;
+  /** undefined: the container's own; -1: SIGKILL never comes. */
+  seconds?: number;
+}
+
+/** Stop, restart, kill and remove: what ends a container. Signals are sent without the lock, so that the end gets in. */
+@Injectable()
+export class ContainerStopper {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly locks: ContainerLocks,
+    private readonly waiters: ContainerWaiters,
+    private readonly exits: ContainerExits,
+    private readonly starter: ContainerStarter,
+    private readonly remover: ContainerRemover,
+    private readonly cleaner: ContainerCleaner,
+    private readonly events: ContainerEvents,
+  ) {}
+
+  /** @throws NotModified where it does not run */
+  async stop(reference: string, options: StopOptions): Promise<void> {
+    const record = this.store.resolve(reference);
+    if (!record.state.Running) throw notModified(`container ${record.id} is already stopped`);
+    await this.end(record, options);
+    this.events.publish(record, 'stop');
+    await this.cleaner.finished(record.id);
+  }
+
+  async restart(reference: string, options: StopOptions): Promise<void> {
+    const record = this.store.resolve(reference);
+    await this.exits.withoutPolicy(record.id, async () => {
+      if (record.state.Running) {
+        await this.end(record, options);
+        this.events.publish(record, 'stop');
+      }
+      await this.locks.hold(record.id, async () => {
+        record.stoppedByUser = false;
+        record.restartCount = 0;
+        if (!record.state.Running) await this.starter.startLocked(record);
+      });
+    });
+    this.events.publish(record, 'restart');
+  }
+
+  /** `signal` empty or KILL: returns when the container is dead. @throws Conflict, InvalidArgument in Docker's words */
+  async kill(reference: string, signal: string): Promise<void> {
+    const number = signal === '' ? SIGKILL : signalNumber(signal);
+    const record = this.store.resolve(reference);
+    if (!record.state.Running || record.state.Restarting) {
+      throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
+    }
+    const stopSignal = signalNumber(record.config.StopSignal ?? DEFAULT_STOP_SIGNAL);
+    if (number === SIGKILL || number === stopSignal) record.stoppedByUser = true;
+    if (number === SIGKILL) return this.killAndWait(record);
+    await this.signal(record, number);
+  }
+
+  async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const record = this.store.resolve(reference);
+    if (record.removal) throw conflict(`removal of container ${reference} is already in progress`);
+    if (record.state.Running) {
+      if (!options.force) {
+        throw conflict(
+          `cannot remove container "/${record.name}": container is ${record.state.Status}: stop the container before removing or force remove`,
+        );
+      }
+      record.stoppedByUser = true;
+      if (record.state.Restarting) {
+        await this.locks.hold(record.id, () => this.exits.cancelRestart(record));
+      }
+      if (record.state.Running) await this.killAndWait(record);
+    }
+    await this.locks.hold(record.id, async () => {
+      if (this.store.get(record.id) !== record) return; // AutoRemove was faster
+      this.exits.forget(record.id);
+      await this.remover.removeLocked(record, { volumes: options.volumes });
+    });
+  }
+
+  /** The stop signal, then SIGKILL. Returns when the container has ended. */
+  private async end(record: ContainerRecord, options: StopOptions): Promise<void> {
+    record.stoppedByUser = true;
+    if (record.state.Restarting) {
+      await this.locks.hold(record.id, () => this.exits.cancelRestart(record));
+      if (!record.state.Running) return;
+    }
+    const signal = signalNumber(options.signal || record.config.StopSignal || DEFAULT_STOP_SIGNAL);
+    const seconds = options.seconds ?? record.config.StopTimeout ?? DEFAULT_STOP_SECONDS;
+    const ended = this.waiters.wait(record, 'next-exit');
+    await this.signal(record, signal);
+    if (seconds < 0) return void (await ended);
+    if (await within(ended, seconds * 1_000)) return;
+    await this.killAndWait(record);
+  }
+
+  private async killAndWait(record: ContainerRecord): Promise<void> {
+    if (!record.state.Running) return;
+    const ended = this.waiters.wait(record, 'next-exit');
+    this.events.publish(record, 'kill', { signal: String(SIGKILL) });
+    for (let waited = 0; waited < KILL_PATIENCE; waited += KILL_REPEAT) {
+      this.send(record, SIGKILL);
+      if (record.state.Paused) await this.thaw(record);
+      if (await within(ended, KILL_REPEAT)) return;
+    }
+    throw internal(
+      `Cannot kill container: ${record.id}: tried to kill container, but did not receive an exit event`,
+    );
+  }
+
+  private async signal(record: ContainerRecord, signal: number): Promise<void> {
+    this.send(record, signal);
+    this.events.publish(record, 'kill', { signal: String(signal) });
+    if (record.state.Paused) await this.thaw(record);
+  }
+
+  private send(record: ContainerRecord, signal: number): void {
+    const { process } = record;
+    if (process && this.linux.processes.isAlive(process.pid, process.startTime)) {
+      this.linux.processes.signal(process.pid, signal);
+    }
+  }
+
+  /** A frozen process does not take its signals. */
+  private async thaw(record: ContainerRecord): Promise<void> {
+    if (!record.process) return;
+    await this.linux.cgroups.thaw(record.process.cgroup);
+    await this.locks.hold(record.id, async () => {
+      if (!record.state.Paused) return;
+      Object.assign(record.state, { Paused: false, Status: 'running' });
+      await this.store.persist(record);
+    });
+  }
+}
+
+/** Whether the promise settles within so many milliseconds. */
+async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

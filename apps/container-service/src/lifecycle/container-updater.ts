@@ -1,0 +1,142 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { conflict, internal, invalidArgument, messageOf } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { ContainerCreator } from '../create/container-creator';
+import { checkResources, checkRestartPolicy } from '../create/host-config';
+import { HostFactsProvider } from '../host-facts';
+import type { HostConfig, Resources, RestartPolicy } from '../records/api-documents';
+import { ContainerStore } from '../records/container-store';
+import { ServicePeers } from '../service-peers';
+import { LiveLimits } from '../spec/live-limits';
+import { ContainerEvents } from './container-events';
+import { ContainerLocks } from './container-locks';
+
+/** `docker update` and `docker rename`. */
+@Injectable()
+export class ContainerUpdater {
+  private readonly limits: LiveLimits;
+
+  constructor(
+    @Inject(LINUX) linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly locks: ContainerLocks,
+    private readonly peers: ServicePeers,
+    private readonly creator: ContainerCreator,
+    private readonly facts: HostFactsProvider,
+    private readonly events: ContainerEvents,
+  ) {
+    this.limits = new LiveLimits(linux.cgroups);
+  }
+
+  /** Body: API Resources with RestartPolicy; what is 0, empty or absent stays. Returns warnings. */
+  async update(reference: string, body: Buffer): Promise<string[]> {
+    const { id } = this.store.resolve(reference);
+    const { RestartPolicy, ...given } = parseBody(body);
+    return this.locks.hold(id, async () => {
+      const record = this.store.resolve(id);
+      if (record.removal)
+        throw conflict(
+          `Cannot update container ${id}: container is marked for removal and cannot be "update"`,
+        );
+      const warnings: string[] = [];
+      const hostConfig = merged(record.hostConfig, given);
+      if (RestartPolicy?.Name) {
+        hostConfig.RestartPolicy = {
+          Name: RestartPolicy.Name,
+          MaximumRetryCount: RestartPolicy.MaximumRetryCount ?? 0,
+        };
+        if (record.hostConfig.AutoRemove && RestartPolicy.Name !== 'no') {
+          throw invalidArgument(
+            'Restart policy cannot be updated because AutoRemove is enabled for the container',
+          );
+        }
+        checkRestartPolicy(hostConfig);
+      }
+      checkResources(hostConfig, this.facts.get(), warnings);
+      if (record.state.Running && record.process) {
+        try {
+          this.limits.apply(record.process.cgroup, record.hostConfig, hostConfig);
+        } catch (error) {
+          throw internal(`Cannot update container ${id}: ${messageOf(error)}`, error);
+        }
+      }
+      record.hostConfig = hostConfig;
+      await this.store.persist(record);
+      this.events.publish(record, 'update');
+      return warnings;
+    });
+  }
+
+  async rename(reference: string, wanted: string): Promise<void> {
+    const { id } = this.store.resolve(reference);
+    if (wanted === '') throw invalidArgument('Neither old nor new names may be empty');
+    await this.locks.hold(id, async () => {
+      const record = this.store.resolve(id);
+      const before = record.name;
+      if (wanted.replace(/^\//, '') === before) {
+        throw invalidArgument('Renaming a container with the same name as its current name');
+      }
+      const name = this.creator.claimName(wanted, id);
+      record.name = name;
+      try {
+        await this.store.persist(record);
+        if (record.state.Running && record.networkSettings.SandboxID) {
+          await this.peers.sandboxes.rename({ containerId: id, name });
+        }
+      } catch (error) {
+        record.name = before;
+        this.store.releaseName(name, id);
+        await this.store.persist(record);
+        throw error;
+      }
+      this.store.releaseName(before, id);
+      this.events.publish(record, 'rename', { oldName: `/${before}` });
+    });
+  }
+}
+
+function parseBody(body: Buffer): Partial<Resources> & { RestartPolicy?: Partial<RestartPolicy> } {
+  try {
+    return fromJson(body);
+  } catch (error) {
+    throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
+  }
+}
+
+const CHANGEABLE = [
+  'CpuShares',
+  'Memory',
+  'NanoCpus',
+  'BlkioWeight',
+  'CpuPeriod',
+  'CpuQuota',
+  'CpusetCpus',
+  'CpusetMems',
+  'MemoryReservation',
+  'MemorySwap',
+  'PidsLimit',
+] as const;
+
+function merged(current: HostConfig, given: Partial<Resources>): HostConfig {
+  const changes = Object.fromEntries(
+    CHANGEABLE.filter((name) => given[name]).map((name) => [name, given[name]]),
+  ) as Partial<HostConfig>;
+  const next = { ...current, ...changes };
+  if (next.NanoCpus > 0 && (current.CpuPeriod > 0 || current.CpuQuota > 0)) {
+    throw conflict(
+      `Conflicting options: Nano CPUs cannot be updated as CPU ${current.CpuPeriod > 0 ? 'Period' : 'Quota'} has already been set`,
+    );
+  }
+  if (
+    changes.Memory &&
+    !changes.MemorySwap &&
+    current.MemorySwap > 0 &&
+    changes.Memory > current.MemorySwap
+  ) {
+    throw conflict(
+      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
+    );
+  }
+  return next;
+}

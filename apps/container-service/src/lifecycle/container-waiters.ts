@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import { invalidArgument } from '@gantry/shared/errors';
+import type { ContainerRecord } from '../records/container-record';
+
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+
+export interface WaitOutcome {
+  statusCode: number;
+  error: string;
+}
+
+interface Waiter {
+  condition: WaitCondition;
+  resolve: (outcome: WaitOutcome) => void;
+}
+
+/** `''` is not-running. @throws InvalidArgument in Docker's words. */
+export function waitCondition(given: string): WaitCondition {
+  if (given === '') return 'not-running';
+  if (given === 'not-running' || given === 'next-exit' || given === 'removed') return given;
+  throw invalidArgument(`invalid condition: "${given}"`);
+}
+
+/** Who waits for a container to end or to be removed. */
+@Injectable()
+export class ContainerWaiters {
+  private readonly waiters = new Map<string, Set<Waiter>>();
+
+  /** Registered when this returns. `signal` ends the waiting (the promise is then never settled). */
+  wait(record: ContainerRecord, condition: WaitCondition, signal?: AbortSignal): Promise<WaitOutcome> {
+    if (condition === 'not-running' && !record.state.Running) return Promise.resolve(outcomeOf(record));
+    return new Promise((resolve) => {
+      const waiter = { condition, resolve };
+      const all = this.waiters.get(record.id) ?? new Set();
+      this.waiters.set(record.id, all.add(waiter));
+      signal?.addEventListener('abort', () => all.delete(waiter), { once: true });
+    });
+  }
+
+  /** It ended and is not going to be restarted. */
+  exited(record: ContainerRecord): void {
+    this.settle(record, (condition) => condition !== 'removed');
+  }
+
+  /** It ended and the policy starts it again. */
+  exitedToRestart(record: ContainerRecord): void {
+    this.settle(record, (condition) => condition === 'next-exit');
+  }
+
+  removed(record: ContainerRecord): void {
+    this.settle(record, () => true);
+    this.waiters.delete(record.id);
+  }
+
+  private settle(record: ContainerRecord, matches: (condition: WaitCondition) => boolean): void {
+    const all = this.waiters.get(record.id);
+    for (const waiter of all ?? []) {
+      if (!matches(waiter.condition)) continue;
+      all?.delete(waiter);
+      waiter.resolve(outcomeOf(record));
+    }
+  }
+}
+
+function outcomeOf(record: ContainerRecord): WaitOutcome {
+  return { statusCode: record.state.ExitCode, error: record.state.Error };
+}

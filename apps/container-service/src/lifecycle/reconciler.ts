@@ -1,0 +1,200 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { messageOf } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { ContainerCreator } from '../create/container-creator';
+import { HostFactsProvider } from '../host-facts';
+import type { ContainerRecord } from '../records/container-record';
+import { NEVER } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { RecordFiles } from '../records/record-files';
+import { timestamp } from '../records/timestamps';
+import { ExitWatch } from '../runtime/exit-watch';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { OciRuntime } from '../runtime/oci-runtime';
+import { Runtimes } from '../runtime/runtimes';
+import { ServicePeers } from '../service-peers';
+import { ContainerCleaner } from './container-cleaner';
+import { ContainerExits } from './container-exits';
+import { ContainerLifecycleEvents } from './container-lifecycle-events';
+import { ContainerLocks } from './container-locks';
+import { ContainerRemover } from './container-remover';
+import { ContainerStarter } from './container-starter';
+import { wantsStartAtBoot } from './restart-policy';
+
+/** What dockerd shows for a container that a reboot of the host ended. */
+const ENDED_WITH_THE_HOST = 255;
+const ORPHAN_RETRY_MS = 2_000;
+
+/** Puts memory right with disk and kernel when this service starts, and takes up what its last life left. */
+@Injectable()
+export class Reconciler {
+  private stopped = false;
+
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly store: ContainerStore,
+    private readonly files: RecordFiles,
+    private readonly paths: MonitorPaths,
+    private readonly facts: HostFactsProvider,
+    private readonly runtime: OciRuntime,
+    private readonly runtimes: Runtimes,
+    private readonly exitWatch: ExitWatch,
+    private readonly exits: ContainerExits,
+    private readonly starter: ContainerStarter,
+    private readonly cleaner: ContainerCleaner,
+    private readonly remover: ContainerRemover,
+    private readonly creator: ContainerCreator,
+    private readonly locks: ContainerLocks,
+    private readonly lifecycle: ContainerLifecycleEvents,
+    private readonly peers: ServicePeers,
+  ) {}
+
+  /** Before the first request. Does not need the other services. */
+  async run(): Promise<void> {
+    const rebooted = this.noteBoot();
+    const records = this.files.readAll();
+    for (const record of records) this.store.add(record);
+    this.exits.open();
+    for (const record of records) await this.takeUp(record, rebooted);
+    for (const id of this.files.removing()) this.remover.resume(id);
+    void this.releaseOrphans();
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async takeUp(record: ContainerRecord, rebooted: boolean): Promise<void> {
+    if (record.removal) return this.removeInBackground(record);
+    const { process, state } = record;
+    if (state.Running && !state.Restarting && process && process.bootId === this.facts.bootId) {
+      const alive = this.linux.processes.isAlive(process.monitorPid, process.monitorStartTime);
+      if (alive) await this.adopt(record);
+      this.exitWatch.expect(record.id, process);
+      return;
+    }
+    if (state.Running && !state.Restarting) await this.markEndedWithHost(record);
+    if (state.Restarting) {
+      this.exits.scheduleRestart(record, 0);
+    } else if (
+      rebooted &&
+      wantsStartAtBoot(record.hostConfig.RestartPolicy, state.ExitCode, record.stoppedByUser)
+    ) {
+      if (state.StartedAt !== NEVER) this.startInBackground(record);
+    } else if (record.hostConfig.AutoRemove && state.StartedAt !== NEVER) {
+      return this.removeInBackground(record);
+    }
+    if (record.cleanupPending) void this.cleaner.begin(record);
+    else await this.clearFailedStart(record);
+  }
+
+  /** Its process may still wait for the byte that our last life did not get to write. */
+  private async adopt(record: ContainerRecord): Promise<void> {
+    const runtime = this.runtimes.all().find(({ name }) => name === record.process?.runtime);
+    try {
+      if (runtime && this.runtime.isWaiting(record.id, runtime)) {
+        await this.lifecycle.beforeStart(record);
+        await this.runtime.start(record.id, runtime);
+      }
+    } catch (error) {
+      this.logger.warn({ err: error, container: record.id }, 'a container found half started does not begin');
+    }
+    this.lifecycle.emit('adopted', record);
+  }
+
+  /** A start that was cut off before the record knew of its processes. */
+  private async clearFailedStart(record: ContainerRecord): Promise<void> {
+    if (this.runtimes.all().some((runtime) => this.runtime.knows(record.id, runtime))) {
+      record.cleanupPending = true;
+      void this.cleaner.begin(record);
+    }
+  }
+
+  private async markEndedWithHost(record: ContainerRecord): Promise<void> {
+    Object.assign(record.state, {
+      Status: 'exited',
+      Running: false,
+      Paused: false,
+      Pid: 0,
+      ExitCode: ENDED_WITH_THE_HOST,
+      FinishedAt: timestamp(),
+    });
+    record.cleanupPending = true;
+    await this.store.persist(record);
+  }
+
+  private startInBackground(record: ContainerRecord): void {
+    this.locks
+      .hold(record.id, () => this.starter.startLocked(record))
+      .catch((error: unknown) =>
+        this.logger.warn({ container: record.id, reason: messageOf(error) }, 'not started after the boot'),
+      );
+  }
+
+  private removeInBackground(record: ContainerRecord): void {
+    this.locks
+      .hold(record.id, () => this.remover.removeLocked(record, record.removal ?? { volumes: true }))
+      .catch((error: unknown) => this.logger.warn({ err: error, container: record.id }, 'not removed'));
+  }
+
+  /** True at the first start after a boot of the host. */
+  private noteBoot(): boolean {
+    mkdirSync(this.paths.volatile, { recursive: true, mode: 0o711 });
+    const file = join(this.paths.containers, 'boot-id');
+    let last = '';
+    try {
+      last = readFileSync(file, 'utf8');
+    } catch {
+      mkdirSync(this.paths.containers, { recursive: true, mode: 0o710 });
+    }
+    if (last !== this.facts.bootId) writeFileSync(file, this.facts.bootId);
+    return last !== '' && last !== this.facts.bootId;
+  }
+
+  /** What the other services hold for containers that never came to be. They may come up later than we do. */
+  private async releaseOrphans(): Promise<void> {
+    const tasks = [
+      async () => {
+        const { snapshots } = await this.peers.snapshots.list({});
+        for (const { containerId } of this.orphans(snapshots))
+          await this.peers.snapshots.remove({ containerId });
+      },
+      async () => {
+        const { sandboxes } = await this.peers.sandboxes.list({});
+        for (const { containerId } of this.orphans(sandboxes))
+          await this.peers.sandboxes.release({ containerId });
+      },
+      async () => {
+        const { attachments } = await this.peers.volumes.list({});
+        for (const { containerId } of this.orphans(attachments)) {
+          await this.peers.volumes.release({ containerId, removeAnonymous: true });
+        }
+      },
+    ];
+    for (const task of tasks) {
+      while (!this.stopped && !(await succeeds(task))) {
+        await new Promise((resolve) => setTimeout(resolve, ORPHAN_RETRY_MS).unref());
+      }
+    }
+  }
+
+  private orphans<T extends { containerId: string }>(held: T[]): T[] {
+    const removing = new Set(this.files.removing());
+    return held.filter(
+      ({ containerId: id }) => !this.store.get(id) && !this.creator.isCreating(id) && !removing.has(id),
+    );
+  }
+}
+
+async function succeeds(task: () => Promise<void>): Promise<boolean> {
+  try {
+    await task();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,121 @@
+import type { MountPoint, NetworkSettings } from '../records/api-documents';
+import type { ContainerMount, ContainerRecord } from '../records/container-record';
+import type { MonitorPaths } from '../runtime/monitor-paths';
+import type { NetworkFiles } from '../lifecycle/container-files';
+import { millisOf } from '../records/timestamps';
+import { statusText } from './status-text';
+
+export interface Sizes {
+  SizeRw?: number;
+  SizeRootFs?: number;
+}
+
+/** API: ContainerSummary. */
+export function containerSummary(record: ContainerRecord, imageName: string, sizes: Sizes): object {
+  return {
+    Id: record.id,
+    Names: [`/${record.name}`],
+    Image: imageName,
+    ImageID: record.imageId,
+    ImageManifestDescriptor: record.imageManifestDescriptor,
+    Command: commandText([record.path, ...record.args]),
+    Created: Math.floor(millisOf(record.created) / 1000),
+    Ports: portList(record.networkSettings, record),
+    ...sizes,
+    Labels: record.config.Labels,
+    State: record.state.Status,
+    Status: statusText(record.state),
+    HostConfig: { NetworkMode: record.hostConfig.NetworkMode, Annotations: record.hostConfig.Annotations },
+    Health: {
+      Status: record.state.Health?.Status ?? 'none',
+      FailingStreak: record.state.Health?.FailingStreak ?? 0,
+    },
+    NetworkSettings: { Networks: record.networkSettings.Networks ?? {} },
+    Mounts: mountPoints(record),
+  };
+}
+
+/** API: ContainerInspectResponse. */
+export function containerDocument(
+  record: ContainerRecord,
+  more: { paths: MonitorPaths; files: NetworkFiles; execIds: string[]; sizes: Sizes },
+): object {
+  const { paths, files } = more;
+  const logged = record.hostConfig.LogConfig.Type !== 'none';
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: record.path,
+    Args: record.args,
+    State: record.state,
+    Image: record.imageId,
+    ResolvConfPath: files.resolvConf,
+    HostnamePath: files.hostname,
+    HostsPath: files.hosts,
+    LogPath: logged ? paths.log(record.id) : '',
+    Name: `/${record.name}`,
+    RestartCount: record.restartCount,
+    Driver: 'overlay2',
+    Platform: record.platform,
+    ImageManifestDescriptor: record.imageManifestDescriptor,
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: more.execIds.length > 0 ? more.execIds : null,
+    HostConfig: record.hostConfig,
+    GraphDriver: record.graphDriver ?? { Name: 'overlay2', Data: { MergedDir: record.rootfs } },
+    ...more.sizes,
+    Mounts: mountPoints(record),
+    Config: record.config,
+    NetworkSettings: {
+      SandboxID: '',
+      SandboxKey: '',
+      Ports: {},
+      ...record.networkSettings,
+    },
+  };
+}
+
+/** With the tmpfs mounts of `--mount`, which the record keeps in the HostConfig only. */
+function mountPoints(record: ContainerRecord): MountPoint[] {
+  const tmpfs = (record.hostConfig.Mounts ?? [])
+    .filter((mount) => mount.Type === 'tmpfs')
+    .map((mount) => ({
+      Type: 'tmpfs',
+      Source: '',
+      Destination: mount.Target,
+      Mode: '',
+      RW: !mount.ReadOnly,
+      Propagation: '',
+    }));
+  return [...record.mounts.map(mountPoint), ...tmpfs];
+}
+
+function mountPoint(mount: ContainerMount): MountPoint {
+  const { Type, Name, Source, Destination, Driver, Mode, RW, Propagation } = mount;
+  return Type === 'volume'
+    ? { Type, Name, Source, Destination, Driver, Mode, RW, Propagation }
+    : { Type, Source, Destination, Mode, RW, Propagation };
+}
+
+/** API: PortSummary: what is published, then what is only exposed. */
+function portList(settings: NetworkSettings, record: ContainerRecord): object[] {
+  if (!record.state.Running) return [];
+  const published = Object.entries(settings.Ports ?? {}).flatMap(([port, bindings]) => {
+    const [number = '', protocol = 'tcp'] = port.split('/');
+    const base = { PrivatePort: Number(number), Type: protocol };
+    if (!bindings?.length) return [base];
+    return bindings.map(({ HostIp, HostPort }) => ({
+      IP: HostIp || '0.0.0.0',
+      PrivatePort: base.PrivatePort,
+      PublicPort: Number(HostPort),
+      Type: protocol,
+    }));
+  });
+  return published;
+}
+
+/** As `docker ps` shows it: arguments with blanks in single quotes. */
+function commandText(words: string[]): string {
+  return words.map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(' ');
+}

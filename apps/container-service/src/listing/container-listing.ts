@@ -1,0 +1,85 @@
+import { Injectable } from '@nestjs/common';
+import { isKind } from '@gantry/shared/errors';
+import { filterTerms, type FilterTerms } from '@gantry/shared/filters';
+import { fromJson } from '@gantry/shared/grpc';
+import { ContainerFiles } from '../lifecycle/container-files';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { ServicePeers } from '../service-peers';
+import { containerDocument, containerSummary, type Sizes } from './container-documents';
+import { containerFilter } from './container-filters';
+
+export interface ListQuery {
+  all: boolean;
+  limit: number;
+  size: boolean;
+  filters: { terms: Record<string, { values: string[] }> } | undefined;
+}
+
+/** `docker ps`, `docker inspect` and their kin: answered from memory. */
+@Injectable()
+export class ContainerListing {
+  constructor(
+    private readonly store: ContainerStore,
+    private readonly peers: ServicePeers,
+    private readonly files: ContainerFiles,
+    private readonly paths: MonitorPaths,
+  ) {}
+
+  /** API: []ContainerSummary, newest first. */
+  async list(query: ListQuery): Promise<object[]> {
+    const terms = filterTerms(query.filters);
+    const matches = containerFilter(terms, this.store, await this.ancestors(terms));
+    const narrowed = ['status', 'exited', 'before', 'since', 'health'].some((name) => terms.has(name));
+    const everything = query.all || query.limit > 0 || narrowed;
+    const found = this.newestFirst()
+      .filter((record) => everything || record.state.Running)
+      .filter(matches);
+    const wanted = query.limit > 0 ? found.slice(0, query.limit) : found;
+    return Promise.all(
+      wanted.map(async (record) =>
+        containerSummary(record, record.config.Image, query.size ? await this.sizes(record) : {}),
+      ),
+    );
+  }
+
+  /** API: ContainerInspectResponse. */
+  async inspect(reference: string, size: boolean): Promise<object> {
+    const record = this.store.resolve(reference);
+    return containerDocument(record, {
+      paths: this.paths,
+      files: this.files.networkFiles(record),
+      execIds: [...this.store.execIds(record.id)],
+      sizes: size ? await this.sizes(record) : {},
+    });
+  }
+
+  async sizes(record: ContainerRecord): Promise<Sizes> {
+    try {
+      const usage = await this.peers.snapshots.usage({ containerId: record.id });
+      return { SizeRw: usage.sizeRw, SizeRootFs: usage.sizeRootFs };
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return { SizeRw: 0, SizeRootFs: 0 };
+      throw error;
+    }
+  }
+
+  private newestFirst(): ContainerRecord[] {
+    return this.store.all().sort((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
+  }
+
+  /** The ids of the images that `ancestor` names; a name without an image matches nothing beyond itself. */
+  private async ancestors(terms: FilterTerms): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for (const reference of terms.get('ancestor') ?? []) {
+      try {
+        const image = await this.peers.images.inspect({ reference, manifests: false, platformJson: '' });
+        ids.add(fromJson<{ Id: string }>(image).Id);
+      } catch (error) {
+        if (!isKind(error, 'NotFound') && !isKind(error, 'InvalidArgument')) throw error;
+      }
+    }
+    return ids;
+  }
+}

@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { Inject, Injectable } from '@nestjs/common';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { HostFactsProvider } from '../host-facts';
+import { ContainerStore } from '../records/container-store';
+import { Runtimes } from '../runtime/runtimes';
+
+/** This node's part of `docker info`: its containers, its kernel and what that can limit. */
+@Injectable()
+export class NodeInfo {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly store: ContainerStore,
+    private readonly runtimes: Runtimes,
+    private readonly facts: HostFactsProvider,
+  ) {}
+
+  /** API: SystemInfo, the fields that this service knows. */
+  describe(): object {
+    const { host, cgroups } = this.linux;
+    const layout = cgroups.layout();
+    const v2 = layout.version === 'v2';
+    const has = (controller: string): boolean => layout.controllers.includes(controller);
+    const records = this.store.all();
+    const count = (status: string): number => records.filter(({ state }) => state.Status === status).length;
+    const [running, paused] = [count('running') + count('restarting'), count('paused')];
+    const bridgeFilter = (family: string): boolean =>
+      host.sysctl(`net.bridge.bridge-nf-call-${family}`) === '1';
+    return {
+      Containers: records.length,
+      ContainersRunning: running,
+      ContainersPaused: paused,
+      ContainersStopped: records.length - running - paused,
+      MemoryLimit: has('memory'),
+      SwapLimit: this.facts.get().swapLimit,
+      CpuCfsPeriod: has('cpu'),
+      CpuCfsQuota: has('cpu'),
+      CPUShares: has('cpu'),
+      CPUSet: has('cpuset'),
+      PidsLimit: has('pids'),
+      OomKillDisable: has('memory') && !v2,
+      IPv4Forwarding: host.sysctl('net.ipv4.ip_forward') === '1',
+      BridgeNfIptables: bridgeFilter('iptables'),
+      BridgeNfIp6tables: bridgeFilter('ip6tables'),
+      KernelVersion: host.uname().release,
+      OperatingSystem: host.osName(),
+      OSVersion: host.osVersion(),
+      OSType: 'linux',
+      Architecture: host.uname().machine,
+      NCPU: host.cpuCount(),
+      MemTotal: host.memoryTotal(),
+      Name: host.hostname(),
+      CgroupDriver: 'cgroupfs',
+      CgroupVersion: v2 ? '2' : '1',
+      LoggingDriver: 'json-file',
+      Runtimes: Object.fromEntries(this.runtimes.all().map(({ name, path }) => [name, { path }])),
+      DefaultRuntime: this.facts.get().defaultRuntime,
+      RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
+      InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
+      SecurityOptions: [
+        ...(host.hasAppArmor() ? ['name=apparmor'] : []),
+        ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
+        ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),
+      ],
+    };
+  }
+}

@@ -1,0 +1,174 @@
+import { Injectable } from '@nestjs/common';
+import { conflict, forbidden, invalidArgument, isKind } from '@gantry/shared/errors';
+import { fromJson, toJson } from '@gantry/shared/grpc';
+import type { AttachSandboxResponse } from '@gantry/proto/network';
+import { ContainerLocks } from '../lifecycle/container-locks';
+import type { EndpointSettings, NetworkSettings } from '../records/api-documents';
+import type { ContainerRecord } from '../records/container-record';
+import { ContainerStore } from '../records/container-store';
+import { ServicePeers } from '../service-peers';
+import { checkSettings, hasEndpoints } from './endpoints';
+import { linksOf } from './legacy-links';
+
+/** The networks of containers: their sandbox while they run, and connect and disconnect at any time. */
+@Injectable()
+export class ContainerNetworks {
+  constructor(
+    private readonly peers: ServicePeers,
+    private readonly store: ContainerStore,
+    private readonly locks: ContainerLocks,
+  ) {}
+
+  /** undefined where the container has no network namespace of its own. Keeps what the network service answers. */
+  async attach(record: ContainerRecord): Promise<AttachSandboxResponse | undefined> {
+    const { config, hostConfig, endpoints } = record;
+    const mode = hostConfig.NetworkMode;
+    if (mode === 'host' || mode.startsWith('container:')) return undefined;
+    const answer = await this.peers.sandboxes.attach({
+      containerId: record.id,
+      containerName: record.name,
+      hostname: config.Hostname,
+      domainname: config.Domainname,
+      endpoints: Object.entries(endpoints).map(([network, settings]) => ({
+        network,
+        settings: toJson(settings).json,
+      })),
+      portBindings: toJson(hostConfig.PortBindings ?? {}).json,
+      exposedPorts: toJson(config.ExposedPorts ?? {}).json,
+      publishAllPorts: hostConfig.PublishAllPorts,
+      mode: hasEndpoints(mode) ? 'bridge' : 'none',
+      dns: hostConfig.Dns ?? [],
+      dnsSearch: hostConfig.DnsSearch ?? [],
+      dnsOptions: hostConfig.DnsOptions ?? [],
+      extraHosts: hostConfig.ExtraHosts ?? [],
+      links: linksOf(record, this.store).map(({ target, alias }) => ({
+        containerId: target.id,
+        containerName: target.name,
+        alias,
+      })),
+    });
+    record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+    return answer;
+  }
+
+  /** Not having a sandbox is no error. */
+  async release(record: ContainerRecord): Promise<void> {
+    const mode = record.hostConfig.NetworkMode;
+    if (mode === 'host' || mode.startsWith('container:')) return;
+    await this.peers.sandboxes.release({ containerId: record.id });
+  }
+
+  async connect(reference: string, network: string, settings: EndpointSettings): Promise<ContainerRecord> {
+    const found = this.store.resolve(reference);
+    return this.locks.hold(found.id, async () => {
+      const record = this.store.resolve(found.id);
+      this.checkConnectable(record);
+      const endpoint = { network, settings: toJson(settings).json };
+      const resolved = await this.peers.sandboxes.checkEndpoint({ endpoint });
+      checkSettings(resolved.name, settings);
+      if (this.endpointKey(record, network, resolved) !== undefined) {
+        throw forbidden(`endpoint with name ${record.name} already exists in network ${resolved.name}`);
+      }
+      if (record.state.Running && !record.state.Restarting) {
+        const answer = await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint });
+        record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+      }
+      record.endpoints[resolved.name] = settings;
+      if (!record.state.Running) record.networkSettings = idleSettings(record);
+      await this.store.persist(record);
+      return record;
+    });
+  }
+
+  async disconnect(reference: string, network: string, force: boolean): Promise<void> {
+    const found = this.store.resolve(reference);
+    await this.locks.hold(found.id, async () => {
+      const record = this.store.resolve(found.id);
+      if (record.hostConfig.NetworkMode === 'host') {
+        throw forbidden('container cannot be disconnected from host network or connected to host network');
+      }
+      const resolved = await this.resolveOrForced(network, force);
+      const key = this.endpointKey(record, network, resolved);
+      if (key === undefined) {
+        throw forbidden(`container ${record.id} is not connected to network ${resolved.name}`);
+      }
+      if (record.state.Running && !record.state.Restarting) {
+        const answer = await this.peers.sandboxes.disconnectEndpoint({
+          containerId: record.id,
+          network,
+          force,
+        });
+        record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+      }
+      delete record.endpoints[key];
+      if (!record.state.Running) record.networkSettings = idleSettings(record);
+      await this.store.persist(record);
+    });
+  }
+
+  /** A network that is gone can still be disconnected by force. */
+  private async resolveOrForced(network: string, force: boolean): Promise<{ id: string; name: string }> {
+    try {
+      return await this.peers.sandboxes.checkEndpoint({
+        endpoint: { network, settings: toJson({}).json },
+      });
+    } catch (error) {
+      if (force && isKind(error, 'NotFound')) return { id: network, name: network };
+      throw error;
+    }
+  }
+
+  private checkConnectable(record: ContainerRecord): void {
+    const mode = record.hostConfig.NetworkMode;
+    if (record.removal)
+      throw conflict(`container ${record.id} is marked for removal and cannot be connected`);
+    if (mode === 'host') {
+      throw forbidden('container cannot be disconnected from host network or connected to host network');
+    }
+    if (mode.startsWith('container:')) {
+      throw invalidArgument(
+        'container sharing network namespace with another container or host cannot be connected to any other network',
+      );
+    }
+    if (mode === 'none') {
+      throw invalidArgument(
+        'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+      );
+    }
+  }
+
+  /** The user may have named the network by name or id when the container was made. */
+  private endpointKey(
+    record: ContainerRecord,
+    given: string,
+    resolved: { id: string; name: string },
+  ): string | undefined {
+    return Object.keys(record.endpoints).find(
+      (key) => key === given || key === resolved.name || (key.length >= 12 && resolved.id.startsWith(key)),
+    );
+  }
+}
+
+/** What inspect shows of the networks of a container that does not run. */
+export function idleSettings(record: ContainerRecord): NetworkSettings {
+  const known = record.networkSettings.Networks ?? {};
+  const networks = Object.fromEntries(
+    Object.entries(record.endpoints).map(([name, settings]) => [
+      name,
+      {
+        ...settings,
+        NetworkID: known[name]?.NetworkID ?? '',
+        EndpointID: '',
+        Gateway: '',
+        IPAddress: '',
+        MacAddress: settings.MacAddress ?? '',
+        IPPrefixLen: 0,
+        IPv6Gateway: '',
+        GlobalIPv6Address: '',
+        GlobalIPv6PrefixLen: 0,
+        DNSNames: known[name]?.DNSNames ?? null,
+      },
+    ]),
+  );
+  return { SandboxID: '', SandboxKey: '', Ports: {}, Networks: networks };
+}
