@@ -1,4 +1,4 @@
-import { type IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http';
+import { IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { MAX_JSON_BYTES } from '../routing/json-body';
 
@@ -14,8 +14,9 @@ export const earlyBytesOf = (request: IncomingMessage): Buffer => earlyBytes.get
  * just answers (`curl --http2` asks everything with `Upgrade: h2c`), and the connection ends.
  */
 export function routeUpgradeRequests(server: Server, listener: RequestListener): void {
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+  server.on('upgrade', (upgrade: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => {}); // a client that went away; `close` follows
+    const request = sameHead(upgrade, socket);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
@@ -32,14 +33,26 @@ export function routeUpgradeRequests(server: Server, listener: RequestListener):
       return;
     }
     cutBody(socket, head, length, (body, rest) => {
-      // Node did not see the end of the message; without this it takes the end of the body for an abort.
-      request.complete = true;
       if (body.length > 0) request.push(body);
       request.push(null);
       earlyBytes.set(request, rest);
       listener(request, response);
     });
   });
+}
+
+/** Node has ended the body of the request that it took for an upgrade: this one can be given what was cut off. */
+function sameHead(upgrade: IncomingMessage, socket: Socket): IncomingMessage {
+  const request = new IncomingMessage(socket);
+  request.method = upgrade.method;
+  request.url = upgrade.url;
+  request.httpVersion = upgrade.httpVersion;
+  request.httpVersionMajor = upgrade.httpVersionMajor;
+  request.httpVersionMinor = upgrade.httpVersionMinor;
+  request.headers = upgrade.headers;
+  request.rawHeaders = upgrade.rawHeaders;
+  request.complete = true; // or the end of the body would count as an abort
+  return request;
 }
 
 function cutBody(

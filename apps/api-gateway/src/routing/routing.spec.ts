@@ -1,0 +1,102 @@
+import { notModified } from '@gantry/shared/errors';
+import { toJson } from '@gantry/shared/grpc';
+import { GatewayFixture } from '../gateway.fixture';
+
+describe('routing and errors', () => {
+  let gateway: GatewayFixture;
+  let reference = '';
+
+  beforeAll(async () => {
+    gateway = await GatewayFixture.start({
+      containers: {
+        start: async () => {
+          throw notModified('already started');
+        },
+        list: async (request) => toJson([request]),
+      },
+      images: {
+        inspect: async (request) => {
+          reference = request.reference;
+          return toJson({ Id: 'x', Size: 5 });
+        },
+      },
+    });
+  });
+  afterAll(() => gateway.stop());
+
+  it('pings, with the headers that clients negotiate by', async () => {
+    for (const path of ['/_ping', '/v1.41/_ping']) {
+      const answer = await gateway.ask('GET', path);
+      expect(answer).toMatchObject({ status: 200, body: 'OK' });
+      expect(answer.headers).toMatchObject({
+        'api-version': '1.56',
+        ostype: 'linux',
+        'docker-experimental': 'false',
+        'builder-version': '1',
+        swarm: 'inactive',
+        'cache-control': 'no-cache, no-store, must-revalidate',
+      });
+      expect(answer.headers.server).toMatch(/^Gantry\/\S+ \(linux\)$/);
+    }
+    expect(await gateway.ask('HEAD', '/_ping')).toMatchObject({ status: 200, body: '' });
+  });
+
+  it.each([
+    ['GET', '/v1.41/nonesuch', 404, 'page not found'],
+    ['DELETE', '/info', 404, 'page not found'],
+    ['GET', '/v1.99/info', 400, 'client version 1.99 is too new. Maximum supported API version is 1.56'],
+    ['POST', '/build', 501, 'building images is not built yet'],
+    ['POST', '/images/a/b:1/push', 501, 'pushing images is not built yet'],
+    ['POST', '/images/create?fromImage=a', 501, 'pulling images is not built yet'],
+    ['GET', '/plugins', 501, 'plugin support is not built yet'],
+    ['POST', '/session', 501, 'BuildKit is not built yet'],
+    ['GET', '/swarm', 503, 'This node is not a swarm manager.'],
+    ['POST', '/services/create', 503, 'This node is not a swarm manager.'],
+    ['GET', '/nodes/abc', 503, 'This node is not a swarm manager.'],
+    ['GET', '/containers/json?limit=abc', 400, 'strconv.Atoi: parsing "abc": invalid syntax'],
+    ['GET', '/containers/json?filters=x', 400, 'invalid filter'],
+    ['POST', '/containers/prune?stream=1', 501, 'not built yet'],
+  ])('%s %s is %i', async (method, path, status, message) => {
+    const answer = await gateway.ask(method, path);
+    expect(answer.status).toBe(status);
+    expect(answer.headers['content-type']).toBe('application/json');
+    expect(JSON.parse(answer.body).message).toContain(message);
+  });
+
+  it('answers HEAD only where the API has it', async () => {
+    expect((await gateway.ask('HEAD', '/containers/json')).status).toBe(404);
+  });
+
+  it('answers 304 without a body', async () => {
+    expect(await gateway.ask('POST', '/containers/a/start')).toMatchObject({ status: 304, body: '' });
+  });
+
+  it.each([
+    ['{', 'application/json', 'invalid JSON: '],
+    ['{"a":', 'application/json', 'invalid JSON: unexpected EOF'],
+    ['[]', 'application/json', 'invalid JSON: json: cannot unmarshal array'],
+    ['{}', 'text/plain', "unsupported Content-Type header (text/plain): must be 'application/json'"],
+    ['', 'application/json', 'invalid JSON: got EOF while reading request body'],
+  ])('refuses the body %p of type %s', async (body, type, message) => {
+    const answer = await gateway.ask('POST', '/containers/create', body, { 'Content-Type': type });
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body).message).toContain(message);
+  });
+
+  it.each(['busybox', 'a/b/c:1', 'localhost:5000/x@sha256:abc'])(
+    'takes the image name %s with its slashes',
+    async (name) => {
+      expect((await gateway.ask('GET', `/v1.56/images/${name}/json`)).status).toBe(200);
+      expect(reference).toBe(name);
+    },
+  );
+
+  it('answers an upgrade request for anything else in the ordinary way', async () => {
+    const client = gateway.raw();
+    client.send('GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+    const text = await client.end();
+    expect(text).toContain('HTTP/1.1 200 OK');
+    expect(text).toContain('Connection: close');
+    expect(text.endsWith('OK')).toBe(true);
+  });
+});
