@@ -18,6 +18,8 @@ import { ExecMonitor } from './exec/exec-monitor';
 import type { ExecConfig } from './exec/exec-record';
 import { ExecStore } from './exec/exec-store';
 import { ExecService } from './exec/exec.service';
+import { HealthMonitor } from './health/health-monitor';
+import { HealthProbe } from './health/health-probe';
 import { LogRotation } from './logs/log-rotation';
 import { LogsService } from './logs/logs.service';
 import type { ContainerRecord } from './records/container-record';
@@ -258,6 +260,40 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
     it('of the driver none cannot be read', async () => {
       const record = await finished({ args: ['echo', 'x'], log: { Type: 'none', Config: {} } });
       await expect(readLogs(record)).rejects.toThrow('configured logging driver does not support reading');
+    });
+  });
+
+  describe('health', () => {
+    beforeAll(() => {
+      const probe = new HealthProbe(real.linux, real.paths, real.runtimes);
+      new HealthMonitor(real.store, probe, real.containerEvents, real.lifecycle, real.logger);
+    });
+
+    const until = async (condition: () => boolean) => {
+      while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    const checked = async (Test: string[], more: object = {}) => {
+      const record = real.add({ args: ['sleep', '1000'] });
+      record.config.Healthcheck = { Test, Interval: 5e7, Retries: 2, ...more };
+      record.state.StartedAt = new Date().toISOString();
+      await real.start(record);
+      expect(record.state.Health?.Status).toBe('starting');
+      await until(() => record.state.Health?.Status !== 'starting');
+      real.kill(record);
+      return record.state.Health;
+    };
+
+    it('is healthy when the check succeeds', async () => {
+      const health = await checked(['CMD', 'echo', 'fine']);
+      expect(health?.Log?.[0]).toMatchObject({ ExitCode: 0, Output: 'fine\n' });
+      expect(real.events).toContain('health_status: healthy');
+    });
+
+    it('is unhealthy when it fails, or takes too long', async () => {
+      const failed = await checked(['CMD-SHELL', 'echo bad; exit 1']);
+      expect(failed).toMatchObject({ FailingStreak: 2, Log: [{ ExitCode: 1, Output: 'bad\n' }, {}] });
+      const slow = await checked(['CMD-SHELL', 'sleep 9; true'], { Timeout: 2e8, Retries: 1 });
+      expect(slow?.Log?.[0]).toMatchObject({ ExitCode: -1, Output: 'Health check exceeded timeout (200ms)' });
     });
   });
 

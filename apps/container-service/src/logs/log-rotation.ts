@@ -82,10 +82,10 @@ export class LogRotation implements OnApplicationShutdown {
     const files = new LogFiles(this.paths.log(record.id));
     const size = await files.currentSize();
     // None, although the monitor runs: the service ended between the renaming and the reopening.
-    if (size === undefined) return record.state.Running ? void (await this.reopen(record, files)) : undefined;
+    if (size === undefined) return isMonitored(record) ? void (await this.reopen(record, files)) : undefined;
     if (size < cap.maxSize) return;
     await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
-    if (!record.state.Running || (await this.reopen(record, files))) await trim(files, cap);
+    if (!isMonitored(record) || (await this.reopen(record, files))) await trim(files, cap);
   }
 
   /** Whether the monitor writes to a new file now. */
@@ -97,7 +97,7 @@ export class LogRotation implements OnApplicationShutdown {
       // r+: opening a FIFO for reading and writing never waits, even when the monitor is gone.
       await writeFile(this.paths.control(record.id), REOPEN_LOG, { flag: 'r+' });
       while ((await files.currentSize()) === undefined) {
-        if (Date.now() >= deadline || !record.state.Running) return false;
+        if (Date.now() >= deadline || !isMonitored(record)) return false;
         await changes.next();
       }
       return true;
@@ -107,6 +107,9 @@ export class LogRotation implements OnApplicationShutdown {
     }
   }
 }
+
+/** While it waits to be restarted a container counts as running, without a monitor. */
+const isMonitored = ({ state }: ContainerRecord): boolean => state.Running && !state.Restarting;
 
 /** Drops the oldest files, and the beginning of the oldest one kept, so that the rotated ones are within the cap. */
 async function trim(files: LogFiles, cap: Required<LogCap>): Promise<void> {
