@@ -1,0 +1,113 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { decode, type Packet } from 'dns-packet';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { NetworkThread } from '../kernel/network-thread';
+import { SandboxRegistry } from '../records/sandbox-registry';
+import { HostResolver } from '../resolv/host-resolver';
+import { upstreamServersOrPublic } from '../resolv/resolv-conf';
+import { localAnswer, nameError, serverFailure } from './answer';
+import { ServiceDirectory } from './service-directory';
+import { askUpstream, framed, unframed } from './upstream';
+
+const TCP_IDLE_MS = 10_000;
+
+interface Listening {
+  udp: UdpSocket;
+  tcp: Server;
+  connections: Set<Socket>;
+}
+
+/**
+ * The resolver at 127.0.0.11 of every container on a network of the user's. Its sockets are made inside the container's
+ * namespace and served here; that is all it takes for one process to answer in all of them.
+ */
+@Injectable()
+export class ResolverService implements OnApplicationShutdown {
+  private readonly listening = new Map<string, Listening>();
+  private turn = 0;
+
+  constructor(
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly thread: NetworkThread,
+    private readonly directory: ServiceDirectory,
+    private readonly sandboxes: SandboxRegistry,
+    private readonly hostResolver: HostResolver,
+  ) {}
+
+  isOpen(containerId: string): boolean {
+    return this.listening.has(containerId);
+  }
+
+  /** @param port where it listened before. Answers where it listens. */
+  async open(containerId: string, netnsPath: string, port?: number): Promise<number> {
+    const sockets = await this.thread.stack.openResolver(netnsPath, port);
+    const udp = createSocket('udp4');
+    const tcp = createServer();
+    const connections = new Set<Socket>();
+    this.listening.set(containerId, { udp, tcp, connections });
+    const failed = (err: Error) => this.logger.warn({ err: err.message, container: containerId }, 'resolver');
+    udp.on('error', failed).on('message', (message, from) => {
+      void this.answer(containerId, message, false).then((reply) => {
+        if (reply && this.isOpen(containerId)) udp.send(reply, from.port, from.address, () => {});
+      });
+    });
+    tcp.on('error', failed).on('connection', (connection) => {
+      connections.add(connection);
+      connection.on('close', () => connections.delete(connection));
+      this.serve(containerId, connection);
+    });
+    udp.bind({ fd: sockets.udp });
+    tcp.listen({ fd: sockets.tcp });
+    return sockets.port;
+  }
+
+  close(containerId: string): void {
+    const listening = this.listening.get(containerId);
+    this.listening.delete(containerId);
+    listening?.udp.close();
+    listening?.tcp.close();
+    for (const connection of listening?.connections ?? []) connection.destroy();
+  }
+
+  onApplicationShutdown(): void {
+    for (const containerId of [...this.listening.keys()]) this.close(containerId);
+  }
+
+  private serve(containerId: string, connection: Socket): void {
+    let pending: Buffer = Buffer.alloc(0);
+    connection.setTimeout(TCP_IDLE_MS, () => connection.destroy());
+    connection.on('error', () => connection.destroy());
+    connection.on('data', (chunk) => {
+      const { messages, rest } = unframed(Buffer.concat([pending, chunk]));
+      pending = Buffer.from(rest);
+      for (const message of messages) {
+        void this.answer(containerId, Buffer.from(message), true).then((reply) => {
+          if (reply && connection.writable) connection.write(framed(reply));
+        });
+      }
+    });
+  }
+
+  /** undefined for what is no query. */
+  private async answer(containerId: string, message: Buffer, overTcp: boolean): Promise<Buffer | undefined> {
+    let query: Packet;
+    try {
+      query = decode(message);
+    } catch {
+      return undefined;
+    }
+    if (query.type !== 'query') return undefined;
+    const names = {
+      addresses: (name: string) => this.directory.addresses(containerId, name),
+      nameOf: (address: string) => this.directory.nameOf(containerId, address),
+    };
+    const local = localAnswer(query, names, this.turn++);
+    if (local) return local;
+    if (!this.directory.mayAskOutside(containerId)) return nameError(query);
+    const own = this.sandboxes.get(containerId)?.resolver ?? { servers: [], search: [], options: [] };
+    const servers = upstreamServersOrPublic(this.hostResolver.settings(), own);
+    return (await askUpstream(servers, message, overTcp)) ?? serverFailure(query);
+  }
+}

@@ -1,0 +1,45 @@
+import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { FirewallService } from './firewall/firewall.service';
+import { NetworkThread } from './kernel/network-thread';
+import { NetworksService } from './networks/networks.service';
+import { NetworkRegistry } from './records/network-registry';
+import { PostgresIndex } from './records/postgres-index';
+import { SandboxRegistry } from './records/sandbox-registry';
+import { SandboxPool } from './sandboxes/sandbox-pool';
+import { SandboxReaper } from './sandboxes/sandbox-reaper';
+import { SandboxRecovery } from './sandboxes/sandbox-recovery';
+
+/** The order of a start and of a stop. Neither disturbs the network of a container that runs. */
+@Injectable()
+export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  constructor(
+    private readonly thread: NetworkThread,
+    private readonly networks: NetworksService,
+    private readonly recovery: SandboxRecovery,
+    private readonly firewall: FirewallService,
+    private readonly pool: SandboxPool,
+    private readonly reaper: SandboxReaper,
+    private readonly networkRegistry: NetworkRegistry,
+    private readonly sandboxRegistry: SandboxRegistry,
+    private readonly index: PostgresIndex,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.thread.stack.prepareHost();
+    await this.networks.restore();
+    await this.recovery.restore();
+    await this.firewall.stand(() => ({
+      networks: this.networkRegistry.all(),
+      ports: this.sandboxRegistry.all().flatMap((sandbox) => sandbox.ports),
+    }));
+    await this.recovery.reopenResolvers();
+    await this.recovery.sweep();
+    await this.pool.start();
+    this.index.reconcile(this.networkRegistry.all(), this.sandboxRegistry.all());
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.pool.drain();
+    await this.reaper.drain();
+  }
+}

@@ -1,0 +1,52 @@
+import { Module } from '@nestjs/common';
+import { InstanceConfigModule } from '@gantry/shared/config';
+import { EventsModule } from '@gantry/shared/events';
+import { LoggingModule } from '@gantry/shared/logging';
+import { ResolverService } from './dns/resolver.service';
+import { ServiceDirectory } from './dns/service-directory';
+import { FirewallService } from './firewall/firewall.service';
+import { IpamService } from './ipam/ipam.service';
+import { NetworkThread } from './kernel/network-thread';
+import { LinuxModule } from './linux.module';
+import { NetworkServiceLifecycle } from './network-service-lifecycle';
+import { NetworksController } from './networks/networks.controller';
+import { NetworksService } from './networks/networks.service';
+import { PortAllocator } from './ports/port-allocator';
+import { NetworkRegistry } from './records/network-registry';
+import { PostgresIndex } from './records/postgres-index';
+import { SandboxRegistry } from './records/sandbox-registry';
+import { HostResolver } from './resolv/host-resolver';
+import { EndpointPlanner } from './sandboxes/endpoint-planner';
+import { SandboxPool } from './sandboxes/sandbox-pool';
+import { SandboxPorts } from './sandboxes/sandbox-ports';
+import { SandboxReaper } from './sandboxes/sandbox-reaper';
+import { SandboxRecovery } from './sandboxes/sandbox-recovery';
+import { SandboxesController } from './sandboxes/sandboxes.controller';
+import { SandboxesService } from './sandboxes/sandboxes.service';
+
+@Module({
+  imports: [InstanceConfigModule, LoggingModule.for('network-service'), EventsModule, LinuxModule],
+  providers: [
+    PostgresIndex,
+    NetworkRegistry,
+    SandboxRegistry,
+    NetworkThread,
+    IpamService,
+    FirewallService,
+    PortAllocator,
+    HostResolver,
+    ServiceDirectory,
+    ResolverService,
+    NetworksService,
+    NetworksController,
+    EndpointPlanner,
+    SandboxReaper,
+    SandboxPool,
+    SandboxPorts,
+    SandboxesService,
+    SandboxesController,
+    SandboxRecovery,
+    NetworkServiceLifecycle,
+  ],
+})
+export class NetworkServiceModule {}

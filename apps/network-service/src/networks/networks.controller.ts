@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { fromJson, type Implementation, toJson } from '@gantry/shared/grpc';
+import { filterTerms } from '@gantry/shared/filters';
+import type {
+  CreateNetworkRequest,
+  InspectNetworkRequest,
+  ListNetworksRequest,
+  NetworkReference,
+  NetworkServiceServer,
+  PruneNetworksRequest,
+} from '@gantry/proto/network';
+import type { NetworkCreateConfig } from './network-config';
+import { NetworksService } from './networks.service';
+
+/** gRPC: NetworkService. */
+@Injectable()
+export class NetworksController implements Implementation<NetworkServiceServer> {
+  constructor(private readonly networks: NetworksService) {}
+
+  async create(request: CreateNetworkRequest) {
+    const id = await this.networks.create(fromJson<NetworkCreateConfig>(request.config));
+    return toJson({ Id: id, Warning: '' });
+  }
+
+  async list(request: ListNetworksRequest) {
+    return toJson(this.networks.list(filterTerms(request.filters)));
+  }
+
+  async inspect(request: InspectNetworkRequest) {
+    return toJson(this.networks.inspect(request.network));
+  }
+
+  async remove(request: NetworkReference) {
+    await this.networks.remove(request.network);
+    return {};
+  }
+
+  async prune(request: PruneNetworksRequest) {
+    return toJson({ NetworksDeleted: await this.networks.prune(filterTerms(request.filters)) });
+  }
+}

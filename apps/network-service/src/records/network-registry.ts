@@ -1,0 +1,66 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { internal, invalidArgument, notFound } from '@gantry/shared/errors';
+import { networkPaths } from '../config';
+import type { NetworkRecord } from './network-record';
+import { PostgresIndex } from './postgres-index';
+import { RecordDirectory } from './record-directory';
+
+/** The networks of this node: on disk, and all of them in memory. */
+@Injectable()
+export class NetworkRegistry {
+  private readonly directory: RecordDirectory<NetworkRecord>;
+  private readonly networks = new Map<string, NetworkRecord>();
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    private readonly index: PostgresIndex,
+  ) {
+    this.directory = new RecordDirectory(networkPaths(config).networks);
+    for (const record of this.directory.load()) this.networks.set(record.id, record);
+  }
+
+  all(): NetworkRecord[] {
+    return [...this.networks.values()];
+  }
+
+  get(id: string): NetworkRecord | undefined {
+    return this.networks.get(id);
+  }
+
+  named(name: string): NetworkRecord | undefined {
+    return this.all().find((network) => network.name === name);
+  }
+
+  get defaultBridge(): NetworkRecord {
+    const found = this.named('bridge');
+    if (!found) throw internal('the default bridge network does not exist');
+    return found;
+  }
+
+  /** By id, name or the beginning of an id, in this order. @throws NotFound or InvalidArgument in dockerd's words */
+  resolve(reference: string): NetworkRecord {
+    const exact = this.get(reference) ?? this.named(reference);
+    if (exact) return exact;
+    const matches = reference === '' ? [] : this.all().filter((network) => network.id.startsWith(reference));
+    if (matches.length > 1) {
+      throw invalidArgument(
+        `network ${reference} is ambiguous (${matches.length} matches found based on ID prefix)`,
+      );
+    }
+    if (!matches[0]) throw notFound(`network ${reference} not found`);
+    return matches[0];
+  }
+
+  put(record: NetworkRecord): void {
+    this.directory.write(record.id, record);
+    this.networks.set(record.id, record);
+    this.index.putNetwork(record);
+  }
+
+  remove(id: string): void {
+    this.directory.remove(id);
+    this.networks.delete(id);
+    this.index.removeNetwork(id);
+  }
+}

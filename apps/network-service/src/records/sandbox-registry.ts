@@ -1,0 +1,58 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { networkPaths } from '../config';
+import { PostgresIndex } from './postgres-index';
+import { RecordDirectory } from './record-directory';
+import type { EndpointRecord, SandboxRecord } from './sandbox-record';
+
+/** The sandboxes of this node: on disk, and all of them in memory. */
+@Injectable()
+export class SandboxRegistry {
+  private readonly directory: RecordDirectory<SandboxRecord>;
+  private readonly sandboxes = new Map<string, SandboxRecord>();
+  private changes = 0;
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    private readonly index: PostgresIndex,
+  ) {
+    this.directory = new RecordDirectory(networkPaths(config).sandboxes);
+    for (const record of this.directory.load()) this.sandboxes.set(record.containerId, record);
+  }
+
+  /** Another number after every change, for whoever keeps something computed from all sandboxes. */
+  get version(): number {
+    return this.changes;
+  }
+
+  all(): SandboxRecord[] {
+    return [...this.sandboxes.values()];
+  }
+
+  get(containerId: string): SandboxRecord | undefined {
+    return this.sandboxes.get(containerId);
+  }
+
+  /** Every endpoint on a network with the sandbox that has it. */
+  endpointsOn(networkId: string): { sandbox: SandboxRecord; endpoint: EndpointRecord }[] {
+    return this.all().flatMap((sandbox) =>
+      sandbox.endpoints
+        .filter((endpoint) => endpoint.networkId === networkId)
+        .map((endpoint) => ({ sandbox, endpoint })),
+    );
+  }
+
+  put(record: SandboxRecord): void {
+    this.directory.write(record.containerId, record);
+    this.sandboxes.set(record.containerId, record);
+    this.index.putSandbox(record);
+    this.changes++;
+  }
+
+  remove(containerId: string): void {
+    this.directory.remove(containerId);
+    this.sandboxes.delete(containerId);
+    this.index.removeSandbox(containerId);
+    this.changes++;
+  }
+}

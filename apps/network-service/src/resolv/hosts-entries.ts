@@ -1,0 +1,42 @@
+import { invalidArgument } from '@gantry/shared/errors';
+import type { HostsEntry } from '@gantry/proto/network';
+import type { SandboxRecord } from '../records/sandbox-record';
+
+/**
+ * The lines of a container's /etc/hosts after those of localhost, in Docker's order: extra hosts, links, then itself.
+ * @param hostGateway what `host-gateway` stands for
+ * @param addressOf the address of a linked container on the default bridge
+ * @throws InvalidArgument for an extra host that is not `name:ip`
+ */
+export function hostsEntries(
+  sandbox: SandboxRecord,
+  hostGateway: string,
+  addressOf: (containerId: string) => string | undefined,
+): HostsEntry[] {
+  const extra = sandbox.extraHosts.map((line) => {
+    const colon = line.indexOf(':');
+    const name = line.slice(0, colon);
+    const target = line.slice(colon + 1);
+    if (colon < 1 || target === '') throw invalidArgument(`bad format for add-host: "${line}"`);
+    return {
+      ip: target === 'host-gateway' ? hostGateway : target.replace(/^\[(.*)\]$/, '$1'),
+      names: [name],
+    };
+  });
+  const links = sandbox.links.flatMap(({ containerId, containerName, alias }) => {
+    const ip = addressOf(containerId);
+    return ip ? [{ ip, names: unique([alias, containerId.slice(0, 12), containerName]) }] : [];
+  });
+  const own = ownNames(sandbox);
+  const self = sandbox.endpoints
+    .filter((endpoint) => endpoint.address !== '')
+    .map((endpoint) => ({ ip: endpoint.address, names: own }));
+  return own.length > 0 ? [...extra, ...links, ...self] : [...extra, ...links];
+}
+
+function ownNames({ hostname, domainname }: SandboxRecord): string[] {
+  if (hostname === '') return [];
+  return domainname === '' ? [hostname] : [`${hostname}.${domainname}`, hostname];
+}
+
+const unique = (names: string[]): string[] => [...new Set(names)].filter((name) => name !== '');

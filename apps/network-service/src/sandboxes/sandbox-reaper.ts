@@ -1,0 +1,122 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { messageOf } from '@gantry/shared/errors';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { IpamService } from '../ipam/ipam.service';
+import { NetworkThread } from '../kernel/network-thread';
+
+/** While namespaces are taken down, the kernel holds up everybody who works on links: so many at once, and then rest. */
+const GATHER_MS = 100;
+const MAX_GATHERED = 32;
+/** Until a namespace that something still uses loses its links by force. */
+const PATIENCE_MS = 3_000;
+const LOOK_AGAIN_MS = 200;
+
+/** What is left of a sandbox when its container is done with it. */
+export interface Remains {
+  /** The files that hold the namespace. */
+  paths: string[];
+  addresses: { networkId: string; ip: number; hostLink?: string }[];
+}
+
+type Retiring = Remains['addresses'][number] & { since: number };
+
+/**
+ * Takes namespaces down after the reply. An address is free again when its interface is really gone: until then the
+ * kernel would answer for it in the name of the old container.
+ */
+@Injectable()
+export class SandboxReaper implements OnApplicationShutdown {
+  private readonly paths = new Set<string>();
+  private readonly retiring = new Set<Retiring>();
+  private timer?: NodeJS.Timeout;
+  private stopped = false;
+
+  constructor(
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly thread: NetworkThread,
+    private readonly ipam: IpamService,
+  ) {}
+
+  add(remains: Remains): void {
+    const since = Date.now();
+    for (const path of remains.paths) this.paths.add(path);
+    for (const address of remains.addresses) this.retiring.add({ ...address, since });
+    if (this.paths.size >= MAX_GATHERED) this.run();
+    else this.schedule(GATHER_MS);
+  }
+
+  /** Makes sure that nothing is kept at `path`. */
+  async clear(path: string): Promise<void> {
+    if (!this.paths.delete(path)) return;
+    await this.thread.stack.dropSandboxes([path]);
+  }
+
+  /** Frees an address now, should it be one that waits for its interface to go. Costs the kernel 20 ms. */
+  async reclaim(networkId: string, ip: number): Promise<void> {
+    for (const address of this.retiring) {
+      if (address.networkId === networkId && address.ip === ip) await this.force(address);
+    }
+  }
+
+  /** Frees all addresses of a network that wait. Answers whether there were any. */
+  async reclaimAll(networkId: string): Promise<boolean> {
+    const found = [...this.retiring].filter((address) => address.networkId === networkId);
+    for (const address of found) await this.force(address);
+    return found.length > 0;
+  }
+
+  /** Drops everything that waits, so that the next start finds nothing. */
+  async drain(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.thread.stack.dropSandboxes(this.takePaths());
+  }
+
+  onApplicationShutdown(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  }
+
+  private schedule(ms: number): void {
+    if (this.stopped) return;
+    this.timer ??= setTimeout(() => this.run(), ms);
+  }
+
+  private run(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.reap().catch((error: unknown) => {
+      if (!this.stopped) this.logger.error({ err: messageOf(error) }, 'sandbox not taken down');
+    });
+  }
+
+  private async reap(): Promise<void> {
+    const paths = this.takePaths();
+    if (paths.length > 0) await this.thread.stack.dropSandboxes(paths);
+    const now = Date.now();
+    for (const address of this.retiring) {
+      const { hostLink } = address;
+      if (hostLink && (await this.thread.stack.hasLink(hostLink))) {
+        if (now - address.since > PATIENCE_MS) await this.force(address);
+      } else {
+        this.free(address);
+      }
+    }
+    if (this.retiring.size > 0) this.schedule(LOOK_AGAIN_MS);
+  }
+
+  private async force(address: Retiring): Promise<void> {
+    if (address.hostLink) await this.thread.stack.removeLink(address.hostLink);
+    this.free(address);
+  }
+
+  private free(address: Retiring): void {
+    if (this.retiring.delete(address)) this.ipam.release(address.networkId, address.ip);
+  }
+
+  private takePaths(): string[] {
+    const paths = [...this.paths];
+    this.paths.clear();
+    return paths;
+  }
+}

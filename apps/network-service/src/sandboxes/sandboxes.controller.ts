@@ -1,0 +1,99 @@
+import { Injectable } from '@nestjs/common';
+import { invalidArgument } from '@gantry/shared/errors';
+import type { Implementation } from '@gantry/shared/grpc';
+import type {
+  AttachSandboxRequest,
+  AttachSandboxResponse,
+  CheckEndpointRequest,
+  ConnectEndpointRequest,
+  DisconnectEndpointRequest,
+  EndpointRequest,
+  RenameSandboxRequest,
+  SandboxReference,
+  SandboxServiceServer,
+} from '@gantry/proto/network';
+import { isDefaultBridge } from '../records/network-record';
+import { NetworkRegistry } from '../records/network-registry';
+import type { SandboxRecord } from '../records/sandbox-record';
+import { SandboxRegistry } from '../records/sandbox-registry';
+import { HostResolver } from '../resolv/host-resolver';
+import { hostsEntries } from '../resolv/hosts-entries';
+import { directResolvConf, embeddedResolvConf } from '../resolv/resolv-conf';
+import { networkSettings } from './network-settings';
+import { SandboxesService } from './sandboxes.service';
+
+/** gRPC: SandboxService. */
+@Injectable()
+export class SandboxesController implements Implementation<SandboxServiceServer> {
+  constructor(
+    private readonly service: SandboxesService,
+    private readonly networks: NetworkRegistry,
+    private readonly registry: SandboxRegistry,
+    private readonly hostResolver: HostResolver,
+  ) {}
+
+  async attach(request: AttachSandboxRequest) {
+    if (!/^[0-9a-f]{64}$/.test(request.containerId)) throw invalidArgument('not a container id');
+    return this.response(await this.service.attach(request));
+  }
+
+  async release(request: SandboxReference) {
+    await this.service.release(request.containerId);
+    return {};
+  }
+
+  async connectEndpoint(request: ConnectEndpointRequest) {
+    return this.response(await this.service.connect(request.containerId, required(request.endpoint)));
+  }
+
+  async disconnectEndpoint(request: DisconnectEndpointRequest) {
+    return this.response(await this.service.disconnect(request.containerId, request.network));
+  }
+
+  async checkEndpoint(request: CheckEndpointRequest) {
+    const { id, name, driver } = this.service.check(required(request.endpoint));
+    return { id, name, driver };
+  }
+
+  async rename(request: RenameSandboxRequest) {
+    await this.service.rename(request.containerId, request.name);
+    return {};
+  }
+
+  async list() {
+    const sandboxes = this.service.all().map(({ containerId }) => ({
+      containerId,
+      netnsPath: this.service.pathOf(containerId),
+    }));
+    return { sandboxes };
+  }
+
+  private response(sandbox: SandboxRecord): AttachSandboxResponse {
+    const netnsPath = this.service.pathOf(sandbox.containerId);
+    const settings = networkSettings(sandbox, netnsPath, (id) => this.networks.get(id));
+    const host = this.hostResolver.settings();
+    const bridge = this.networks.defaultBridge;
+    return {
+      netnsPath,
+      networkSettings: Buffer.from(JSON.stringify(settings)),
+      resolvConf:
+        sandbox.dnsPort === undefined
+          ? directResolvConf(host, sandbox.resolver)
+          : embeddedResolvConf(host, sandbox.resolver),
+      hosts: hostsEntries(
+        sandbox,
+        bridge.ipam.config[0]?.gateway ?? '',
+        (containerId) =>
+          this.registry.get(containerId)?.endpoints.find((endpoint) => {
+            const network = this.networks.get(endpoint.networkId);
+            return network !== undefined && isDefaultBridge(network);
+          })?.address,
+      ),
+    };
+  }
+}
+
+function required(endpoint: EndpointRequest | undefined): EndpointRequest {
+  if (!endpoint) throw invalidArgument('no endpoint was given');
+  return endpoint;
+}

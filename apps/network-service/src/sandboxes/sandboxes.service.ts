@@ -1,0 +1,346 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { forbidden, notFound } from '@gantry/shared/errors';
+import { engineEvent, EventPublisher } from '@gantry/shared/events';
+import type { AttachSandboxRequest, EndpointRequest } from '@gantry/proto/network';
+import { networkPaths } from '../config';
+import { ResolverService } from '../dns/resolver.service';
+import { parseIp } from '../ipam/cidr';
+import { IpamService } from '../ipam/ipam.service';
+import type { DefaultRoute } from '../kernel/plans';
+import { NetworkThread } from '../kernel/network-thread';
+import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
+import { NetworkRegistry } from '../records/network-registry';
+import type { EndpointRecord, EndpointSettings, SandboxRecord } from '../records/sandbox-record';
+import { SandboxRegistry } from '../records/sandbox-registry';
+import { type PortMap, parsePort, portRequests } from '../ports/port-requests';
+import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
+import { checkConnectable, checkEndpointSettings, isPlain, parseEndpointSettings } from './endpoint-settings';
+import { gatewayEndpoint } from './gateway-endpoint';
+import { SandboxPool, type PooledSandbox } from './sandbox-pool';
+import { SandboxPorts } from './sandbox-ports';
+import { type Remains, SandboxReaper } from './sandbox-reaper';
+
+interface ResolvedEndpoint {
+  network: NetworkRecord;
+  settings: EndpointSettings;
+}
+
+/** Namespaces of containers, their endpoints and ports. */
+@Injectable()
+export class SandboxesService {
+  private readonly directory: string;
+  /** Calls for one container come one after the other. */
+  private readonly turns = new Map<string, Promise<unknown>>();
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    private readonly networks: NetworkRegistry,
+    private readonly sandboxes: SandboxRegistry,
+    private readonly ipam: IpamService,
+    private readonly thread: NetworkThread,
+    private readonly planner: EndpointPlanner,
+    private readonly pool: SandboxPool,
+    private readonly reaper: SandboxReaper,
+    private readonly ports: SandboxPorts,
+    private readonly resolver: ResolverService,
+    private readonly events: EventPublisher,
+  ) {
+    this.directory = networkPaths(config).sandboxes;
+  }
+
+  pathOf(containerId: string): string {
+    return join(this.directory, containerId);
+  }
+
+  all(): SandboxRecord[] {
+    return this.sandboxes.all();
+  }
+
+  /** The sandbox of a container that starts; the one it has when it was attached before. */
+  attach(request: AttachSandboxRequest): Promise<SandboxRecord> {
+    return this.inTurn(request.containerId, async () => {
+      const known = this.sandboxes.get(request.containerId);
+      if (known) return known;
+      const endpoints = this.resolveAll(request);
+      const sandbox = newSandbox(request);
+      await this.reaper.clear(this.pathOf(sandbox.containerId));
+      const pooled = this.fromPool(endpoints);
+      if (pooled) await this.adopt(sandbox, pooled, endpoints[0]?.settings ?? {});
+      else await this.build(sandbox, endpoints);
+      this.sandboxes.put(sandbox);
+      for (const endpoint of sandbox.endpoints) this.publishEvent('connect', sandbox, endpoint.networkId);
+      return sandbox;
+    });
+  }
+
+  /** Nothing leads to the container any more when this resolves; its namespace goes in the background. */
+  release(containerId: string): Promise<void> {
+    return this.inTurn(containerId, async () => {
+      const sandbox = this.sandboxes.get(containerId);
+      if (!sandbox) return;
+      this.sandboxes.remove(containerId);
+      this.resolver.close(containerId);
+      for (const endpoint of sandbox.endpoints) this.publishEvent('disconnect', sandbox, endpoint.networkId);
+      this.reaper.add(this.remainsOf(sandbox));
+      await this.ports.unpublish(sandbox.ports);
+    });
+  }
+
+  connect(containerId: string, request: EndpointRequest): Promise<SandboxRecord> {
+    return this.inTurn(containerId, async () => {
+      const sandbox = this.required(containerId);
+      const { network, settings } = this.resolve(request);
+      checkConnectable(network);
+      for (const endpoint of sandbox.endpoints) {
+        const attached = this.networks.get(endpoint.networkId);
+        if (attached) checkConnectable(attached);
+        if (endpoint.networkId === network.id) {
+          throw forbidden(
+            `endpoint with name ${sandbox.containerName} already exists in network ${network.name}`,
+          );
+        }
+      }
+      const plan = await this.planner.plan(network, settings, freePosition(sandbox.endpoints));
+      const path = this.pathOf(containerId);
+      try {
+        await this.thread.stack.addInterface(path, plan.interface);
+      } catch (error) {
+        this.ipam.release(network.id, plan.ip);
+        throw error;
+      }
+      const next = { ...sandbox, endpoints: [...sandbox.endpoints, plan.record] };
+      await this.moveGateway(sandbox, next);
+      await this.openResolver(next);
+      this.sandboxes.put(next);
+      this.publishEvent('connect', next, network.id);
+      return next;
+    });
+  }
+
+  disconnect(containerId: string, reference: string): Promise<SandboxRecord> {
+    return this.inTurn(containerId, async () => {
+      const sandbox = this.required(containerId);
+      const network = this.networks.resolve(reference);
+      const endpoint = sandbox.endpoints.find((one) => one.networkId === network.id);
+      if (!endpoint) {
+        throw forbidden(`container ${containerId} is not connected to network ${network.name}`);
+      }
+      checkConnectable(network);
+      const next = {
+        ...sandbox,
+        endpoints: sandbox.endpoints.filter((one) => one !== endpoint),
+      };
+      await this.thread.stack.removeInterface(this.pathOf(containerId), endpoint.interfaceName);
+      await this.moveGateway(sandbox, next);
+      this.sandboxes.put(next);
+      this.ipam.release(network.id, parseIp(endpoint.address) ?? 0);
+      this.publishEvent('disconnect', next, network.id);
+      return next;
+    });
+  }
+
+  /** The network of an endpoint that is not attached now. @throws what attaching it would throw for its settings */
+  check(request: EndpointRequest): NetworkRecord {
+    return this.resolve(request).network;
+  }
+
+  rename(containerId: string, name: string): Promise<void> {
+    return this.inTurn(containerId, async () => {
+      const sandbox = this.sandboxes.get(containerId);
+      if (sandbox) this.sandboxes.put({ ...sandbox, containerName: name });
+    });
+  }
+
+  /** What a sandbox leaves behind for the reaper. */
+  remainsOf(sandbox: SandboxRecord): Remains {
+    return {
+      paths: [this.pathOf(sandbox.containerId)],
+      addresses: sandbox.endpoints.flatMap(({ networkId, address, hostLink }) => {
+        const ip = parseIp(address);
+        return ip === undefined ? [] : [{ networkId, ip, hostLink }];
+      }),
+    };
+  }
+
+  private fromPool(endpoints: readonly ResolvedEndpoint[]): PooledSandbox | undefined {
+    const [only, ...others] = endpoints;
+    if (!only || others.length > 0 || !isDefaultBridge(only.network) || !isPlain(only.settings))
+      return undefined;
+    return this.pool.take();
+  }
+
+  private async adopt(
+    sandbox: SandboxRecord,
+    pooled: PooledSandbox,
+    settings: EndpointSettings,
+  ): Promise<void> {
+    const endpoint = { ...pooled.record, settings };
+    sandbox.endpoints = [endpoint];
+    try {
+      sandbox.ports = this.ports.allocate(sandbox, endpoint);
+      await Promise.all([
+        this.thread.stack.adoptSandbox(pooled.path, this.pathOf(sandbox.containerId)),
+        this.ports.publish(sandbox.ports),
+      ]);
+    } catch (error) {
+      await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
+      const remains = this.remainsOf(sandbox);
+      this.reaper.add({ ...remains, paths: [...remains.paths, pooled.path] });
+      throw error;
+    }
+    this.reaper.add({ paths: [pooled.path], addresses: [] });
+  }
+
+  private async build(sandbox: SandboxRecord, endpoints: readonly ResolvedEndpoint[]): Promise<void> {
+    const plans: EndpointPlan[] = [];
+    const path = this.pathOf(sandbox.containerId);
+    let built = false;
+    try {
+      for (const { network, settings } of endpoints) {
+        if (network.driver === 'null') sandbox.endpoints.push(nullEndpoint(network, settings));
+        else plans.push(await this.planner.plan(network, settings, plans.length));
+      }
+      sandbox.endpoints.push(...plans.map((plan) => plan.record));
+      const gateway = this.gatewayOf(sandbox);
+      if (gateway) sandbox.ports = this.ports.allocate(sandbox, gateway);
+      await this.thread.stack.buildSandbox({
+        path,
+        interfaces: plans.map((plan) => plan.interface),
+        defaultRoute: routeBy(gateway),
+      });
+      built = true;
+      await Promise.all([this.ports.publish(sandbox.ports), this.openResolver(sandbox)]);
+    } catch (error) {
+      await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
+      this.resolver.close(sandbox.containerId);
+      if (built) this.reaper.add(this.remainsOf(sandbox));
+      else for (const plan of plans) this.ipam.release(plan.record.networkId, plan.ip);
+      throw error;
+    }
+  }
+
+  /** Puts the default route and the published ports where they belong after a change of endpoints. */
+  private async moveGateway(before: SandboxRecord, after: SandboxRecord): Promise<void> {
+    const was = this.gatewayOf(before);
+    const gateway = this.gatewayOf(after);
+    if (was?.id === gateway?.id) return;
+    await this.thread.stack.setDefaultRoute(this.pathOf(after.containerId), routeBy(gateway));
+    await this.ports.unpublish(before.ports);
+    after.ports = gateway ? this.ports.allocate(after, gateway) : [];
+    await this.ports.publish(after.ports);
+  }
+
+  /** Containers on a network of the user's have a resolver. */
+  private async openResolver(sandbox: SandboxRecord): Promise<void> {
+    const wanted = sandbox.endpoints.some((endpoint) => {
+      const network = this.networks.get(endpoint.networkId);
+      return network !== undefined && !isDefaultBridge(network) && network.driver !== 'null';
+    });
+    if (!wanted || this.resolver.isOpen(sandbox.containerId)) return;
+    sandbox.dnsPort = await this.resolver.open(
+      sandbox.containerId,
+      this.pathOf(sandbox.containerId),
+      sandbox.dnsPort,
+    );
+  }
+
+  private gatewayOf(sandbox: SandboxRecord): EndpointRecord | undefined {
+    return gatewayEndpoint(sandbox.endpoints, (id) => this.networks.get(id));
+  }
+
+  private resolveAll(request: AttachSandboxRequest): ResolvedEndpoint[] {
+    if (request.mode === 'none') return [{ network: this.networks.resolve('none'), settings: {} }];
+    const resolved = request.endpoints.map((endpoint) => this.resolve(endpoint));
+    for (const { network } of resolved) if (network.driver === 'host') checkConnectable(network);
+    if (resolved.length > 1) for (const { network } of resolved) checkConnectable(network);
+    return resolved;
+  }
+
+  private resolve(request: EndpointRequest): ResolvedEndpoint {
+    const isDefault = request.network === '' || request.network === 'default';
+    const network = isDefault ? this.networks.defaultBridge : this.networks.resolve(request.network);
+    const settings = parseEndpointSettings(request.settings);
+    checkEndpointSettings(network, settings);
+    return { network, settings };
+  }
+
+  private required(containerId: string): SandboxRecord {
+    const sandbox = this.sandboxes.get(containerId);
+    if (!sandbox) throw notFound(`container ${containerId} has no network sandbox`);
+    return sandbox;
+  }
+
+  private publishEvent(action: string, { containerId }: SandboxRecord, networkId: string): void {
+    const network = this.networks.get(networkId);
+    if (!network) return;
+    const attributes = { container: containerId, name: network.name, type: network.driver };
+    this.events.publish(engineEvent('network', action, networkId, attributes));
+  }
+
+  private inTurn<T>(containerId: string, action: () => Promise<T>): Promise<T> {
+    const before = this.turns.get(containerId);
+    const result = before ? before.then(action, action) : action();
+    const settled = result
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.turns.get(containerId) === settled) this.turns.delete(containerId);
+      });
+    this.turns.set(containerId, settled);
+    return result;
+  }
+}
+
+function newSandbox(request: AttachSandboxRequest): SandboxRecord {
+  const exposed = Object.keys(parseJson<Record<string, unknown>>(request.exposedPorts));
+  const bindings = parseJson<PortMap>(request.portBindings);
+  return {
+    containerId: request.containerId,
+    containerName: request.containerName,
+    sandboxId: randomBytes(32).toString('hex'),
+    hostname: request.hostname,
+    domainname: request.domainname,
+    mode: request.mode,
+    endpoints: [],
+    exposedPorts: exposed.map((text) => {
+      const { port, protocol } = parsePort(text);
+      return `${port}/${protocol}`;
+    }),
+    portRequests: portRequests(bindings, exposed, request.publishAllPorts),
+    ports: [],
+    resolver: { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions },
+    extraHosts: request.extraHosts,
+    links: request.links,
+  };
+}
+
+const parseJson = <T extends object>(bytes: Uint8Array): T =>
+  (bytes.length === 0 ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) ?? {})) as T;
+
+const routeBy = (endpoint: EndpointRecord | undefined): DefaultRoute | undefined =>
+  endpoint && { gateway: endpoint.gateway, interfaceName: endpoint.interfaceName };
+
+/** The endpoint on `none`: on record, and nothing in the kernel. */
+function nullEndpoint(network: NetworkRecord, settings: EndpointSettings): EndpointRecord {
+  const id = randomBytes(32).toString('hex');
+  return {
+    id,
+    networkId: network.id,
+    interfaceName: '',
+    address: '',
+    prefix: 0,
+    gateway: '',
+    mac: '',
+    settings,
+  };
+}
+
+/** The smallest number that no interface of the container has. */
+function freePosition(endpoints: readonly EndpointRecord[]): number {
+  const taken = new Set(endpoints.map((endpoint) => /\d+$/.exec(endpoint.interfaceName)?.[0]));
+  let position = 0;
+  while (taken.has(String(position))) position++;
+  return position;
+}
