@@ -8,7 +8,7 @@ import { ImageStore } from '../images/image-store';
 import { LayerArchive } from '../layers/layer-archive';
 import { LayerStore, type StoredLayer } from '../layers/layer-store';
 import { familiar, familiarRepository, parseAny } from '../references/reference';
-import { END_OF_ARCHIVE, encodeHeader, newEntry, tarPadding } from '../tar/tar-writer';
+import { END_OF_ARCHIVE, encodeHeader, newEntry, tarPadding } from '@gantry/shared/tar';
 
 interface Tagged {
   repository: string;

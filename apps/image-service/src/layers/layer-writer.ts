@@ -1,8 +1,7 @@
 import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs';
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { type Linux, SystemError, hasCode } from '@gantry/shared/linux';
-import type { TarEntry } from '../tar/tar-header';
-import type { TarVisitor } from '../tar/tar-reader';
+import { type TarEntry, type TarVisitor } from '@gantry/shared/tar';
 import { componentsOf } from './layer-path';
 import { OPAQUE_XATTR, OVERLAY_XATTR_PREFIXES, parseWhiteout } from './whiteout';
 

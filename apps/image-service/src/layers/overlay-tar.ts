@@ -1,8 +1,14 @@
 import { closeSync, constants, openSync, readSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FileStatus, Linux } from '@gantry/shared/linux';
-import type { TarEntry, TarEntryType } from '../tar/tar-header';
-import { END_OF_ARCHIVE, encodeHeader, newEntry, tarPadding } from '../tar/tar-writer';
+import {
+  type TarEntry,
+  type TarEntryType,
+  END_OF_ARCHIVE,
+  encodeHeader,
+  newEntry,
+  tarPadding,
+} from '@gantry/shared/tar';
 import { OPAQUE_NAME, OPAQUE_XATTR, OVERLAY_XATTR_PREFIXES, whiteoutName } from './whiteout';
 
 const AT_FDCWD = -100;

@@ -2,8 +2,7 @@ import { closeSync, constants, createReadStream, openSync, readSync, writeSync }
 import { createGunzip, gzipSync } from 'node:zlib';
 import { dataLoss } from '@gantry/shared/errors';
 import type { Linux } from '@gantry/shared/linux';
-import type { TarEntry } from '../tar/tar-header';
-import type { TarVisitor } from '../tar/tar-reader';
+import { type TarEntry, type TarVisitor } from '@gantry/shared/tar';
 
 /**
  * Everything of a layer archive that is not file content: with it the very bytes of the archive can be made again from the

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { KernelFiles, KernelMounts, KernelPaths } from '@gantry/shared/linux';
-import { type Member, tarOf } from '../tar/tar-archive.fixture';
+import { type Member, tarOf } from '@gantry/shared/tar';
 import { LAYER_SPLIT, LAYER_TAR } from './layer-files';
 import { tarOfUpper } from './overlay-tar';
 import { reassemble } from './tar-split';

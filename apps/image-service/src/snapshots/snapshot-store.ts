@@ -3,7 +3,7 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { conflict, notFound } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import { ImageDatabase, isForeignKeyViolation, type Snapshot } from '../database/image-database';
+import { ImageDatabase, Prisma, isForeignKeyViolation, type Snapshot } from '../database/image-database';
 import { matchesPlatform, parseImageConfig, parsePlatform } from '../images/image-config';
 import { type ImageCondition, ImageLookup, noSuchImage } from '../images/image-lookup';
 import { shortId } from '../images/image-references';
@@ -94,10 +94,10 @@ export class SnapshotStore {
         'layer not deleted yet; the next start goes on',
       );
     });
-    const [row] = await this.database.$queryRaw<{ top_chain_id: string | null; image: string | null }[]>`
+    const [row] = await this.database.fast<{ top_chain_id: string | null; image: string | null }>(Prisma.sql`
       DELETE FROM snapshots s WHERE s.node_id = ${this.nodeId} AND s.container_id = ${containerId}
       RETURNING s.top_chain_id,
-        (SELECT i.id FROM images i WHERE i.node_id = s.node_id AND i.id = s.image_id) AS image`;
+        (SELECT i.id FROM images i WHERE i.node_id = s.node_id AND i.id = s.image_id) AS image`);
     // The image went before its container: nobody else takes the layers away.
     if (row && row.image === null) await this.layerStore.release(row.top_chain_id);
   }
@@ -133,7 +133,7 @@ export class SnapshotStore {
 
   private async insertWhere(containerId: string, condition: ImageCondition): Promise<PreparedRow[]> {
     try {
-      return await this.database.$queryRaw<PreparedRow[]>`
+      return await this.database.fast<PreparedRow>(Prisma.sql`
         WITH found AS (
           SELECT i.id, i.config, i.top_chain_id, l.layer_id FROM images i
           LEFT JOIN layers l ON l.node_id = i.node_id AND l.chain_id = i.top_chain_id
@@ -143,7 +143,7 @@ export class SnapshotStore {
           SELECT ${this.nodeId}, ${containerId}, id, top_chain_id FROM found WHERE (SELECT count(*) FROM found) = 1
           ON CONFLICT DO NOTHING
         )
-        SELECT id, config, top_chain_id AS "topChainId", layer_id AS "layerId" FROM found`;
+        SELECT id, config, top_chain_id AS "topChainId", layer_id AS "layerId" FROM found`);
     } catch (error) {
       // The image was removed in this very moment.
       if (isForeignKeyViolation(error)) return [];

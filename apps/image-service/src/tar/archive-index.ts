@@ -1,8 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalidArgument } from '@gantry/shared/errors';
-import { BLOCK, type TarEntry } from './tar-header';
-import { TarReader } from './tar-reader';
+import { BLOCK, type TarEntry, TarReader } from '@gantry/shared/tar';
 
 /** Where the content of a member stands in the archive. Bytes. */
 export interface ArchiveMember {
