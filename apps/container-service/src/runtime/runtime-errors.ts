@@ -36,7 +36,9 @@ export function startFailure(
     return refused(`stat ${program}: no such file or directory`, 127);
   }
   if (/is a directory/i.test(said)) return refused('is a directory', 126);
-  if (aboutProgram && /permission denied/i.test(said)) return refused('permission denied', 126);
+  // EPERM is what crun 1.8 says of a directory.
+  if (aboutProgram && /permission denied|operation not permitted/i.test(said))
+    return refused('permission denied', 126);
   const exitCode = /no such file or directory/i.test(said)
     ? 127
     : /permission denied/i.test(said)
