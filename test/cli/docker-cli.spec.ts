@@ -21,7 +21,7 @@ describe('the stock docker CLI', () => {
     [['run', '--rm', '--memory', '1m', 'busybox', 'true'], 125, '', 'Minimum memory limit allowed is 6MB'],
     [['run', '--rm', 'busybox', '/etc'], 126, '', 'permission denied'],
     [['run', '--rm', 'busybox', 'nonesuchcmd'], 127, '', 'executable file not found in $PATH'],
-    [['run', '--rm', 'busybox', 'sh', '-c', 'kill -9 $$'], 137, '', ''],
+    [['run', '--rm', '--init', 'busybox', 'sh', '-c', 'kill -9 $$'], 137, '', ''],
     [['run', '--rm', '--init', 'busybox', 'sh', '-c', 'kill -TERM $$'], 143, '', ''],
     [
       ['run', '--rm', '-e', 'A=b', '-w', '/made/up', 'busybox', 'sh', '-c', 'echo $A; pwd'],
