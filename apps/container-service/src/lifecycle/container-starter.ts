@@ -22,6 +22,7 @@ import { ContainerEvents } from './container-events';
 import { ContainerFiles } from './container-files';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
+import { ContainerRemover } from './container-remover';
 
 /** Starts containers. Everything here happens under the container's lock. */
 @Injectable()
@@ -40,6 +41,7 @@ export class ContainerStarter {
     private readonly runtime: OciRuntime,
     private readonly exits: ExitWatch,
     private readonly cleaner: ContainerCleaner,
+    private readonly remover: ContainerRemover,
     private readonly facts: HostFactsProvider,
     private readonly events: ContainerEvents,
     private readonly lifecycle: ContainerLifecycleEvents,
@@ -163,6 +165,7 @@ export class ContainerStarter {
     await this.store.persist(record);
     this.lifecycle.emit('startFailed', record);
     await this.cleaner.begin(record);
+    if (record.hostConfig.AutoRemove) await this.remover.removeLocked(record, { volumes: true });
     return error;
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
@@ -104,7 +104,7 @@ export class Runtimes {
     const done = join(bundle, 'works');
     const key = `${bootId} ${path}`;
     if (existsSync(done) && readFileSync(done, 'utf8') === key) return undefined;
-    mkdirSync(bundle, { recursive: true });
+    mkdirSync(join(bundle, 'rootfs'), { recursive: true });
     writeFileSync(
       join(bundle, 'config.json'),
       JSON.stringify(probeSpec(`${this.config.cgroupParent}/${id}`)),
@@ -125,7 +125,16 @@ export class Runtimes {
   }
 }
 
+/** The host's programs and libraries, read-only, below an empty root. */
 function probeSpec(cgroupsPath: string): object {
+  const mounts = ['/usr', '/bin', '/lib', '/lib64']
+    .filter((path) => existsSync(path))
+    .map((path) => ({
+      destination: path,
+      type: 'bind',
+      source: realpathSync(path),
+      options: ['bind', 'ro'],
+    }));
   return {
     ociVersion: '1.0.2',
     process: {
@@ -136,8 +145,12 @@ function probeSpec(cgroupsPath: string): object {
       cwd: '/',
       noNewPrivileges: true,
     },
-    root: { path: '/', readonly: true },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
+    root: { path: 'rootfs', readonly: false },
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc' },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['mode=755', 'size=65536k'] },
+      ...mounts,
+    ],
     linux: {
       namespaces: [{ type: 'mount' }, { type: 'pid' }, { type: 'ipc' }],
       cgroupsPath,
