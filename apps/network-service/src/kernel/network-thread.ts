@@ -40,7 +40,7 @@ export class NetworkThread implements OnApplicationShutdown {
 
   constructor() {
     this.worker = new Worker(join(__dirname, 'network-stack.worker.js'), {
-      resourceLimits: { maxOldGenerationSizeMb: 64 },
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
       // Descriptors come from system calls as well, and the resolver's go to the main thread.
       trackUnmanagedFds: false,
     });

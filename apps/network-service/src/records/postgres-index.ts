@@ -10,7 +10,7 @@ import type { SandboxRecord } from './sandbox-record';
 
 const RETRY_MS = 2_000;
 /** Changes wait this long for others, so that a container that comes and goes at once costs nothing. */
-const GATHER_MS = 50;
+const GATHER_MS = 1_000;
 
 type Change = NetworkRecord | SandboxRecord | 'removed';
 

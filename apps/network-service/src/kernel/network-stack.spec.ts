@@ -1,0 +1,188 @@
+import { closeSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLinux } from '@gantry/shared/linux';
+import { renderNetwork, renderPorts, renderTable } from '../firewall/ruleset';
+import type { NetworkRecord } from '../records/network-record';
+import { NetworkStack } from './network-stack';
+import type { InterfacePlan } from './plans';
+
+/* Everything happens in a namespace of its own that plays the host, so that the real host's network stays untouched. */
+
+const linux = createLinux();
+const directory = mkdtempSync(join(tmpdir(), 'gantry-net-'));
+const host = join(directory, 'host');
+const path = (name: string): string => join(directory, name);
+let stack: NetworkStack;
+let servers: Server[] = [];
+
+const onHost = <T>(action: (stack: NetworkStack) => T): T =>
+  linux.namespaces.withinNetworkNamespace(host, () => action(stack));
+
+const network = (id: string, link: string, subnet: string, gateway: string): NetworkRecord => ({
+  id: id.repeat(64),
+  name: id,
+  driver: 'bridge',
+  created: '',
+  internal: false,
+  attachable: false,
+  labels: {},
+  options: {},
+  ownSubnet: true,
+  ipam: { driver: 'default', options: {}, config: [{ subnet, gateway, auxiliaryAddresses: {} }] },
+  link,
+});
+const first = network('a', 'tbr1', '10.71.0.0/24', '10.71.0.1');
+const second = network('b', 'tbr2', '10.72.0.0/24', '10.72.0.1');
+
+const plan = (hostLink: string, parent: string, address: string): InterfacePlan => ({
+  kind: 'veth',
+  hostLink,
+  alias: `test:${hostLink}`,
+  parent,
+  name: 'eth0',
+  mac: `02:42:0a:00:00:${hostLink.slice(-2)}`,
+  address,
+});
+
+/** A server inside a namespace that says its name and hangs up. */
+async function serve(name: string, port: number): Promise<void> {
+  const { fd } = linux.namespaces.withinNetworkNamespace(path(name), () =>
+    linux.sockets.bind({ protocol: 'tcp', address: '0.0.0.0', port }),
+  );
+  const server = createServer((socket) => socket.end(name)).listen({ fd });
+  servers.push(server);
+  await new Promise((resolve) => server.once('listening', resolve));
+}
+
+/** What a connection from inside a namespace reads; empty when it does not come about. */
+async function read(from: string, address: string, port: number): Promise<string> {
+  const script = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
+  const result = await linux.processes.run([
+    'nsenter',
+    `--net=${from}`,
+    'timeout',
+    '2',
+    'bash',
+    '-c',
+    script,
+  ]);
+  return result.stdout;
+}
+
+beforeAll(() => {
+  linux.namespaces.createNetworkNamespace(host);
+  linux.namespaces.withinNetworkNamespace(host, () => {
+    stack = new NetworkStack(linux);
+    stack.prepareHost();
+    const socket = linux.netlink.open();
+    socket.send([{ type: 'set-link', link: 'lo', up: true }]);
+    socket.close();
+    stack.ensureBridge({ name: 'tbr1', alias: 'test:one', address: '10.71.0.1/24' });
+    stack.ensureBridge({ name: 'tbr2', alias: 'test:two', address: '10.72.0.1/24' });
+    stack.firewall(renderTable('gtest', [first], []));
+    stack.firewall(renderNetwork('gtest', second));
+    for (const [name, link, parent, address, gateway] of [
+      ['one', 'vtest0001', 'tbr1', '10.71.0.2/24', '10.71.0.1'],
+      ['two', 'vtest0002', 'tbr1', '10.71.0.3/24', '10.71.0.1'],
+      ['other', 'vtest0003', 'tbr2', '10.72.0.2/24', '10.72.0.1'],
+    ] as const) {
+      stack.buildSandbox({
+        path: path(name),
+        interfaces: [plan(link, parent, address)],
+        defaultRoute: { gateway, interfaceName: 'eth0' },
+      });
+    }
+  });
+});
+
+afterEach(() => {
+  for (const server of servers) server.close();
+  servers = [];
+});
+
+afterAll(() => {
+  onHost((stack) => stack.dropSandboxes(['one', 'two', 'other', 'adopted'].map(path)));
+  stack.close();
+  linux.namespaces.removeNetworkNamespace(host);
+  rmSync(directory, { recursive: true });
+});
+
+it('connects the sandboxes of one network, and keeps networks apart', async () => {
+  await serve('one', 80);
+  expect(await read(path('two'), '10.71.0.2', 80)).toBe('one');
+  expect(await read(host, '10.71.0.2', 80)).toBe('one');
+  expect(await read(path('other'), '10.71.0.2', 80)).toBe('');
+});
+
+it('leads published ports to their container, from everywhere', async () => {
+  await serve('one', 81);
+  const ports = [
+    { protocol: 'tcp', containerPort: 81, hostIp: '0.0.0.0', hostPort: 8081, address: '10.71.0.2' } as const,
+    {
+      protocol: 'tcp',
+      containerPort: 81,
+      hostIp: '127.0.0.1',
+      hostPort: 8082,
+      address: '10.71.0.2',
+    } as const,
+  ];
+  onHost((stack) => stack.firewall(renderPorts('gtest', 'add', ports)));
+  expect(await read(host, '127.0.0.1', 8081)).toBe('one');
+  expect(await read(host, '127.0.0.1', 8082)).toBe('one');
+  expect(await read(host, '10.71.0.1', 8081)).toBe('one');
+  expect(await read(host, '10.71.0.1', 8082)).toBe('');
+  expect(await read(path('two'), '10.71.0.1', 8081)).toBe('one');
+  expect(await read(path('one'), '10.71.0.1', 8081)).toBe('one');
+  expect(await read(path('other'), '10.72.0.1', 8081)).toBe('one');
+  onHost((stack) => stack.firewall(renderPorts('gtest', 'delete', ports)));
+  expect(await read(host, '127.0.0.1', 8081)).toBe('');
+});
+
+it('adds and takes away an interface of a sandbox in use, with its default route', async () => {
+  onHost((stack) =>
+    stack.addInterface(path('one'), { ...plan('vtest0004', 'tbr2', '10.72.0.9/24'), name: 'eth1' }),
+  );
+  await serve('other', 83);
+  expect(await read(path('one'), '10.72.0.2', 83)).toBe('other');
+  onHost((stack) => stack.setDefaultRoute(path('one'), { gateway: '10.72.0.1', interfaceName: 'eth1' }));
+  onHost((stack) => stack.setDefaultRoute(path('one'), { gateway: '10.71.0.1', interfaceName: 'eth0' }));
+  onHost((stack) => stack.removeInterface(path('one'), 'eth1'));
+  onHost((stack) => stack.removeInterface(path('one'), 'eth1'));
+  expect(onHost((stack) => stack.hasLink('vtest0004'))).toBe(false);
+  expect(await read(path('one'), '10.72.0.2', 83)).toBe('');
+});
+
+it('gives a pooled namespace its final name, and knows which files hold one', () => {
+  onHost((stack) => stack.adoptSandbox(path('two'), path('adopted')));
+  expect(stack.keptSandboxes([path('two'), path('adopted'), path('none')])).toHaveLength(2);
+  onHost((stack) => stack.dropSandboxes([path('adopted')]));
+  expect(existsSync(path('adopted'))).toBe(false);
+  expect(stack.ownLinks('test:v').map((link) => link.name)).toContain('vtest0002');
+});
+
+it('opens the resolver again at the port it had', () => {
+  const opened = onHost((stack) => stack.openResolver(path('one')));
+  closeSync(opened.udp);
+  closeSync(opened.tcp);
+  const again = onHost((stack) => stack.openResolver(path('one'), opened.port));
+  expect(again.port).toBe(opened.port);
+  closeSync(again.udp);
+  closeSync(again.tcp);
+});
+
+it('leaves nothing of a sandbox that could not be built', () => {
+  const build = () =>
+    onHost((stack) =>
+      stack.buildSandbox({ path: path('broken'), interfaces: [plan('vtest0005', 'tbr1', '10.71.0.300/24')] }),
+    );
+  expect(build).toThrow();
+  expect(existsSync(path('broken'))).toBe(false);
+  expect(onHost((stack) => stack.hasLink('vtest0005'))).toBe(false);
+});
+
+it('notices that the firewall is gone', () => {
+  expect(onHost((stack) => stack.firewallStands('gtest'))).toBe(true);
+  expect(onHost((stack) => stack.firewallStands('nothere'))).toBe(false);
+});
