@@ -1,0 +1,50 @@
+import { completeHostConfig } from './host-config';
+
+const facts = {
+  cgroupV2: false,
+  cpus: 2,
+  swapLimit: true,
+  defaultRuntime: 'crun',
+  runtimes: ['crun', 'runc'],
+};
+
+describe('completeHostConfig', () => {
+  it('fills in what Docker fills in', () => {
+    const { hostConfig, warnings } = completeHostConfig({ Memory: 64 << 20, NetworkMode: 'default' }, facts);
+    expect(warnings).toEqual([]);
+    expect(hostConfig).toMatchObject({
+      NetworkMode: 'bridge',
+      IpcMode: 'private',
+      CgroupnsMode: 'host',
+      ShmSize: 67108864,
+      MemorySwap: 128 << 20,
+      Runtime: 'crun',
+      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+      LogConfig: { Type: 'json-file' },
+    });
+    expect(hostConfig.MaskedPaths).toContain('/proc/kcore');
+  });
+
+  it('masks nothing in a privileged container, or where the user says so', () => {
+    expect(completeHostConfig({ Privileged: true }, facts).hostConfig.MaskedPaths).toBeNull();
+    expect(completeHostConfig({ MaskedPaths: [] }, facts).hostConfig.MaskedPaths).toEqual([]);
+  });
+
+  it.each([
+    [{ Memory: 1 << 20 }, 'Minimum memory limit allowed is 6MB'],
+    [{ NanoCpus: 3e9 }, 'Range of CPUs is from 0.01 to 2.00'],
+    [{ CpusetCpus: '7' }, 'Requested CPUs are not available'],
+    [{ CapAdd: ['NONSENSE'] }, 'unknown capability: "CAP_NONSENSE"'],
+    [{ Runtime: 'kata' }, 'unknown or invalid runtime name: kata'],
+    [{ RestartPolicy: { Name: 'sometimes', MaximumRetryCount: 0 } }, "unknown policy 'sometimes'"],
+    [
+      { AutoRemove: true, RestartPolicy: { Name: 'always', MaximumRetryCount: 0 } },
+      "can't create 'AutoRemove' container with restart policy",
+    ],
+    [{ LogConfig: { Type: 'gelf', Config: {} } }, "no log driver named 'gelf' is registered"],
+    [{ StorageOpt: { size: '1g' } }, '--storage-opt is supported only'],
+    [{ SecurityOpt: ['nonsense=1'] }, 'invalid --security-opt 2: "nonsense=1"'],
+  ])('refuses %j', (given, message) => {
+    expect(() => completeHostConfig(given, facts)).toThrow(message);
+  });
+});

@@ -1,0 +1,36 @@
+import { startFailure } from './runtime-errors';
+
+describe('startFailure', () => {
+  it.each([
+    [
+      'nonesuch',
+      'executable file `nonesuch` not found in $PATH: No such file or directory',
+      127,
+      'executable file not found in $PATH',
+    ],
+    [
+      '/no/such',
+      'executable file `/no/such` not found: No such file or directory',
+      127,
+      'no such file or directory',
+    ],
+    ['/bin/noexec', 'open executable: Permission denied', 126, 'permission denied'],
+    [
+      'nonesuch',
+      'time="2026-01-01T00:00:00Z" level=error msg="runc create failed: unable to start container process: exec: \\"nonesuch\\": executable file not found in $PATH"',
+      127,
+      'executable file not found in $PATH',
+    ],
+  ])('%s: %s', (program, output, exitCode, words) => {
+    const failure = startFailure(output, [program]);
+    expect(failure.exitCode).toBe(exitCode);
+    expect(failure.error.kind).toBe('InvalidArgument');
+    expect(failure.error.message).toContain(words);
+  });
+
+  it('keeps what it does not know', () => {
+    const failure = startFailure('mount `proc` to `proc`: Operation not permitted', ['sh']);
+    expect(failure.error.message).toContain('mount `proc` to `proc`: Operation not permitted');
+    expect(failure.exitCode).toBe(128);
+  });
+});
