@@ -95,7 +95,7 @@ export class TestInstance {
     child.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
     const code = await new Promise((resolve) => child.once('exit', resolve));
     if (code !== 0) throw new Error(`clean failed: ${complaint}`);
-    await rm(this.directory, { recursive: true });
+    await rm(this.directory, { recursive: true, force: true });
   }
 
   private ready(): Promise<void> {
