@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { ContainerServiceServer } from '@gantry/proto/container';
 import { notImplemented } from '@gantry/shared/errors';
 import { fromJson, toJson, writeMessage, type Implementation } from '@gantry/shared/grpc';
+import { ArchiveService } from './archive/archive.service';
+import { ArchiveService } from './archive/archive.service';
 import { AttachService } from './attach/attach.service';
 import { ContainerCreator } from './create/container-creator';
 import { ContainerCommitter } from './lifecycle/container-committer';
@@ -40,6 +42,8 @@ export class ContainerController implements Service {
     private readonly peers: ServicePeers,
     private readonly attachments: AttachService,
     private readonly logReader: LogsService,
+    private readonly archives: ArchiveService,
+    private readonly archives: ArchiveService,
   ) {}
 
   create: Service['create'] = (request) => this.creator.create(request);
@@ -148,19 +152,11 @@ export class ContainerController implements Service {
     throw notImplemented('stats is not supported yet');
   };
 
-  statArchive: Service['statArchive'] = async () => {
-    throw notImplemented('cp is not supported yet');
-  };
+  statArchive: Service['statArchive'] = (request) => this.archives.stat(request);
 
-  getArchive: Service['getArchive'] = async () => {
-    throw notImplemented('cp is not supported yet');
-  };
+  getArchive: Service['getArchive'] = (call) => this.archives.get(call);
 
-  putArchive: Service['putArchive'] = async () => {
-    throw notImplemented('cp is not supported yet');
-  };
+  putArchive: Service['putArchive'] = (call) => this.archives.put(call);
 
-  export: Service['export'] = async () => {
-    throw notImplemented('export is not supported yet');
-  };
+  export: Service['export'] = (call) => this.archives.export(call);
 }

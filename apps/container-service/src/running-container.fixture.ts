@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSyn
 import { Duplex } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js';
+import type { ServerDuplexStream, ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
 import type { InstanceConfig } from '@gantry/shared/config';
 import type { EventPublisher } from '@gantry/shared/events';
 import { createLinux } from '@gantry/shared/linux';
@@ -262,6 +262,10 @@ export class FakeCall<Request, Response> extends Duplex {
 
   get duplex(): ServerDuplexStream<Request, Response> {
     return this as unknown as ServerDuplexStream<Request, Response>;
+  }
+
+  get clientStream(): ServerReadableStream<Request, Response> {
+    return this as unknown as ServerReadableStream<Request, Response>;
   }
 
   get serverStream(): ServerWritableStream<Request, Response> {

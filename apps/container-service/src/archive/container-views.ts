@@ -1,0 +1,168 @@
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { ContainerCleaner } from '../lifecycle/container-cleaner';
+import { ContainerLocks } from '../lifecycle/container-locks';
+import type { ContainerMount, ContainerRecord } from '../records/container-record';
+import { MonitorPaths } from '../runtime/monitor-paths';
+import { ServicePeers } from '../service-peers';
+
+const O_PATH = 0o10000000;
+const { O_DIRECTORY, O_CREAT, O_WRONLY } = constants;
+
+/** A container's files. Whatever is below `root` may be hostile: go through `linux.paths` and `linux.files` only. */
+export interface ContainerView {
+  /** O_PATH descriptor. */
+  root: number;
+  /** The same as a path, for lookups that need one. */
+  path: string;
+}
+
+/**
+ * The files of containers as their processes see them, with volumes and binds: of a running one through its own mount
+ * namespace, of a stopped one mounted for the time being.
+ */
+@Injectable()
+export class ContainerViews implements OnModuleInit {
+  private readonly mounted = new Map<string, number>();
+  private count = 0;
+
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    private readonly paths: MonitorPaths,
+    private readonly peers: ServicePeers,
+    private readonly locks: ContainerLocks,
+    private readonly cleaner: ContainerCleaner,
+  ) {}
+
+  /** What an earlier run of this service was in the middle of. */
+  onModuleInit(): void {
+    for (const name of namesIn(this.directory)) this.takeAway(join(this.directory, name));
+  }
+
+  /** `withMounts` false: only the container's own file system. */
+  async use<T>(
+    record: ContainerRecord,
+    withMounts: boolean,
+    action: (view: ContainerView) => Promise<T>,
+  ): Promise<T> {
+    if (record.state.Pid > 0) {
+      const path = withMounts ? `/proc/${record.state.Pid}/root` : record.rootfs;
+      const running = this.openRunning(record, path);
+      if (running !== undefined) return this.closing({ root: running, path }, action);
+    }
+    const rootfs = await this.locks.hold(record.id, () => this.mount(record));
+    try {
+      const path = withMounts && record.mounts.length > 0 ? this.assemble(record, rootfs) : rootfs;
+      try {
+        return await this.closing({ root: openSync(path, O_PATH | O_DIRECTORY), path }, action);
+      } finally {
+        if (path !== rootfs) this.takeAway(path);
+      }
+    } finally {
+      await this.locks.hold(record.id, () => this.unmount(record));
+    }
+  }
+
+  private get directory(): string {
+    return join(this.paths.volatile, 'views');
+  }
+
+  /** undefined when it ended meanwhile. The descriptor cannot be that of a recycled pid: that is looked at after opening. */
+  private openRunning(record: ContainerRecord, path: string): number | undefined {
+    try {
+      const root = openSync(path, O_PATH | O_DIRECTORY);
+      const { process } = record;
+      if (process && this.linux.processes.isAlive(process.pid, process.startTime)) return root;
+      closeSync(root);
+      return undefined;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
+      throw error;
+    }
+  }
+
+  private async closing<T>(view: ContainerView, action: (view: ContainerView) => Promise<T>): Promise<T> {
+    try {
+      return await action(view);
+    } finally {
+      closeSync(view.root);
+    }
+  }
+
+  private async mount(record: ContainerRecord): Promise<string> {
+    await this.cleaner.finished(record.id);
+    const { rootfs } = await this.peers.snapshots.mount({ containerId: record.id });
+    if (hasVolumes(record)) await this.peers.volumes.mount({ containerId: record.id });
+    this.mounted.set(record.id, (this.mounted.get(record.id) ?? 0) + 1);
+    return rootfs;
+  }
+
+  private async unmount(record: ContainerRecord): Promise<void> {
+    const left = (this.mounted.get(record.id) ?? 1) - 1;
+    if (left > 0) return void this.mounted.set(record.id, left);
+    this.mounted.delete(record.id);
+    // Started meanwhile: the mounts are its own now.
+    if (record.state.Running || record.removal) return;
+    await this.peers.snapshots.unmount({ containerId: record.id });
+    if (hasVolumes(record)) await this.peers.volumes.unmount({ containerId: record.id });
+  }
+
+  /** The root file system with the mounts of the record over it, in a place of its own. */
+  private assemble(record: ContainerRecord, rootfs: string): string {
+    const path = join(this.directory, `${record.id}-${this.count++}`);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    try {
+      this.linux.mounts.bindMount(rootfs, path, { propagation: 'private' });
+      const byDepth = [...record.mounts].sort((a, b) => a.Destination.length - b.Destination.length);
+      for (const mount of byDepth) this.addMount(path, mount);
+      return path;
+    } catch (error) {
+      this.takeAway(path);
+      throw error;
+    }
+  }
+
+  private addMount(root: string, mount: ContainerMount): void {
+    const source = posix.join(mount.Source, mount.subpath ?? '');
+    const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory();
+    if (isDirectory === undefined) return; // a bind whose source is made at start
+    const point = this.mountPoint(root, mount.Destination, isDirectory);
+    try {
+      this.linux.mounts.bindMount(source, `/proc/self/fd/${point}`, { recursive: mount.recursive });
+    } finally {
+      closeSync(point);
+    }
+  }
+
+  /** Made where it is missing, as the runtime would at start. */
+  private mountPoint(root: string, destination: string, isDirectory: boolean): number {
+    const { paths } = this.linux;
+    if (isDirectory) return paths.mkdirAllInRoot(root, destination);
+    try {
+      return paths.openInRoot(root, destination, O_PATH);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+    closeSync(paths.mkdirAllInRoot(root, posix.dirname(destination)));
+    return paths.openInRoot(root, destination, O_CREAT | O_WRONLY, 0o644);
+  }
+
+  private takeAway(path: string): void {
+    this.linux.mounts.detach(path);
+    rmdirSync(path);
+  }
+}
+
+const hasVolumes = (record: ContainerRecord): boolean =>
+  record.mounts.some((mount) => mount.Type === 'volume');
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
