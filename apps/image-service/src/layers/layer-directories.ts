@@ -13,7 +13,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { hasCode } from '@gantry/shared/linux';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import {
   LAYER_COMMITTED,
   LAYER_DIFF,
@@ -38,7 +38,10 @@ export interface LayerRecord {
 export class LayerDirectories {
   readonly root: string;
 
-  constructor(@Inject(INSTANCE_CONFIG) config: InstanceConfig) {
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes'>,
+  ) {
     this.root = join(config.dataRoot, 'overlay2');
     mkdirSync(join(this.root, LINKS), { recursive: true, mode: 0o710 });
   }
@@ -51,10 +54,19 @@ export class LayerDirectories {
     return this.path(layerId, LAYER_DIFF);
   }
 
+  /** The name says whose it is: whoever finds it later can tell whether that process still lives. */
   makeTemporary(): string {
-    const directory = join(this.root, TEMPORARY_PREFIX + randomBytes(16).toString('hex'));
+    const started = this.linux.processes.startTime(process.pid) ?? 0;
+    const name = `${TEMPORARY_PREFIX}${process.pid}-${started}-${randomBytes(8).toString('hex')}`;
+    const directory = join(this.root, name);
     mkdirSync(directory, { mode: 0o710 });
     return directory;
+  }
+
+  /** Whether a temporary directory's maker is gone. */
+  isAbandoned(name: string): boolean {
+    const [, pid, started] = /^(\d+)-(\d+)-/.exec(name.slice(TEMPORARY_PREFIX.length)) ?? [];
+    return pid === undefined || !this.linux.processes.isAlive(Number(pid), Number(started));
   }
 
   /** Makes an unpacked temporary directory the layer `layerId`: from here on it outlives a crash. */

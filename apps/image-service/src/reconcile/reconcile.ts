@@ -37,7 +37,8 @@ export class Reconcile {
     await this.blobs.removeStale(STALE_UPLOAD_MS);
     const present = this.directories.list();
     for (const { name, ageMs } of present) {
-      const unfinished = name.startsWith(TEMPORARY_PREFIX) && ageMs > SETTLED_MS;
+      const unfinished =
+        name.startsWith(TEMPORARY_PREFIX) && this.directories.isAbandoned(name) && ageMs > MINUTE;
       if (name.startsWith(REMOVING_PREFIX)) await this.directories.erase(name);
       else if (unfinished) await this.directories.remove(name).done;
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
-import { LAYER_DIFF, LAYER_LOWER, TEMPORARY_PREFIX } from '../layers/layer-files';
+import { LAYER_DIFF, LAYER_LOWER } from '../layers/layer-files';
 
 const MERGED = 'merged';
 const WORK = 'work';
@@ -48,8 +48,7 @@ export class SnapshotDirectories {
 
   /** `lower`: directories relative to overlay2/, topmost first. */
   create(record: SnapshotRecord, lower: string[]): void {
-    const temporary = this.layers.path(TEMPORARY_PREFIX + record.containerId);
-    mkdirSync(temporary, { mode: 0o710 });
+    const temporary = this.layers.makeTemporary();
     mkdirSync(join(temporary, LAYER_DIFF), { mode: 0o755 });
     mkdirSync(join(temporary, WORK), { mode: 0o700 });
     mkdirSync(join(temporary, MERGED), { mode: 0o700 });
