@@ -5,12 +5,10 @@ import { PeersModule } from '@gantry/shared/grpc';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { LOGGER, LoggingModule, type Logger } from '@gantry/shared/logging';
 import { ARCHIVE_PROVIDERS } from './archive/archive.providers';
-import { ARCHIVE_PROVIDERS } from './archive/archive.providers';
 import { ATTACH_PROVIDERS } from './attach/attach.providers';
 import { ContainerController } from './container.controller';
 import { ContainerCreator } from './create/container-creator';
 import { EXEC_PROVIDERS } from './exec/exec.providers';
-import { HEALTH_PROVIDERS } from './health/health.providers';
 import { HEALTH_PROVIDERS } from './health/health.providers';
 import { HostFactsProvider } from './host-facts';
 import { ContainerCleaner } from './lifecycle/container-cleaner';
@@ -95,8 +93,6 @@ const LISTING = [ContainerListing, ContainerPrune, NodeInfo];
     ...ATTACH_PROVIDERS,
     ...LOGS_PROVIDERS,
     ...EXEC_PROVIDERS,
-    ...HEALTH_PROVIDERS,
-    ...ARCHIVE_PROVIDERS,
     ...HEALTH_PROVIDERS,
     ...ARCHIVE_PROVIDERS,
     ContainerController,

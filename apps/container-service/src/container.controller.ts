@@ -3,7 +3,6 @@ import type { ContainerServiceServer } from '@gantry/proto/container';
 import { notImplemented } from '@gantry/shared/errors';
 import { fromJson, toJson, writeMessage, type Implementation } from '@gantry/shared/grpc';
 import { ArchiveService } from './archive/archive.service';
-import { ArchiveService } from './archive/archive.service';
 import { AttachService } from './attach/attach.service';
 import { ContainerCreator } from './create/container-creator';
 import { ContainerCommitter } from './lifecycle/container-committer';
@@ -42,7 +41,6 @@ export class ContainerController implements Service {
     private readonly peers: ServicePeers,
     private readonly attachments: AttachService,
     private readonly logReader: LogsService,
-    private readonly archives: ArchiveService,
     private readonly archives: ArchiveService,
   ) {}
 
