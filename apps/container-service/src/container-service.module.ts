@@ -42,6 +42,7 @@ import { Runtimes } from './runtime/runtimes';
 import { ServicePeers } from './service-peers';
 import { SeccompProfiles } from './spec/seccomp-profile';
 import { SpecBuilder } from './spec/spec-builder';
+import { STATS_PROVIDERS } from './stats/stats.providers';
 
 const RECORDS = [
   RecordFiles,
@@ -95,6 +96,7 @@ const LISTING = [ContainerListing, ContainerPrune, NodeInfo];
     ...EXEC_PROVIDERS,
     ...HEALTH_PROVIDERS,
     ...ARCHIVE_PROVIDERS,
+    ...STATS_PROVIDERS,
     ContainerController,
   ],
   exports: [ContainerController],

@@ -19,6 +19,8 @@ import { ContainerNetworks } from './networks/container-networks';
 import type { EndpointSettings } from './records/api-documents';
 import { ContainerStore } from './records/container-store';
 import { ServicePeers } from './service-peers';
+import { StatsService } from './stats/stats.service';
+import { TopService } from './stats/top.service';
 
 type Service = Implementation<ContainerServiceServer>;
 
@@ -42,6 +44,8 @@ export class ContainerController implements Service {
     private readonly attachments: AttachService,
     private readonly logReader: LogsService,
     private readonly archives: ArchiveService,
+    private readonly usage: StatsService,
+    private readonly processes: TopService,
   ) {}
 
   create: Service['create'] = (request) => this.creator.create(request);
@@ -142,13 +146,9 @@ export class ContainerController implements Service {
 
   logs: Service['logs'] = (call) => this.logReader.logs(call);
 
-  top: Service['top'] = async () => {
-    throw notImplemented('top is not supported yet');
-  };
+  top: Service['top'] = (request) => this.processes.top(request);
 
-  stats: Service['stats'] = async () => {
-    throw notImplemented('stats is not supported yet');
-  };
+  stats: Service['stats'] = (call) => this.usage.stats(call);
 
   statArchive: Service['statArchive'] = (request) => this.archives.stat(request);
 
