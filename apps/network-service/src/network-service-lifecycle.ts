@@ -1,4 +1,5 @@
 import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
 import { NetworkThread } from './kernel/network-thread';
 import { NetworksService } from './networks/networks.service';
@@ -17,6 +18,7 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
     private readonly networks: NetworksService,
     private readonly recovery: SandboxRecovery,
     private readonly firewall: FirewallService,
+    private readonly dockerUser: DockerUserChain,
     private readonly pool: SandboxPool,
     private readonly reaper: SandboxReaper,
     private readonly networkRegistry: NetworkRegistry,
@@ -32,6 +34,7 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
       networks: this.networkRegistry.all(),
       ports: this.sandboxRegistry.all().flatMap((sandbox) => sandbox.ports),
     }));
+    this.dockerUser.watch(() => this.networkRegistry.all());
     await this.recovery.reopenResolvers();
     await this.recovery.sweep();
     await this.pool.start();

@@ -4,6 +4,7 @@ import { EventsModule } from '@gantry/shared/events';
 import { LoggingModule } from '@gantry/shared/logging';
 import { ResolverService } from './dns/resolver.service';
 import { ServiceDirectory } from './dns/service-directory';
+import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
 import { IpamService } from './ipam/ipam.service';
 import { NetworkThread } from './kernel/network-thread';
@@ -33,6 +34,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     NetworkThread,
     IpamService,
     FirewallService,
+    DockerUserChain,
     PortAllocator,
     HostResolver,
     ServiceDirectory,

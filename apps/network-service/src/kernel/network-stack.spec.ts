@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createLinux } from '@gantry/shared/linux';
 import { renderNetwork, renderPorts, renderTable } from '../firewall/ruleset';
 import type { NetworkRecord } from '../records/network-record';
+import { adoptNamespace } from '../sandboxes/adopt-namespace';
 import { NetworkStack } from './network-stack';
 import type { InterfacePlan } from './plans';
 
@@ -155,7 +156,7 @@ it('adds and takes away an interface of a sandbox in use, with its default route
 });
 
 it('gives a pooled namespace its final name, and knows which files hold one', () => {
-  onHost((stack) => stack.adoptSandbox(path('two'), path('adopted')));
+  adoptNamespace(linux, path('two'), path('adopted'));
   expect(stack.keptSandboxes([path('two'), path('adopted'), path('none')])).toHaveLength(2);
   onHost((stack) => stack.dropSandboxes([path('adopted')]));
   expect(existsSync(path('adopted'))).toBe(false);

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { internal } from '@gantry/shared/errors';
 import {
   hasCode,
@@ -9,6 +9,8 @@ import {
 } from '@gantry/shared/linux';
 import type { BridgePlan, DefaultRoute, InterfacePlan, ResolverSockets, SandboxPlan } from './plans';
 import { RESOLVER_ADDRESS } from './resolver-address';
+
+const MAX_TRIES = 5;
 
 type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
 
@@ -47,6 +49,11 @@ export class NetworkStack {
     return this.host.link(name) !== undefined;
   }
 
+  /** Those of the links that are no more. */
+  goneLinks(names: string[]): string[] {
+    return names.filter((name) => !this.hasLink(name));
+  }
+
   /** Makes the bridge, or completes the one that is there: idempotent. */
   ensureBridge(plan: BridgePlan): void {
     if (!this.host.link(plan.name)) {
@@ -82,12 +89,6 @@ export class NetworkStack {
       this.linux.namespaces.removeNetworkNamespace(plan.path);
       throw error;
     }
-  }
-
-  /** Gives a namespace that was built in advance its final name as well. {@link dropSandboxes} takes the first one away. */
-  adoptSandbox(pooledPath: string, path: string): void {
-    closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT, 0o444));
-    this.linux.mounts.bindMount(pooledPath, path);
   }
 
   /** Lets go of namespaces; the kernel takes them and their interfaces down in its own time. */
@@ -140,7 +141,27 @@ export class NetworkStack {
 
   /** One nftables transaction on the host. */
   firewall(commands: string): void {
-    this.linux.nftables.run(commands);
+    for (let tries = 1; ; tries++) {
+      try {
+        return this.linux.nftables.run(commands);
+      } catch (error) {
+        // The kernel gives a transaction up, whole, when a signal comes while it checks the rules.
+        if (tries === MAX_TRIES || !String(error).includes('Interrupted system call')) throw error;
+      }
+    }
+  }
+
+  /** Whether another program's rules drop forwarded packets that they do not know (dockerd's do). */
+  othersDropForwarded(): boolean {
+    const { nftables } = this.linux.nftables.query('list chains') as {
+      nftables: { chain?: { family: string; hook?: string; policy?: string } }[];
+    };
+    return nftables.some(
+      ({ chain }) =>
+        chain?.hook === 'forward' &&
+        chain.policy === 'drop' &&
+        (chain.family === 'ip' || chain.family === 'inet'),
+    );
   }
 
   /** Whether `table inet <name>` exists with its chains. */

@@ -4,6 +4,7 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { conflict, EngineError, forbidden } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher, nowNanos } from '@gantry/shared/events';
 import type { FilterTerms } from '@gantry/shared/filters';
+import { DockerUserChain } from '../firewall/docker-user';
 import { FirewallService } from '../firewall/firewall.service';
 import { type Cidr, parseCidr } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
@@ -34,6 +35,7 @@ export class NetworksService {
     private readonly ipam: IpamService,
     private readonly thread: NetworkThread,
     private readonly firewall: FirewallService,
+    private readonly dockerUser: DockerUserChain,
     private readonly events: EventPublisher,
   ) {}
 
@@ -165,7 +167,10 @@ export class NetworksService {
       if (record.driver === 'bridge') {
         await this.refuseForeignLink(record);
         await this.thread.stack.ensureBridge(this.bridgePlan(record));
-        if (withFirewall) await this.firewall.addNetwork(record);
+        if (withFirewall) {
+          await this.firewall.addNetwork(record);
+          await this.dockerUser.letPass([record]);
+        }
       }
       this.networks.put(record);
     } catch (error) {
@@ -177,7 +182,7 @@ export class NetworksService {
   /** A bridge that we did not make is not ours to use, nor to remove later. */
   private async refuseForeignLink(record: NetworkRecord): Promise<void> {
     const link = record.link ?? '';
-    if (!(await this.thread.stack.hasLink(link))) return;
+    if ((await this.thread.stack.goneLinks([link])).length > 0) return;
     const own = await this.thread.stack.ownLinks(this.config.linkAlias);
     if (!own.some((known) => known.name === link)) {
       throw forbidden(`a network interface named ${link} exists already and is not Gantry's`);
@@ -190,6 +195,7 @@ export class NetworksService {
     if (network.driver === 'bridge' && network.link) {
       await this.firewall.removeNetwork(network);
       await this.thread.stack.removeLink(network.link);
+      await this.dockerUser.forget(network);
     }
     this.ipam.removeNetwork(network.id);
   }

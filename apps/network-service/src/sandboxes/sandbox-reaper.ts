@@ -93,14 +93,12 @@ export class SandboxReaper implements OnApplicationShutdown {
   private async reap(): Promise<void> {
     const paths = this.takePaths();
     if (paths.length > 0) await this.thread.stack.dropSandboxes(paths);
-    const now = Date.now();
-    for (const address of this.retiring) {
-      const { hostLink } = address;
-      if (hostLink && (await this.thread.stack.hasLink(hostLink))) {
-        if (now - address.since > PATIENCE_MS) await this.force(address);
-      } else {
-        this.free(address);
-      }
+    const waiting = [...this.retiring];
+    const links = waiting.flatMap(({ hostLink }) => (hostLink ? [hostLink] : []));
+    const gone = new Set(links.length > 0 ? await this.thread.stack.goneLinks(links) : []);
+    for (const address of waiting) {
+      if (!address.hostLink || gone.has(address.hostLink)) this.free(address);
+      else if (Date.now() - address.since > PATIENCE_MS) await this.force(address);
     }
     if (this.retiring.size > 0) this.schedule(LOOK_AGAIN_MS);
   }

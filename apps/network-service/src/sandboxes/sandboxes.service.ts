@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { forbidden, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
+import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { AttachSandboxRequest, EndpointRequest } from '@gantry/proto/network';
 import { networkPaths } from '../config';
 import { ResolverService } from '../dns/resolver.service';
@@ -16,6 +17,7 @@ import { NetworkRegistry } from '../records/network-registry';
 import type { EndpointRecord, EndpointSettings, SandboxRecord } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { type PortMap, parsePort, portRequests } from '../ports/port-requests';
+import { adoptNamespace } from './adopt-namespace';
 import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
 import { checkConnectable, checkEndpointSettings, isPlain, parseEndpointSettings } from './endpoint-settings';
 import { gatewayEndpoint } from './gateway-endpoint';
@@ -37,6 +39,7 @@ export class SandboxesService {
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'mounts'>,
     private readonly networks: NetworkRegistry,
     private readonly sandboxes: SandboxRegistry,
     private readonly ipam: IpamService,
@@ -181,10 +184,8 @@ export class SandboxesService {
     sandbox.endpoints = [endpoint];
     try {
       sandbox.ports = this.ports.allocate(sandbox, endpoint);
-      await Promise.all([
-        this.thread.stack.adoptSandbox(pooled.path, this.pathOf(sandbox.containerId)),
-        this.ports.publish(sandbox.ports),
-      ]);
+      adoptNamespace(this.linux, pooled.path, this.pathOf(sandbox.containerId));
+      await this.ports.publish(sandbox.ports);
     } catch (error) {
       await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
       const remains = this.remainsOf(sandbox);
