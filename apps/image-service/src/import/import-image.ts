@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { applyChanges } from '../changes/apply-changes';
 import { type ImageConfig, parsePlatform } from '../images/image-config';
 import { ImageStore } from '../images/image-store';
-import { LayerIntake } from '../load/layer-intake';
+import { LayerIntake } from '../layers/layer-intake';
 import { parseRepositoryAndTag } from '../references/reference';
 
 export interface ImportOptions {

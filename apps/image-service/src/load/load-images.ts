@@ -10,8 +10,8 @@ import { LayerStore, type StoredLayer } from '../layers/layer-store';
 import { familiar, parseNamed, withDefaultTag } from '../references/reference';
 import { ArchiveIndex } from '../tar/archive-index';
 import { type ArchivedImage, imagesOfArchive } from './archive-manifest';
-import { compressionOf, Decompressor } from './compression';
-import { LayerIntake } from './layer-intake';
+import { compressionOf, Decompressor } from '../layers/compression';
+import { LayerIntake } from '../layers/layer-intake';
 
 /** Takes one line of the API's progress stream. */
 export type OnLine = (line: unknown) => Promise<void>;

@@ -1,7 +1,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs/blob-store';
-import { LayerStore, type StoredLayer } from '../layers/layer-store';
+import { LayerStore, type StoredLayer } from './layer-store';
 import { compressionOf, Decompressor, type FilePart } from './compression';
 
 /** Takes a layer archive out of a file, whatever it is compressed with. */
