@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { StdStream } from '@gantry/proto/common';
+import { StdStream, type JsonDocument } from '@gantry/proto/common';
 import type {
   AttachRequest,
   AttachResponse,
@@ -9,6 +8,7 @@ import type {
   LogsRequest,
   LogsResponse,
   StartExecRequest,
+  StatsRequest,
 } from '@gantry/proto/container';
 import { fromJson } from '@gantry/shared/grpc';
 import { AttachService } from './attach/attach.service';
@@ -22,6 +22,9 @@ import { HealthMonitor } from './health/health-monitor';
 import { HealthProbe } from './health/health-probe';
 import { LogRotation } from './logs/log-rotation';
 import { LogsService } from './logs/logs.service';
+import { StatsSampler } from './stats/stats-sampler';
+import { StatsService } from './stats/stats.service';
+import { TopService } from './stats/top.service';
 import type { ContainerRecord } from './records/container-record';
 import { FakeCall, RealContainers, type RunOptions } from './running-container.fixture';
 
@@ -260,6 +263,29 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
     it('of the driver none cannot be read', async () => {
       const record = await finished({ args: ['echo', 'x'], log: { Type: 'none', Config: {} } });
       await expect(readLogs(record)).rejects.toThrow('configured logging driver does not support reading');
+    });
+  });
+
+  describe('stats and top', () => {
+    it('show what a running container does', async () => {
+      const record = await real.run({ args: ['sh', '-c', 'while :; do :; done'] });
+      const stats = new StatsService(real.linux, real.store, new StatsSampler(real.linux), real.lifecycle);
+      const call = new FakeCall<StatsRequest, JsonDocument>();
+      call.request = { container: record.name, stream: false, oneShot: false };
+      await stats.stats(call.serverStream);
+      const document = fromJson<Record<string, { [field: string]: number }>>(call.heard[0] as JsonDocument);
+      const used = (field: string) =>
+        (document[field]?.['cpu_usage'] as unknown as { total_usage: number }).total_usage;
+      expect(used('cpu_stats') - used('precpu_stats')).toBeGreaterThan(50_000_000);
+      expect(document['memory_stats']?.['usage']).toBeGreaterThan(0);
+      expect(document['pids_stats']?.['current']).toBe(1);
+      const top = new TopService(real.linux, real.store, real.containerEvents);
+      const table = fromJson<{ Processes: string[][] }>(await top.top({ container: record.id, psArgs: '' }));
+      expect(table.Processes).toHaveLength(1);
+      expect(table.Processes[0]?.at(-1)).toContain('while :');
+      real.kill(record);
+      await real.exited(record);
+      await expect(top.top({ container: record.id, psArgs: '' })).rejects.toThrow('is not running');
     });
   });
 

@@ -2,6 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { hasCode } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
@@ -22,6 +23,8 @@ const REOPEN_MS = 2_000;
 export class LogRotation implements OnApplicationShutdown {
   private readonly watched = new Map<string, FileChanges>();
   private readonly running = new Map<string, Promise<void>>();
+  /** Waiting for the monitor to take up a new file; its end is worth a look too. */
+  private readonly reopening = new Map<string, FileChanges>();
 
   constructor(
     private readonly paths: MonitorPaths,
@@ -33,6 +36,7 @@ export class LogRotation implements OnApplicationShutdown {
       adopted: (record) => this.watch(record),
       exited: (record) => {
         this.unwatch(record.id);
+        this.reopening.get(record.id)?.poke();
         if (logCapOf(record.hostConfig.LogConfig).maxSize !== undefined) void this.enforce(record);
       },
       removed: (record) => this.unwatch(record.id),
@@ -46,7 +50,11 @@ export class LogRotation implements OnApplicationShutdown {
     const before = this.running.get(record.id) ?? Promise.resolve();
     const mine = before
       .then(() => this.rotateIfNeeded(record, { maxSize, maxFiles }))
-      .catch((error: unknown) => this.logger.warn({ err: error, container: record.id }, 'log not rotated'));
+      .catch((error: unknown) => {
+        // ENOENT: removed meanwhile, log and all.
+        if (!hasCode(error, 'ENOENT'))
+          this.logger.warn({ err: error, container: record.id }, 'log not rotated');
+      });
     this.running.set(record.id, mine);
     void mine.then(() => {
       if (this.running.get(record.id) === mine) this.running.delete(record.id);
@@ -81,28 +89,31 @@ export class LogRotation implements OnApplicationShutdown {
   private async rotateIfNeeded(record: ContainerRecord, cap: Required<LogCap>): Promise<void> {
     const files = new LogFiles(this.paths.log(record.id));
     const size = await files.currentSize();
-    // None, although the monitor runs: the service ended between the renaming and the reopening.
-    if (size === undefined) return isMonitored(record) ? void (await this.reopen(record, files)) : undefined;
-    if (size < cap.maxSize) return;
-    await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
+    if (size !== undefined && size >= cap.maxSize) {
+      await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
+    } else if (size !== undefined) return;
+    // Without a file while the monitor runs: renamed right now, or by a service that ended before the next step.
     if (!isMonitored(record) || (await this.reopen(record, files))) await trim(files, cap);
   }
 
-  /** Whether the monitor writes to a new file now. */
+  /** Whether nobody writes to the renamed file any more. */
   private async reopen(record: ContainerRecord, files: LogFiles): Promise<boolean> {
     const changes = new FileChanges(files.current);
     const timeout = setTimeout(() => changes.poke(), REOPEN_MS);
     const deadline = Date.now() + REOPEN_MS;
+    this.reopening.set(record.id, changes);
     try {
       // r+: opening a FIFO for reading and writing never waits, even when the monitor is gone.
       await writeFile(this.paths.control(record.id), REOPEN_LOG, { flag: 'r+' });
       while ((await files.currentSize()) === undefined) {
-        if (Date.now() >= deadline || !isMonitored(record)) return false;
+        if (!isMonitored(record)) return true;
+        if (Date.now() >= deadline) return false;
         await changes.next();
       }
       return true;
     } finally {
       clearTimeout(timeout);
+      this.reopening.delete(record.id);
       changes.close();
     }
   }
