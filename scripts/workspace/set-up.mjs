@@ -29,19 +29,23 @@ export async function setUp(
   if (packages.length > 0) say(`installing Debian packages: ${packages.join(' ')}`);
   if (!current) say('installing npm packages: npm ci');
   if (packages.length > 0) {
-    await installPackages(packages).catch((error) => {
-      throw new StartError(`cannot install ${packages.join(' ')}: ${error.message}`);
-    });
+    await orRefuse(installPackages(packages), `cannot install ${packages.join(' ')}`);
     refuse(
       inspectHost(names, { forTests }).filter(({ state }) => state === 'missing' || state === 'install'),
     );
   }
-  if (!current) await installDependencies();
+  if (!current) await orRefuse(installDependencies(), 'npm ci failed');
   if (!buildIsCurrent()) {
     say('building');
-    await build();
+    await orRefuse(build(), 'the build failed');
   }
   for (const done of await prepareHost(findings)) say(done);
+}
+
+async function orRefuse(step, what) {
+  await step.catch((error) => {
+    throw new StartError(`${what}: ${error.message}`);
+  });
 }
 
 function refuse(findings) {
