@@ -36,10 +36,10 @@ export class ContainerRemover {
    * name, its ports, the references on its image and volumes. The rest goes in the background.
    */
   async removeLocked(record: ContainerRecord, options: { volumes: boolean }): Promise<void> {
-    await this.cleaner.finished(record.id);
     record.removal = options;
     record.state.Status = 'removing';
     await this.store.persist(record);
+    await this.cleaner.released(record.id);
     this.files.markRemoving(record.id);
     const released = await this.releaseResources(record);
     this.store.delete(record);
@@ -62,6 +62,7 @@ export class ContainerRemover {
     for (;;) {
       try {
         released ||= await this.releaseResources(record);
+        await this.cleaner.finished(record.id);
         await this.runtime.deleteOf(record);
         this.containerFiles.releaseShm(record, this.files.removingDirectory(record.id));
         if (released) return this.files.removeMarked(record.id);

@@ -4,6 +4,8 @@ import type { ContainerRecord } from './container-record';
 import type { ContainerStore } from './container-store';
 
 const RETRY_MS = 1_000;
+/** How long changes gather: a container that comes and goes within it never reaches Postgres. Milliseconds. */
+const GATHER_MS = 300;
 
 /**
  * Follows the store and writes what changed to Postgres, behind everybody's back: several changes of a container become
@@ -11,6 +13,8 @@ const RETRY_MS = 1_000;
  */
 export class ContainerIndex {
   private readonly dirty = new Set<string>();
+  /** Containers that have a row. */
+  private readonly indexed = new Set<string>();
   private flushing?: Promise<void>;
   private stopped = false;
   private wake?: () => void;
@@ -43,8 +47,7 @@ export class ContainerIndex {
   }
 
   private async flush(): Promise<void> {
-    // Let the changes of this turn of the event loop gather.
-    await new Promise((resolve) => setImmediate(resolve));
+    if (!this.stopped) await this.pause(GATHER_MS);
     for (const id of this.dirty) {
       this.dirty.delete(id);
       if (!(await this.attempt(() => this.write(id)))) this.dirty.add(id);
@@ -57,7 +60,9 @@ export class ContainerIndex {
     const record = this.store.get(id);
     const key = { nodeId: this.nodeId, id };
     if (!record) {
+      if (!this.indexed.has(id)) return;
       await this.database.container.deleteMany({ where: key });
+      this.indexed.delete(id);
       return;
     }
     const row = rowOf(record);
@@ -66,6 +71,7 @@ export class ContainerIndex {
       create: { ...key, ...row },
       update: row,
     });
+    this.indexed.add(id);
   }
 
   private async dropForgotten(): Promise<void> {
@@ -84,12 +90,17 @@ export class ContainerIndex {
     } catch (error) {
       this.logger.warn({ err: error }, 'the container index is behind');
       if (this.stopped) return false;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-        setTimeout(resolve, RETRY_MS).unref();
-      });
+      await this.pause(RETRY_MS);
       return false;
     }
+  }
+
+  /** Shorter where the service stops. */
+  private pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+      setTimeout(resolve, milliseconds).unref();
+    });
   }
 }
 
