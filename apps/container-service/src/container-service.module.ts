@@ -7,41 +7,24 @@ import { LOGGER, LoggingModule, type Logger } from '@gantry/shared/logging';
 import { ARCHIVE_PROVIDERS } from './archive/archive.providers';
 import { ATTACH_PROVIDERS } from './attach/attach.providers';
 import { ContainerController } from './container.controller';
-import { ContainerCreator } from './create/container-creator';
 import { EXEC_PROVIDERS } from './exec/exec.providers';
 import { HEALTH_PROVIDERS } from './health/health.providers';
 import { HostFactsProvider } from './host-facts';
-import { ContainerCleaner } from './lifecycle/container-cleaner';
-import { ContainerCommitter } from './lifecycle/container-committer';
-import { ContainerEvents } from './lifecycle/container-events';
 import { ContainerExits } from './lifecycle/container-exits';
-import { ContainerFiles } from './lifecycle/container-files';
-import { ContainerLifecycleEvents } from './lifecycle/container-lifecycle-events';
-import { ContainerLocks } from './lifecycle/container-locks';
-import { ContainerPauser } from './lifecycle/container-pauser';
-import { ContainerRemover } from './lifecycle/container-remover';
-import { ContainerStarter } from './lifecycle/container-starter';
-import { ContainerStopper } from './lifecycle/container-stopper';
-import { ContainerUpdater } from './lifecycle/container-updater';
-import { ContainerWaiters } from './lifecycle/container-waiters';
 import { Reconciler } from './lifecycle/reconciler';
-import { ContainerListing } from './listing/container-listing';
-import { ContainerPrune } from './listing/container-prune';
-import { NodeInfo } from './listing/node-info';
 import { LOGS_PROVIDERS } from './logs/logs.providers';
-import { ContainerNetworks } from './networks/container-networks';
 import { ContainerDatabase } from './records/container-database';
 import { ContainerIndex } from './records/container-index';
 import { ContainerStore } from './records/container-store';
 import { RecordFiles } from './records/record-files';
-import { Conmon } from './runtime/conmon';
-import { ExitWatch } from './runtime/exit-watch';
-import { MonitorPaths } from './runtime/monitor-paths';
-import { OciRuntime } from './runtime/oci-runtime';
 import { Runtimes } from './runtime/runtimes';
+import { RUNTIME_PROVIDERS } from './runtime/runtime.providers';
+import { SPEC_PROVIDERS } from './spec/spec.providers';
+import { CREATE_PROVIDERS } from './create/create.providers';
+import { NETWORKS_PROVIDERS } from './networks/networks.providers';
+import { LIFECYCLE_PROVIDERS } from './lifecycle/lifecycle.providers';
+import { LISTING_PROVIDERS } from './listing/listing.providers';
 import { ServicePeers } from './service-peers';
-import { SeccompProfiles } from './spec/seccomp-profile';
-import { SpecBuilder } from './spec/spec-builder';
 import { STATS_PROVIDERS } from './stats/stats.providers';
 
 const RECORDS = [
@@ -59,38 +42,19 @@ const RECORDS = [
   },
 ];
 
-const RUNTIME = [MonitorPaths, Runtimes, Conmon, OciRuntime, ExitWatch, HostFactsProvider];
-const SPEC = [SeccompProfiles, SpecBuilder];
-const LIFECYCLE = [
-  ContainerLifecycleEvents,
-  ContainerEvents,
-  ContainerLocks,
-  ContainerWaiters,
-  ContainerFiles,
-  ContainerNetworks,
-  ContainerCreator,
-  ContainerCleaner,
-  ContainerRemover,
-  ContainerStarter,
-  ContainerExits,
-  ContainerStopper,
-  ContainerPauser,
-  ContainerUpdater,
-  ContainerCommitter,
-  Reconciler,
-];
-const LISTING = [ContainerListing, ContainerPrune, NodeInfo];
-
 @Module({
   imports: [InstanceConfigModule, LoggingModule.for('container-service'), EventsModule, PeersModule],
   providers: [
     { provide: LINUX, useFactory: createLinux },
     ServicePeers,
     ...RECORDS,
-    ...RUNTIME,
-    ...SPEC,
-    ...LIFECYCLE,
-    ...LISTING,
+    HostFactsProvider,
+    ...RUNTIME_PROVIDERS,
+    ...SPEC_PROVIDERS,
+    ...NETWORKS_PROVIDERS,
+    ...CREATE_PROVIDERS,
+    ...LIFECYCLE_PROVIDERS,
+    ...LISTING_PROVIDERS,
     ...ATTACH_PROVIDERS,
     ...LOGS_PROVIDERS,
     ...EXEC_PROVIDERS,

@@ -13,7 +13,7 @@ import { ContainerFiles } from './container-files';
  */
 @Injectable()
 export class ContainerCleaner {
-  private readonly running = new Map<string, Promise<void>>();
+  private readonly running = new Map<string, { released: Promise<void>; finished: Promise<void> }>();
 
   constructor(
     private readonly store: ContainerStore,
@@ -24,39 +24,58 @@ export class ContainerCleaner {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Of a container whose record says `cleanupPending`. Never rejects. */
+  /** Of a container whose record says `cleanupPending`. Resolves when all is done; never rejects. */
   begin(record: ContainerRecord): Promise<void> {
-    const work = this.clean(record).finally(() => {
+    const released = this.release(record);
+    const runtimeGone = this.attempt(record, this.runtime.deleteOf(record));
+    const finished = Promise.all([released, runtimeGone]).then((steps) => this.conclude(record, steps));
+    const work = { released: released.then(() => {}), finished };
+    this.running.set(record.id, work);
+    return finished.finally(() => {
       if (this.running.get(record.id) === work) this.running.delete(record.id);
     });
-    this.running.set(record.id, work);
-    return work;
   }
 
   /** Until nothing of the last run is left. */
   async finished(id: string): Promise<void> {
-    await this.running.get(id);
+    await this.running.get(id)?.finished;
   }
 
-  private async clean(record: ContainerRecord): Promise<void> {
+  /** Until the other services hold nothing of the last run; the kernel may still be busy with its cgroup. */
+  async released(id: string): Promise<void> {
+    await this.running.get(id)?.released;
+  }
+
+  private async release(record: ContainerRecord): Promise<boolean> {
     const self = { containerId: record.id };
-    const steps = await Promise.allSettled([
-      this.networks.release(record),
-      this.runtime.deleteOf(record),
-      this.peers.snapshots.unmount(self),
-      record.mounts.some((mount) => mount.Type === 'volume') ? this.peers.volumes.unmount(self) : undefined,
+    const hasVolumes = record.mounts.some((mount) => mount.Type === 'volume');
+    const steps = await Promise.all([
+      this.attempt(record, this.networks.release(record)),
+      this.attempt(record, this.peers.snapshots.unmount(self)),
+      hasVolumes ? this.attempt(record, this.peers.volumes.unmount(self)) : true,
     ]);
-    const failures = steps.flatMap((step) => (step.status === 'rejected' ? [step.reason as unknown] : []));
-    for (const error of failures) {
+    return steps.every(Boolean);
+  }
+
+  private async conclude(record: ContainerRecord, steps: boolean[]): Promise<void> {
+    if (record.removal || this.store.get(record.id) !== record) return;
+    this.files.releaseShm(record);
+    if (!steps.every(Boolean)) return;
+    record.process = undefined;
+    record.cleanupPending = undefined;
+    await this.store.persist(record);
+  }
+
+  private async attempt(record: ContainerRecord, step: Promise<unknown>): Promise<boolean> {
+    try {
+      await step;
+      return true;
+    } catch (error) {
       this.logger.warn(
         { err: error, container: record.id },
         'not all of a container that ended is cleaned up',
       );
+      return false;
     }
-    this.files.releaseShm(record);
-    if (failures.length > 0 || record.removal || this.store.get(record.id) !== record) return;
-    record.process = undefined;
-    record.cleanupPending = undefined;
-    await this.store.persist(record);
   }
 }

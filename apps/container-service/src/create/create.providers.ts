@@ -1,0 +1,3 @@
+import { ContainerCreator } from './container-creator';
+
+export const CREATE_PROVIDERS = [ContainerCreator];

@@ -1,0 +1,3 @@
+import { ContainerNetworks } from './container-networks';
+
+export const NETWORKS_PROVIDERS = [ContainerNetworks];

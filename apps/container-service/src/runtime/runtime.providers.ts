@@ -1,0 +1,7 @@
+import { Conmon } from './conmon';
+import { ExitWatch } from './exit-watch';
+import { MonitorPaths } from './monitor-paths';
+import { OciRuntime } from './oci-runtime';
+import { Runtimes } from './runtimes';
+
+export const RUNTIME_PROVIDERS = [MonitorPaths, Runtimes, Conmon, OciRuntime, ExitWatch];

@@ -1,0 +1,4 @@
+import { SeccompProfiles } from './seccomp-profile';
+import { SpecBuilder } from './spec-builder';
+
+export const SPEC_PROVIDERS = [SeccompProfiles, SpecBuilder];
