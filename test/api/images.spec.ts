@@ -28,7 +28,7 @@ describe('images', () => {
     const upper = await tarOf([
       { header: { name: 'data/.wh.seed' }, body: Buffer.alloc(0) },
       { header: { name: 'owned', uid: 1500, gid: 1600, mode: 0o4711 }, body: Buffer.from('x') },
-      { header: { name: 'hard', type: 'link', linkname: 'owned' } },
+      { header: { name: 'hard', type: 'link', linkname: 'owned', uid: 1500, gid: 1600, mode: 0o4711 } },
       { header: { name: 'soft', type: 'symlink', linkname: '/etc/passwd' } },
     ]);
     const { archive, id } = await imageArchive({

@@ -18,7 +18,7 @@ export async function busyboxRootfs(): Promise<Buffer> {
   await add(tar, { name: 'bin/busybox', mode: 0o755 }, readFileSync(BUSYBOX));
   const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const applet of applets.filter((each) => each !== 'busybox')) {
-    await add(tar, { name: `bin/${applet}`, type: 'link', linkname: 'bin/busybox' });
+    await add(tar, { name: `bin/${applet}`, type: 'link', linkname: 'bin/busybox', mode: 0o755 });
   }
   await add(
     tar,
