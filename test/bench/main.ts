@@ -106,7 +106,12 @@ async function compareList(engines: BenchEngine[]): Promise<void> {
 function row(what: string, figures: number[]): void {
   const [own = Number.NaN, ...others] = figures;
   const cells = [...figures, ...others.map((other) => own / other)];
-  say([what.padEnd(52), ...cells.map((cell) => cell.toFixed(2).padStart(12))].join(''));
+  say(
+    [
+      what.padEnd(52),
+      ...cells.map((cell) => (Number.isFinite(cell) ? cell.toFixed(2) : '-').padStart(12)),
+    ].join(''),
+  );
 }
 
 /** Short and different for each, whatever the addresses are. */
