@@ -14,6 +14,7 @@ await runCommand(async () => {
   const options = instanceArguments(process.argv.slice(2));
   const stopRequested = new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, resolve);
+    if (process.env.npm_lifecycle_event !== undefined) onceOrphaned(resolve);
   });
   await setUp(instanceNames(options), { say });
   const starting = startInstance(options);
@@ -33,3 +34,13 @@ await runCommand(async () => {
   await (await starting).stop();
   process.exit(0);
 });
+
+// npm ends on SIGTERM without passing it on: that it is gone is the signal.
+function onceOrphaned(callback) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, 200).unref();
+}

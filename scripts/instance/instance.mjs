@@ -18,8 +18,8 @@ export async function startInstance(options = {}) {
   const env = options.env ?? process.env;
   const names = instanceNames(options, env);
   claimDirectories(names);
-  const unlock = await lockInstance(names);
-  const instance = new Instance(names, serviceEnvironment(names, env), { ...options, unlock });
+  const lock = await lockInstance(names);
+  const instance = new Instance(names, serviceEnvironment(names, env), { ...options, lock });
   try {
     await endOrphans(names);
     await instance.start(options.entries ?? {});
@@ -42,17 +42,17 @@ async function endOrphans(names) {
 }
 
 export class Instance {
-  #unlock;
+  #lock;
   #log;
   #logFile;
   /** In the order they were started. */
   #processes = [];
 
-  constructor(names, env, { unlock, quiet = false, logFile }) {
+  constructor(names, env, { lock, quiet = false, logFile }) {
     this.names = names;
     /** What a service of this instance is started with, for a second one by hand. */
     this.env = env;
-    this.#unlock = unlock;
+    this.#lock = lock;
     this.#logFile = logFile ? createWriteStream(logFile, { flags: 'a' }) : undefined;
     this.#log = (name, line) => {
       const text = `${name.padEnd(9)} | ${line}\n`;
@@ -110,9 +110,10 @@ export class Instance {
 
   /** Stops every process in reverse order. Containers keep running. */
   async stop() {
+    this.#lock.leave();
     for (const supervised of this.#processes.splice(0).reverse()) await supervised.stop();
     this.#logFile?.end();
-    this.#unlock();
+    this.#lock.release();
   }
 
   #supervise(definition) {

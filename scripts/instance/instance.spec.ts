@@ -110,10 +110,24 @@ withRoot('an instance with private databases', () => {
   }, 30_000);
 
   it('has one supervisor at a time', async () => {
-    const unlock = await lockInstance(names);
+    const lock = await lockInstance(names);
     await expect(lockInstance(names)).rejects.toThrow(`already running (process ${process.pid})`);
-    unlock();
-    (await lockInstance(names))();
+    lock.release();
+    (await lockInstance(names)).release();
+  });
+
+  it('waits for the lock of a supervisor that is about to leave', async () => {
+    const lock = await lockInstance(names);
+    lock.leave();
+    let taken = false;
+    const next = lockInstance(names).then((other) => {
+      taken = true;
+      return other;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBe(false);
+    lock.release();
+    (await next).release();
   });
 
   it('frees the lock of a supervisor that was killed', async () => {
@@ -127,7 +141,7 @@ withRoot('an instance with private databases', () => {
     other.kill('SIGKILL');
     await new Promise((resolve) => other.once('exit', resolve));
     expect(startTimeOf(other.pid ?? 0)).toBeUndefined();
-    (await lockInstance(names))();
+    (await lockInstance(names)).release();
     expect(readFileSync(join(names.runDir, 'instance.json'), 'utf8')).toContain('spec');
   });
 });

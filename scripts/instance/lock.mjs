@@ -1,6 +1,6 @@
 // One supervisor an instance. The lock is an abstract unix socket: the kernel gives it to one process and takes it back
 // when that process is gone, however it went, so there is no stale lock.
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { removePidFile, runningFromPidFiles, writePidFile } from '../host/processes.mjs';
 import { StartError } from './names.mjs';
@@ -9,22 +9,61 @@ import { StartError } from './names.mjs';
 export const pidDirectory = (names) => join(names.runDir, 'pids');
 
 /**
+ * Takes the lock; waits for a supervisor that is about to leave.
  * @param {import('./names.mjs').InstanceNames} names
- * @returns {Promise<() => void>} gives the lock back
+ * @returns {Promise<{leave: () => void, release: () => void}>} `leave`: the instance is being stopped, whoever wants the lock may
+ *   wait for it
  * @throws {StartError} when another supervisor of the instance runs
  */
 export async function lockInstance(names) {
-  const server = createServer((socket) => socket.destroy());
-  await new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(error.code === 'EADDRINUSE' ? alreadyRunning(names) : error));
-    server.listen({ path: `\0gantry-supervisor:${names.runDir}` }, () => resolve(undefined));
+  const path = `\0gantry-supervisor:${names.runDir}`;
+  let leaving = false;
+  const waiting = new Set();
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    if (!leaving) return socket.end(RUNNING);
+    waiting.add(socket.unref());
   });
+  while (!(await listen(server, path))) {
+    if ((await answerOf(path)) === RUNNING) throw alreadyRunning(names);
+  }
   server.unref();
   writePidFile(pidDirectory(names), 'supervisor', process.pid);
-  return () => {
-    removePidFile(pidDirectory(names), 'supervisor');
-    server.close();
+  return {
+    leave: () => {
+      leaving = true;
+    },
+    release: () => {
+      removePidFile(pidDirectory(names), 'supervisor');
+      server.close();
+      for (const socket of waiting) socket.destroy();
+    },
   };
+}
+
+const RUNNING = 'running';
+
+/** False when another process has the path. */
+function listen(server, path) {
+  return new Promise((resolve, reject) => {
+    const onError = (error) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error));
+    server.once('error', onError);
+    server.listen({ path }, () => {
+      server.off('error', onError);
+      resolve(true);
+    });
+  });
+}
+
+/** What the holder of the lock says: nothing, but not before it has gone, when it is about to leave. */
+function answerOf(path) {
+  return new Promise((resolve) => {
+    let answer = '';
+    const socket = createConnection({ path });
+    socket.on('data', (text) => (answer += text));
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(answer));
+  });
 }
 
 function alreadyRunning(names) {
