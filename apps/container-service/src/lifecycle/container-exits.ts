@@ -122,7 +122,8 @@ export class ContainerExits {
 
   /** For a container found with a restart due. */
   scheduleRestart(record: ContainerRecord, ran: number): void {
-    const delay = restartDelay(this.restarts.get(record.id)?.delay ?? 0, ran);
+    const previous = record.restartCount === 0 ? 0 : (this.restarts.get(record.id)?.delay ?? 0);
+    const delay = restartDelay(previous, ran);
     const timer = setTimeout(() => {
       this.locks
         .hold(record.id, () => this.restartNow(record))

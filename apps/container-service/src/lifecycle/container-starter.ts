@@ -98,6 +98,7 @@ export class ContainerStarter {
       hostnameFile: networkFiles.hostname,
     });
     writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
+    this.exits.taken(record.id); // of an earlier run that a kill of this service left
     const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
     record.process = this.processOf(record.id, pid, monitorPid, runtime);
     Object.assign(record.state, {

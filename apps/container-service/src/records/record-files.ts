@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { hasCode } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { ContainerRecord } from './container-record';
@@ -22,8 +23,13 @@ export class RecordFiles implements RecordWriter {
 
   async write(record: ContainerRecord): Promise<void> {
     const file = this.paths.record(record.id);
-    writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${file}.tmp`, file);
+    try {
+      writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
+      renameSync(`${file}.tmp`, file);
+    } catch (error) {
+      // Somebody still wanted to note something about a container whose directory is on its way out.
+      if (!record.removal || !hasCode(error, 'ENOENT')) throw error;
+    }
   }
 
   /** The container's directory, empty. */
