@@ -53,7 +53,9 @@ export class NodeInfo {
       CgroupDriver: 'cgroupfs',
       CgroupVersion: v2 ? '2' : '1',
       LoggingDriver: 'json-file',
-      Runtimes: Object.fromEntries(this.runtimes.all().map(({ name, path }) => [name, { path }])),
+      Runtimes: Object.fromEntries(
+        this.runtimes.all().map(({ name }) => [name, { path: host.which(name) ?? name }]),
+      ),
       DefaultRuntime: this.facts.get().defaultRuntime,
       RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
       InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
