@@ -12,14 +12,18 @@ export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'networ
 
 /** An instance of Gantry started as a user starts it: `npm start -- --instance NAME`. */
 export class TestInstance {
+  private supervisor: ChildProcess;
+
   private constructor(
     readonly name: string,
     readonly runDir: string,
     readonly dataRoot: string,
     readonly logFile: string,
-    private readonly supervisor: ChildProcess,
     private readonly directory: string,
-  ) {}
+    private readonly launch: () => ChildProcess,
+  ) {
+    this.supervisor = launch();
+  }
 
   /** Resolves when it is ready. `hosts`: more addresses for the gateway. */
   static async start(
@@ -32,20 +36,21 @@ export class TestInstance {
     const dataRoot = join(directory, 'data');
     const logFile = join(tmpdir(), `${name}.log`);
     const hosts = [`unix://${runDir}/docker.sock`, ...(options.hosts ?? [])];
-    const supervisor = spawn(
-      process.execPath,
-      [
-        join(ROOT, 'scripts', 'start.mjs'),
-        ...['--instance', name, '--run-dir', runDir, '--data-root', dataRoot],
-        ...hosts.flatMap((host) => ['--host', host]),
-      ],
-      {
-        cwd: ROOT,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, GANTRY_NO_INSTALL: '1', ...options.env },
-      },
-    );
-    const instance = new TestInstance(name, runDir, dataRoot, logFile, supervisor, directory);
+    const launch = () =>
+      spawn(
+        process.execPath,
+        [
+          join(ROOT, 'scripts', 'start.mjs'),
+          ...['--instance', name, '--run-dir', runDir, '--data-root', dataRoot],
+          ...hosts.flatMap((host) => ['--host', host]),
+        ],
+        {
+          cwd: ROOT,
+          stdio: ['ignore', 'pipe', 'pipe'],
+          env: { ...process.env, GANTRY_NO_INSTALL: '1', ...options.env },
+        },
+      );
+    const instance = new TestInstance(name, runDir, dataRoot, logFile, directory, launch);
     await instance.ready();
     return instance;
   }
@@ -80,6 +85,12 @@ export class TestInstance {
     await ended;
   }
 
+  /** Starts a stopped instance again, with what it has on disk. */
+  async startAgain(): Promise<void> {
+    this.supervisor = this.launch();
+    await this.ready();
+  }
+
   /** `npm run clean`: afterwards nothing of the instance is on the host. */
   async clean(): Promise<void> {
     await this.stop();
@@ -99,7 +110,7 @@ export class TestInstance {
   }
 
   private ready(): Promise<void> {
-    const log = createWriteStream(this.logFile, { flags: 'w' });
+    const log = createWriteStream(this.logFile, { flags: 'a' });
     return new Promise((resolve, reject) => {
       const tail: string[] = [];
       for (const output of [this.supervisor.stdout, this.supervisor.stderr]) {
