@@ -5,6 +5,7 @@ import {
   type ClientReadableStream,
   type MethodDefinition,
   Metadata,
+  connectivityState,
   type ServiceError,
 } from '@grpc/grpc-js';
 import type { RpcTls } from '../config';
@@ -12,6 +13,9 @@ import { fromGrpcError } from '../errors';
 import { channelCredentials, grpcTarget } from './address';
 import type { CallSettings, Client, ServiceDefinitionOf } from './method-types';
 import { MAX_MESSAGE_BYTES } from './server';
+
+/** How long a unary call waits for a service to be there: one that was killed is back within a second. Milliseconds. */
+const CONNECT_MS = 5_000;
 
 /** One connection to a service; the clients of all its interfaces share it. Reconnects by itself. */
 export class ServiceChannel {
@@ -77,7 +81,7 @@ export class ServiceChannel {
         return { stream: cancelWith(stream, settings), response };
       };
     }
-    return (request: unknown, settings?: CallSettings) =>
+    const send = (request: unknown, settings?: CallSettings) =>
       new Promise((resolve, reject) => {
         const call = this.channel.makeUnaryRequest(
           path,
@@ -90,6 +94,15 @@ export class ServiceChannel {
         );
         cancelWith(call, settings);
       });
+    return (request: unknown, settings?: CallSettings) =>
+      this.channel.getChannel().getConnectivityState(false) === connectivityState.READY
+        ? send(request, settings)
+        : this.connected().then(() => send(request, settings));
+  }
+
+  /** Waits for a service that starts, or starts again. Where it does not come, the call says so better than we could. */
+  private connected(): Promise<void> {
+    return new Promise((resolve) => this.channel.waitForReady(Date.now() + CONNECT_MS, () => resolve()));
   }
 
   /** Streams hand out grpc-js's errors: this makes an EngineError of one. */
@@ -98,10 +111,6 @@ export class ServiceChannel {
   }
 }
 
-/**
- * Unary calls of an idle channel wait for the connection (a service that restarts is back within a second) but not for
- * ever.
- */
 function options(settings?: CallSettings): CallOptions {
   return settings?.deadlineMs === undefined ? {} : { deadline: Date.now() + settings.deadlineMs };
 }

@@ -95,4 +95,20 @@ describe('gRPC wiring', () => {
     };
     await expect(read()).rejects.toMatchObject({ kind: 'NotFound', message: 'No such exec instance: gone' });
   });
+
+  it('waits for a service that is not there yet', async () => {
+    const address = `unix://${join(dir, 'late.sock')}`;
+    const early = new ServiceChannel('exec-service', address);
+    const answer = early
+      .client<ExecServiceServer>(ExecServiceService)
+      .create({ container: 'c2', config: toJson({}).json });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const late = new GrpcServer(address, undefined, [
+      registration<ExecServiceServer>(ExecServiceService, exec),
+    ]);
+    await late.listen();
+    await expect(answer).resolves.toEqual({ id: 'exec-of-c2' });
+    early.close();
+    await late.close(100);
+  });
 });
