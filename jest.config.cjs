@@ -36,6 +36,7 @@ module.exports = {
       '<rootDir>/scripts/**/*.spec.ts',
     ]),
     project('engine', ['<rootDir>/test/**/*.spec.ts'], {
+      setupFilesAfterEnv: ['<rootDir>/test/support/time-limit.ts'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     }),

@@ -1,0 +1,2 @@
+// Longer than `eventually` tries, so that a test that fails says why.
+jest.setTimeout(30_000);
