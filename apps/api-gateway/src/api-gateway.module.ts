@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { INSTANCE_CONFIG, InstanceConfigModule, type InstanceConfig } from '@gantry/shared/config';
 import { PeersModule } from '@gantry/shared/grpc';
 import { LoggingModule } from '@gantry/shared/logging';
+import { BuildCacheController } from './build/build-cache.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
 import { ArchiveController } from './containers/archive.controller';
 import { ContainerStreamsController } from './containers/container-streams.controller';
@@ -16,6 +17,7 @@ import { OperationsController } from './metrics/operations.controller';
 import { RequestDurations } from './metrics/request-durations';
 import { NetworksController } from './networks/networks.controller';
 import { ServiceClients } from './peers/service-clients';
+import { PluginsController } from './plugins/plugins.controller';
 import { NotBuiltController, SwarmController } from './routing/not-built.controller';
 import { SystemController } from './system/system.controller';
 import { VolumesController } from './volumes/volumes.controller';
@@ -29,6 +31,8 @@ import { VolumesController } from './volumes/volumes.controller';
     ContainerStreamsController,
     ArchiveController,
     ExecController,
+    BuildCacheController,
+    PluginsController,
     NotBuiltController,
     ImageTransfersController,
     ImagesController,

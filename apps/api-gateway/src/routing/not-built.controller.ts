@@ -13,9 +13,9 @@ export class NotBuiltController {
     return notBuilt('building images');
   }
 
-  @Post(['build/prune', 'build/cancel'])
-  buildCache(): never {
-    return notBuilt('the build cache');
+  @Post('build/cancel')
+  cancelBuild(): never {
+    return notBuilt('building images');
   }
 
   @Post('auth')
@@ -51,11 +51,6 @@ export class NotBuiltController {
   @Get('containers/:id/attach/ws')
   attachWebsocket(): never {
     return notBuilt('attaching over a websocket');
-  }
-
-  @All(['plugins', 'plugins/*rest'])
-  plugins(): never {
-    return notBuilt('plugin support');
   }
 }
 

@@ -48,7 +48,9 @@ describe('routing and errors', () => {
     ['POST', '/build', 501, 'building images is not built yet'],
     ['POST', '/images/a/b:1/push', 501, 'pushing images is not built yet'],
     ['POST', '/images/create?fromImage=a', 501, 'pulling images is not built yet'],
-    ['GET', '/plugins', 501, 'plugin support is not built yet'],
+    ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
+    ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],
+    ['POST', '/plugins/pull?remote=x', 501, 'installing plugins is not built yet'],
     ['POST', '/session', 501, 'BuildKit is not built yet'],
     ['GET', '/swarm', 503, 'This node is not a swarm manager.'],
     ['POST', '/services/create', 503, 'This node is not a swarm manager.'],
@@ -61,6 +63,15 @@ describe('routing and errors', () => {
     expect(answer.status).toBe(status);
     expect(answer.headers['content-type']).toBe('application/json');
     expect(JSON.parse(answer.body).message).toContain(message);
+  });
+
+  it.each([
+    ['GET', '/plugins', []],
+    ['POST', '/build/prune', { CachesDeleted: [], SpaceReclaimed: 0 }],
+  ])('%s %s: there is none of it', async (method, path, body) => {
+    const answer = await gateway.ask(method, path);
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toEqual(body);
   });
 
   it('answers HEAD only where the API has it', async () => {
