@@ -135,9 +135,10 @@ describe('the attach socket', () => {
   it('connects where the path is too long for an address', async () => {
     const deep = join(directory, 'd'.repeat(120));
     mkdirSync(deep);
+    const before = process.cwd();
     process.chdir(deep);
     server = new SeqpacketServer('attach');
-    process.chdir('/');
+    process.chdir(before);
     connection = await sockets.connectAttach(join(deep, 'attach'));
     const peer = server.accept();
     const first = new Promise<string>((resolve) =>
