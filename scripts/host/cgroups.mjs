@@ -13,6 +13,7 @@ const NEEDED = ['cpu', 'cpuset', 'memory', 'pids'];
  * @property {string[]} unified controllers of the v2 tree
  * @property {Set<string>} legacy controllers mounted as v1
  * @property {Set<string>} kernel controllers that the kernel has enabled
+ * @property {{path: string, options: string[]} | undefined} unifiedMount where the v2 tree is mounted, and with which options
  */
 
 /** @returns {CgroupLayout} */
@@ -34,18 +35,18 @@ export function parseCgroupLayout({ mountInfo, procCgroups, controllersOf }) {
   for (const line of mountInfo.split('\n')) {
     const [before = '', after = ''] = line.split(' - ');
     const [type, , superOptions = ''] = after.split(' ');
-    if (type === 'cgroup2') unifiedMount ??= before.split(' ')[4];
+    if (type === 'cgroup2') unifiedMount ??= { path: before.split(' ')[4], options: superOptions.split(',') };
     if (type === 'cgroup') for (const option of superOptions.split(',')) legacy.add(option);
   }
   const rows = procCgroups.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   const kernel = new Set(
     rows.map((line) => line.split('\t')).flatMap(([name, , , enabled]) => (enabled === '1' ? [name] : [])),
   );
-  const unified = unifiedMount ? controllersOf(unifiedMount).trim().split(' ').filter(Boolean) : [];
+  const unified = unifiedMount ? controllersOf(unifiedMount.path).trim().split(' ').filter(Boolean) : [];
   for (const controller of unified) kernel.add(controller);
   const hasLegacy = [...kernel].some((controller) => legacy.has(controller));
   const version = hasLegacy ? (unifiedMount ? 'hybrid' : 'v1') : unifiedMount ? 'v2' : 'none';
-  return { version, unified, legacy, kernel };
+  return { version, unified, legacy, kernel, unifiedMount };
 }
 
 /**
@@ -65,6 +66,39 @@ export function missingControllers({ version, unified, legacy, kernel }) {
  */
 export function unmountedControllers({ version, unified }) {
   return version === 'hybrid' ? unified : [];
+}
+
+const FAVOR_DYNMODS = 'favordynmods';
+
+/**
+ * Whether moving a process into a cgroup waits for an RCU grace period, some 12 ms at every start of a container. The mount option
+ * that ends it is for the whole host and came with Linux 6.0; what it costs is a little of every fork and exit.
+ * @param {CgroupLayout} layout
+ * @param {string} release of the kernel, e.g. `6.1.0-18-amd64`
+ */
+export function migratesSlowly({ unifiedMount }, release) {
+  return (
+    unifiedMount !== undefined &&
+    Number.parseInt(release, 10) >= 6 &&
+    !unifiedMount.options.includes(FAVOR_DYNMODS)
+  );
+}
+
+/** @returns {Promise<string>} what was done, one sentence */
+export async function favorMigration() {
+  const { unifiedMount } = readCgroupLayout();
+  // A remount drops the options that are not named.
+  const options = [
+    'remount',
+    ...unifiedMount.options.filter((option) => option !== 'rw' && option !== 'ro'),
+    FAVOR_DYNMODS,
+  ];
+  try {
+    await output('mount', ['-o', options.join(','), unifiedMount.path]);
+    return `remounted ${unifiedMount.path} with ${FAVOR_DYNMODS}: containers start some 10 ms sooner`;
+  } catch (error) {
+    return `could not remount ${unifiedMount.path} with ${FAVOR_DYNMODS}, containers start some 10 ms later: ${error.stderr?.trim()}`;
+  }
 }
 
 /**

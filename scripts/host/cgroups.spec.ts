@@ -1,4 +1,4 @@
-import { missingControllers, parseCgroupLayout, unmountedControllers } from './cgroups.mjs';
+import { migratesSlowly, missingControllers, parseCgroupLayout, unmountedControllers } from './cgroups.mjs';
 
 const procCgroups = [
   '#subsys_name\thierarchy\tnum_cgroups\tenabled',
@@ -28,6 +28,16 @@ describe('the cgroup layout', () => {
   it('names the controllers that are not there', () => {
     expect(missingControllers(layout([unified('/sys/fs/cgroup')], 'cpu cpuset'))).toEqual(['memory', 'pids']);
     expect(missingControllers(layout(v1('cpu', 'memory')))).toEqual(['cpuset', 'pids']);
+  });
+
+  it('moves processes slowly unless a kernel that can do better was told to', () => {
+    const found = layout([unified('/sys/fs/cgroup')]);
+    expect(migratesSlowly(found, '6.1.0-18-amd64')).toBe(true);
+    expect(migratesSlowly(found, '5.10.0')).toBe(false);
+    expect(migratesSlowly(layout([`${unified('/sys/fs/cgroup')},nsdelegate,favordynmods`]), '6.18.4')).toBe(
+      false,
+    );
+    expect(migratesSlowly(layout([]), '6.1.0')).toBe(false);
   });
 
   it('may not be mounted yet', () => {

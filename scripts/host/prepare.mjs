@@ -1,6 +1,6 @@
 // What `npm start` sets on the host besides installing packages.
 import { writeFileSync } from 'node:fs';
-import { prepareCgroups } from './cgroups.mjs';
+import { favorMigration, prepareCgroups } from './cgroups.mjs';
 import { output } from './programs.mjs';
 
 /**
@@ -15,6 +15,7 @@ export async function prepareHost(findings) {
     done.push('loaded the kernel module overlay');
   }
   if (toPrepare.has('cgroups')) done.push(...(await prepareCgroups()));
+  if (toPrepare.has('cgroup moves')) done.push(await favorMigration());
   if (toPrepare.has('ip_forward')) {
     writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
     done.push('set net.ipv4.ip_forward=1, so that containers reach the network');

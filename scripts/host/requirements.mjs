@@ -1,7 +1,7 @@
 // What Gantry needs of a host, each with the way to tell whether it is there and the Debian package that brings it.
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { missingControllers, readCgroupLayout, unmountedControllers } from './cgroups.mjs';
+import { migratesSlowly, missingControllers, readCgroupLayout, unmountedControllers } from './cgroups.mjs';
 import { findLibrary, findPostgres, findProgram } from './programs.mjs';
 
 /**
@@ -35,6 +35,7 @@ export function inspectHost(names, { forTests = false } = {}) {
     root(),
     overlayfs(names.dataRoot),
     cgroups(),
+    cgroupMoves(),
     forwarding(),
     fromApt('crun', crun, 'crun', findProgram('runc') && 'not found: runc is used instead, which is slower'),
     fromApt('runc', findProgram('runc'), 'runc', crun && 'not found: nothing to fall back on if crun fails'),
@@ -115,6 +116,16 @@ function overlayfs(dataRoot) {
         detail: `${dataRoot} is itself on overlayfs: set GANTRY_DATA_ROOT to another disk`,
       }
     : { name, state: 'ok', detail: `in the kernel, data root ${dataRoot}` };
+}
+
+function cgroupMoves() {
+  const name = 'cgroup moves';
+  const release = readFileSync('/proc/sys/kernel/osrelease', 'utf8');
+  if (!migratesSlowly(readCgroupLayout(), release))
+    return { name, state: 'ok', detail: 'as fast as this kernel has them' };
+  return process.env.GANTRY_FAVORDYNMODS === '0'
+    ? { name, state: 'optional', detail: 'slow: GANTRY_FAVORDYNMODS=0' }
+    : { name, state: 'prepare', detail: 'remount cgroup2 with favordynmods' };
 }
 
 function cgroups() {

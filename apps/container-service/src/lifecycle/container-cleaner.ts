@@ -58,12 +58,12 @@ export class ContainerCleaner {
   }
 
   private async conclude(record: ContainerRecord, steps: boolean[]): Promise<void> {
-    if (record.removal || this.store.get(record.id) !== record) return;
-    this.files.releaseShm(record);
+    const stays = !record.removal && this.store.get(record.id) === record;
+    if (stays) this.files.releaseShm(record);
     if (!steps.every(Boolean)) return;
     record.process = undefined;
     record.cleanupPending = undefined;
-    await this.store.persist(record);
+    if (stays) await this.store.persist(record);
   }
 
   private async attempt(record: ContainerRecord, step: Promise<unknown>): Promise<boolean> {

@@ -53,7 +53,12 @@ export class ContainerRemover {
   resume(id: string): void {
     const record = this.files.readRemoving(id);
     if (record) void this.finish(record, false);
-    else this.files.removeMarked(id);
+    else
+      void this.files
+        .removeMarked(id)
+        .catch((error: unknown) =>
+          this.logger.warn({ err: error, container: id }, 'left for the next start'),
+        );
   }
 
   /** The kernel's and the disk's part; tries again until all of it is gone. Never rejects. */
@@ -65,7 +70,7 @@ export class ContainerRemover {
         await this.cleaner.finished(record.id);
         await this.runtime.deleteOf(record);
         this.containerFiles.releaseShm(record, this.files.removingDirectory(record.id));
-        if (released) return this.files.removeMarked(record.id);
+        if (released) return await this.files.removeMarked(record.id);
       } catch (error) {
         this.logger.warn({ err: error, container: record.id }, 'a removed container is not cleaned up yet');
       }

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { hasCode } from '@gantry/shared/linux';
@@ -75,8 +76,9 @@ export class RecordFiles implements RecordWriter {
     }
   }
 
-  removeMarked(id: string): void {
-    rmSync(join(this.paths.containers, REMOVING + id), { recursive: true, force: true });
+  /** Off the event loop: nobody waits for it. */
+  async removeMarked(id: string): Promise<void> {
+    await rm(join(this.paths.containers, REMOVING + id), { recursive: true, force: true });
   }
 
   /** Directory that {@link markRemoving} made of the container's. */

@@ -1,4 +1,5 @@
 import { closeSync, constants, existsSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal } from '@gantry/shared/errors';
@@ -38,15 +39,29 @@ export class OciRuntime {
     const runtime = this.runtimes.all().find((known) => known.name === runtimeName);
     const cgroup = this.paths.cgroup(id);
     if (runtime?.fastPath) {
-      await this.linux.cgroups.killAll(cgroup);
+      if (!(await this.removeEmptyGroup(cgroup))) await this.linux.cgroups.killAll(cgroup);
     } else if (runtime && existsSync(join(this.paths.runtimeRoot(runtimeName), id))) {
       await this.command(runtime, ['delete', '--force', id]);
     }
     await this.linux.cgroups.remove(cgroup);
-    rmSync(join(this.paths.runtimeRoot(runtimeName), id), { recursive: true, force: true });
+    await rm(join(this.paths.runtimeRoot(runtimeName), id), { recursive: true, force: true });
   }
 
+  /** What is usual after an exit: nobody is left in it, and there is no need to look for whom to kill. */
+  private async removeEmptyGroup(cgroup: string): Promise<boolean> {
+    try {
+      await this.linux.cgroups.remove(cgroup, 0);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'EBUSY')) return false;
+      throw error;
+    }
+  }
+
+  /** Nothing to do where the last run was cleaned up, or there was none. */
   async deleteOf(record: ContainerRecord): Promise<void> {
+    const isClean = !record.process && !record.cleanupPending;
+    if (isClean && !this.runtimes.all().some((runtime) => this.knows(record.id, runtime))) return;
     for (const name of record.process ? [record.process.runtime] : this.runtimes.all().map((r) => r.name)) {
       await this.delete(record.id, name);
     }
