@@ -46,12 +46,16 @@ export class BenchEngine {
     });
   }
 
+  /** Imports, then tags: podman does not take the tag with the import. */
   async prepare(rootfs: Buffer): Promise<void> {
-    await this.call(
+    const text = await this.call<string | object>(
       'POST',
-      '/images/create?fromSrc=-&repo=gantry-bench&tag=1&changes=ENV%20PATH%3D%2Fbin',
+      '/images/create?fromSrc=-&changes=ENV%20PATH%3D%2Fbin',
       rootfs,
     );
+    const id = /sha256:[0-9a-f]{64}/.exec(JSON.stringify(text))?.[0];
+    if (!id) throw new Error(`${this.name}: import: ${JSON.stringify(text)}`);
+    await this.call('POST', `/images/${id}/tag?repo=docker.io/library/gantry-bench&tag=1`);
   }
 
   create(command: string[]): Promise<{ Id: string }> {
