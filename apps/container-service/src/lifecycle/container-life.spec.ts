@@ -235,7 +235,13 @@ withRuntime('the life of a container', () => {
     });
 
     it('stops, pauses and starts again', async () => {
-      const record = await service.run(['sleep', '60'], { Runtime: name, Init: true });
+      // Not before init handles signals, which it does by the time it has a child: the kernel drops a SIGTERM that process 1
+      // has no handler for.
+      const ready = join(rootfs, 'tmp', `ready-${name}`);
+      rmSync(ready, { force: true });
+      const command = ['sh', '-c', `touch /tmp/ready-${name}; exec sleep 60`];
+      const record = await service.run(command, { Runtime: name, Init: true });
+      while (!existsSync(ready)) await tick();
       await service.get(ContainerPauser).pause(record.id);
       expect(record.state).toMatchObject({ Status: 'paused', Running: true });
       await service.get(ContainerPauser).unpause(record.id);
