@@ -59,6 +59,23 @@ describe('two gateways and two image-services', () => {
     await api.delete(`/images/${repository}:1`);
   });
 
+  it('a load started through one is followed through the other', async () => {
+    const repository = freshName('followed');
+    const before = new Set((await api.get<{ id: string }[]>('/gantry/jobs')).body.map(({ id }) => id));
+    const imported = second.post(`/images/create?fromSrc=-&repo=${repository}`, await busyboxRootfs());
+    const job = await eventually(async () => {
+      const { body } = await api.get<{ id: string }[]>('/gantry/jobs');
+      const found = body.find(({ id }) => !before.has(id));
+      expect(found).toBeDefined();
+      return found;
+    });
+    const followed = await api.get(`/gantry/jobs/${job?.id}`);
+    expect(followed.status).toBe(200);
+    expect(followed.text).toBe((await imported).text);
+    expect((await api.get('/gantry/jobs/0')).status).toBe(404);
+    await api.delete(`/images/${repository}`);
+  });
+
   it('killing one of each loses nothing', async () => {
     const repository = freshName('survivor');
     const rootfs = await busyboxRootfs();

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import type { ImageJobName, ImageJobs } from '@gantry/shared/queue';
 
@@ -31,20 +32,14 @@ export class ImageJobQueue implements OnApplicationShutdown {
     data: ImageJobs[N],
     signal: AbortSignal,
   ): AsyncGenerator<unknown, void> {
-    const { followJob } = await import('@gantry/shared/queue');
-    const { connectRedis } = await import('@gantry/shared/redis');
     const job = await (await this.queue()).add(name, data);
-    const redis = connectRedis(this.config.redisUrl, (error) => this.onRedisError(error));
-    const disconnect = () => redis.disconnect();
-    signal.addEventListener('abort', disconnect, { once: true });
-    try {
-      yield* followJob(redis, this.config, String(job.id), signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      signal.removeEventListener('abort', disconnect);
-      disconnect();
-    }
+    yield* this.lines(String(job.id), signal);
+  }
+
+  /** The lines of a job that any gateway of the node has added, from its first. @throws NotFound; what the job failed with */
+  async *follow(id: string, signal: AbortSignal): AsyncGenerator<unknown, void> {
+    if (!(await (await this.queue()).getJob(id))) throw notFound(`No such job: ${id}`);
+    yield* this.lines(id, signal);
   }
 
   /** The newest jobs of the node, running ones first. */
@@ -64,6 +59,22 @@ export class ImageJobQueue implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await (await this.opened)?.close();
+  }
+
+  private async *lines(id: string, signal: AbortSignal): AsyncGenerator<unknown, void> {
+    const { followJob } = await import('@gantry/shared/queue');
+    const { connectRedis } = await import('@gantry/shared/redis');
+    const redis = connectRedis(this.config.redisUrl, (error) => this.onRedisError(error));
+    const disconnect = () => redis.disconnect();
+    signal.addEventListener('abort', disconnect, { once: true });
+    try {
+      yield* followJob(redis, this.config, id, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener('abort', disconnect);
+      disconnect();
+    }
   }
 
   private queue(): Promise<Queue> {

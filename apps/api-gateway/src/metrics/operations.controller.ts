@@ -1,9 +1,11 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { HealthServiceService, type HealthServiceServer } from '@gantry/proto/common';
 import { messageOf } from '@gantry/shared/errors';
 import { Peers } from '@gantry/shared/grpc';
 import { ImageJobQueue, type JobSummary } from '../images/image-jobs';
+import { ClientGone } from '../routing/parameters';
+import { sendJobProgress } from '../streaming/job-progress';
 import { RequestDurations } from './request-durations';
 
 /** Milliseconds that a service has to say that it is well. */
@@ -34,6 +36,16 @@ export class OperationsController {
   @Get('gantry/jobs')
   jobs(): Promise<JobSummary[]> {
     return this.queue.list();
+  }
+
+  /** Its progress as JSON lines, from the first one on, whichever gateway it was started through. */
+  @Get('gantry/jobs/:id')
+  async job(
+    @Param('id') id: string,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    await sendJobProgress(response, this.queue.follow(id, signal));
   }
 
   @Get('metrics')
