@@ -12,6 +12,7 @@ import { privatePostgres } from './postgres.mjs';
 import { privateRedis } from './redis.mjs';
 import { Supervised } from './supervisor.mjs';
 
+// Left out without root, which PostgreSQL's user and the run directory need.
 const withRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
 withRoot('an instance with private databases', () => {

@@ -195,6 +195,12 @@ describe('networks', () => {
     else expect(ran.stdout.trim()).not.toBe('0');
   });
 
+  it('gives a container with NetworkDisabled none', async () => {
+    const ran = await runContainer({ cmd: ['ls', '/sys/class/net'], config: { NetworkDisabled: true } });
+    made.push(ran.id);
+    expect(ran.stdout).toBe('lo\n');
+  });
+
   it('shares the network of another container', async () => {
     const id = await startContainer({ cmd: ['sh', '-c', server] });
     made.push(id);

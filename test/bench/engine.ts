@@ -1,5 +1,6 @@
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { dockerOn } from '../support/docker-cli';
+import { EngineClient } from '../support/engine-client';
 
 export const BENCH_IMAGE = 'gantry-bench:1';
 export const BENCH_LABEL = 'gantry.bench';
@@ -7,6 +8,7 @@ export const BENCH_LABEL = 'gantry.bench';
 /** One engine under measurement: its API over one kept connection pool, and the stock CLI. */
 export class BenchEngine {
   readonly docker;
+  private readonly api;
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
   constructor(
@@ -14,36 +16,16 @@ export class BenchEngine {
     readonly socketPath: string,
   ) {
     this.docker = dockerOn(`unix://${socketPath}`);
+    this.api = new EngineClient(socketPath, '/v1.41', this.agent);
   }
 
-  /** @throws where the answer is not 2xx or 304 */
-  call<T = unknown>(method: string, path: string, body?: object | Buffer): Promise<T> {
-    const payload = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    const type = Buffer.isBuffer(body) ? 'application/x-tar' : 'application/json';
-    return new Promise((resolve, reject) => {
-      const outgoing = request(
-        {
-          socketPath: this.socketPath,
-          agent: this.agent,
-          method,
-          path: `/v1.41${path}`,
-          headers: payload ? { 'content-type': type, 'content-length': payload.length } : {},
-        },
-        (incoming) => {
-          const parts: Buffer[] = [];
-          incoming.on('data', (part: Buffer) => parts.push(part));
-          incoming.once('error', reject);
-          incoming.once('end', () => {
-            const text = Buffer.concat(parts).toString();
-            const status = incoming.statusCode ?? 0;
-            if (status >= 400) reject(new Error(`${this.name}: ${method} ${path}: ${status} ${text.trim()}`));
-            else resolve((text.startsWith('{') || text.startsWith('[') ? parseFirst(text) : text) as T);
-          });
-        },
-      );
-      outgoing.once('error', reject);
-      outgoing.end(payload);
-    });
+  /** @throws where the answer is an error */
+  async call<T = unknown>(method: string, path: string, body?: object | Buffer): Promise<T> {
+    const answer = await this.api.call<T>(method, path, body);
+    if (answer.status >= 400) {
+      throw new Error(`${this.name}: ${method} ${path}: ${answer.status} ${answer.text.trim()}`);
+    }
+    return answer.body;
   }
 
   /** Imports, then tags: podman does not take the tag with the import. */
@@ -82,14 +64,5 @@ export class BenchEngine {
     for (const { Id } of left) await this.call('DELETE', `/containers/${Id}?force=1`);
     await this.call('DELETE', `/images/${BENCH_IMAGE}?force=1`).catch(() => {});
     this.agent.destroy();
-  }
-}
-
-// A progress stream is several objects, one a line.
-function parseFirst(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
   }
 }

@@ -1,4 +1,4 @@
-import { request, type IncomingHttpHeaders } from 'node:http';
+import { request, type Agent, type IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 
 export interface Answer<T = unknown> {
@@ -14,6 +14,7 @@ export class EngineClient {
   constructor(
     readonly socketPath: string,
     private readonly version = '',
+    private readonly agent?: Agent,
   ) {}
 
   get<T = unknown>(path: string): Promise<Answer<T>> {
@@ -44,6 +45,7 @@ export class EngineClient {
       const outgoing = request(
         {
           socketPath: this.socketPath,
+          agent: this.agent,
           method,
           path: this.version + path,
           headers: payload ? { 'content-type': type, 'content-length': payload.length } : {},

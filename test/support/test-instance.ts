@@ -1,12 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually';
 
 const ROOT = process.cwd();
+
+/** What the instances wrote stays here, for when a test fails. */
+const LOGS = join(ROOT, '.cache', 'test-logs');
 
 export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis';
 
@@ -34,7 +37,8 @@ export class TestInstance {
     await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
     const runDir = join(directory, 'run');
     const dataRoot = join(directory, 'data');
-    const logFile = join(tmpdir(), `${name}.log`);
+    const logFile = join(LOGS, `${name}.log`);
+    await mkdir(LOGS, { recursive: true });
     const hosts = [`unix://${runDir}/docker.sock`, ...(options.hosts ?? [])];
     const launch = () =>
       spawn(

@@ -24,6 +24,7 @@ export class HostFactsProvider {
       cgroupV2: this.linux.cgroups.layout().version === 'v2',
       cpus: this.linux.host.cpuCount(),
       swapLimit: this.swapLimit(),
+      appArmor: this.linux.host.hasAppArmor(),
       defaultRuntime: this.runtimes.choose('').name,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),
     };

@@ -12,6 +12,7 @@ export class ImagesController {
 
   @Get('images/json')
   async list(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<Buffer> {
+    if (query.flag('identity')) throw notImplemented('the identity of images is not built yet');
     const filters = query.filters();
     const reference = query.text('filter');
     // Deprecated in 1.13, removed with API 1.41.

@@ -4,6 +4,7 @@ const facts = {
   cgroupV2: false,
   cpus: 2,
   swapLimit: true,
+  appArmor: false,
   defaultRuntime: 'crun',
   runtimes: ['crun', 'runc'],
 };
@@ -46,5 +47,14 @@ describe('completeHostConfig', () => {
     [{ SecurityOpt: ['nonsense=1'] }, 'invalid --security-opt 2: "nonsense=1"'],
   ])('refuses %j', (given, message) => {
     expect(() => completeHostConfig(given, facts)).toThrow(message);
+  });
+
+  it('never takes an AppArmor profile that it does not apply', () => {
+    const given = { SecurityOpt: ['apparmor=mine'] };
+    expect(() => completeHostConfig(given, { ...facts, appArmor: true })).toThrow('not supported yet');
+    expect(completeHostConfig(given, facts).warnings).toEqual([
+      'AppArmor is not available on this host: profile ignored',
+    ]);
+    expect(completeHostConfig({ SecurityOpt: ['apparmor=unconfined'] }, facts).warnings).toEqual([]);
   });
 });

@@ -30,6 +30,7 @@ export interface HostFacts {
   cgroupV2: boolean;
   cpus: number;
   swapLimit: boolean;
+  appArmor: boolean;
   defaultRuntime: string;
   runtimes: string[];
 }
@@ -123,7 +124,7 @@ export function completeHostConfig(
   containerCapabilities(hostConfig.CapAdd, hostConfig.CapDrop, hostConfig.Privileged);
   rlimits(hostConfig.Ulimits);
   hostConfig.DeviceCgroupRules?.forEach(parseDeviceRule);
-  warnings.push(...parseSecurityOptions(hostConfig.SecurityOpt, hostConfig.Privileged).warnings);
+  checkSecurity(hostConfig, facts, warnings);
   checkTmpfs(hostConfig);
   return { hostConfig, warnings };
 }
@@ -213,8 +214,7 @@ function checkModes(hostConfig: HostConfig, facts: HostFacts): void {
   if (!['private', 'host'].includes(hostConfig.CgroupnsMode)) {
     throw invalidArgument(`invalid cgroup namespace mode: ${hostConfig.CgroupnsMode}`);
   }
-  if (hostConfig.UsernsMode === 'host') hostConfig.UsernsMode = 'host';
-  else if (hostConfig.UsernsMode !== '') {
+  if (!['', 'host'].includes(hostConfig.UsernsMode)) {
     throw invalidArgument(`invalid userns mode: ${hostConfig.UsernsMode}`);
   }
   if (hostConfig.NetworkMode === 'container:') {
@@ -285,6 +285,14 @@ function checkRefused(hostConfig: HostConfig): void {
   ) {
     throw invalidArgument('CPU count, CPU percent and maximum IO limits are only supported on Windows');
   }
+}
+
+function checkSecurity(hostConfig: HostConfig, facts: HostFacts, warnings: string[]): void {
+  const security = parseSecurityOptions(hostConfig.SecurityOpt, hostConfig.Privileged);
+  warnings.push(...security.warnings);
+  if (security.apparmor === undefined || security.apparmor === 'unconfined') return;
+  if (facts.appArmor) throw notImplemented('AppArmor profiles are not supported yet');
+  warnings.push('AppArmor is not available on this host: profile ignored');
 }
 
 function checkTmpfs(hostConfig: HostConfig): void {

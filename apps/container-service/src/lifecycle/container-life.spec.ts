@@ -40,6 +40,7 @@ import { Reconciler } from './reconciler';
 const linux = createLinux();
 const busybox = linux.host.which('busybox');
 const usable = process.getuid?.() === 0 && busybox && linux.host.which('conmon') && linux.host.which('crun');
+// Left out where one of them is missing; `npm test` installs them.
 const withRuntime = usable ? describe : describe.skip;
 
 /** One life of the service: the same directory may get several. */

@@ -60,7 +60,6 @@ export class NodeInfo {
       RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
       InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
       SecurityOptions: [
-        ...(host.hasAppArmor() ? ['name=apparmor'] : []),
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
         ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),
       ],

@@ -24,19 +24,20 @@ export class ContainerNetworks {
     const { config, hostConfig, endpoints } = record;
     const mode = hostConfig.NetworkMode;
     if (mode === 'host' || mode.startsWith('container:')) return undefined;
+    const connected = hasEndpoints(mode) && !config.NetworkDisabled;
     const answer = await this.peers.sandboxes.attach({
       containerId: record.id,
       containerName: record.name,
       hostname: config.Hostname,
       domainname: config.Domainname,
-      endpoints: Object.entries(endpoints).map(([network, settings]) => ({
+      endpoints: Object.entries(connected ? endpoints : {}).map(([network, settings]) => ({
         network,
         settings: toJson(settings).json,
       })),
       portBindings: toJson(hostConfig.PortBindings ?? {}).json,
       exposedPorts: toJson(config.ExposedPorts ?? {}).json,
       publishAllPorts: hostConfig.PublishAllPorts,
-      mode: hasEndpoints(mode) ? 'bridge' : 'none',
+      mode: connected ? 'bridge' : 'none',
       dns: hostConfig.Dns ?? [],
       dnsSearch: hostConfig.DnsSearch ?? [],
       dnsOptions: hostConfig.DnsOptions ?? [],

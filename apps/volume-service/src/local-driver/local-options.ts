@@ -1,4 +1,4 @@
-import { MountFlag } from '@gantry/shared/linux';
+import { MountFlag, PROPAGATION_FLAGS, type Propagation } from '@gantry/shared/linux';
 import { invalidArgument } from '@gantry/shared/errors';
 
 /** The options of the local driver that dockerd knows. */
@@ -72,17 +72,6 @@ const CLEARS: Record<string, number> = {
   nostrictatime: STRICTATIME,
 };
 
-const PROPAGATION: Record<string, number> = {
-  private: MountFlag.PRIVATE,
-  rprivate: MountFlag.PRIVATE | MountFlag.REC,
-  shared: MountFlag.SHARED,
-  rshared: MountFlag.SHARED | MountFlag.REC,
-  slave: MountFlag.SLAVE,
-  rslave: MountFlag.SLAVE | MountFlag.REC,
-  unbindable: MountFlag.UNBINDABLE,
-  runbindable: MountFlag.UNBINDABLE | MountFlag.REC,
-};
-
 /** Splits the `o` option as mount(8) would: words it knows become flags, the rest is the file system's. */
 export function parseMountOptions(o: string): ParsedMountOptions {
   const parsed: ParsedMountOptions = { flags: 0, propagation: 0, data: '' };
@@ -90,8 +79,10 @@ export function parseMountOptions(o: string): ParsedMountOptions {
   for (const word of o.split(',').filter(Boolean)) {
     if (word in SETS) parsed.flags |= SETS[word] ?? 0;
     else if (word in CLEARS) parsed.flags &= ~(CLEARS[word] ?? 0);
-    else if (word in PROPAGATION) parsed.propagation |= PROPAGATION[word] ?? 0;
+    else if (isPropagation(word)) parsed.propagation |= PROPAGATION_FLAGS[word];
     else data.push(word);
   }
   return { ...parsed, data: data.join(',') };
 }
+
+const isPropagation = (word: string): word is Propagation => word in PROPAGATION_FLAGS;

@@ -71,7 +71,8 @@ const mountSetattr = libc.declare(
 const AT_RECURSIVE = 0x8000;
 const MOUNT_ATTR_RDONLY = 1n;
 
-const PROPAGATION: Record<Propagation, number> = {
+/** The flags of mount(2) by the names that mount(8) and the API have for them. */
+export const PROPAGATION_FLAGS: Record<Propagation, number> = {
   private: MountFlag.PRIVATE,
   rprivate: MountFlag.PRIVATE | MountFlag.REC,
   shared: MountFlag.SHARED,
@@ -128,7 +129,7 @@ export class KernelMounts implements Mounts {
   }
 
   setPropagation(target: string, propagation: Propagation): void {
-    this.mount('', target, '', PROPAGATION[propagation]);
+    this.mount('', target, '', PROPAGATION_FLAGS[propagation]);
   }
 
   makePrivate(target: string): void {
