@@ -19,13 +19,16 @@ import { ListImages } from './images/list-images';
 import { PruneImages } from './images/prune-images';
 import { ImportImage } from './import/import-image';
 import { ImageJobWorker } from './jobs/image-jobs';
+import { IMAGE_SETTINGS, loadImageSettings } from './image-settings';
 import { LayerArchive } from './layers/layer-archive';
+import { LayerChains } from './layers/layer-chains';
 import { LayerDirectories } from './layers/layer-directories';
 import { LayerStore } from './layers/layer-store';
 import { UNPACK_TASK, unpackInWorker } from './layers/layer-task';
 import { Decompressor } from './layers/compression';
 import { LayerIntake } from './layers/layer-intake';
 import { LoadImages } from './load/load-images';
+import { ManifestStore } from './manifests/manifest-store';
 import { Reconcile } from './reconcile/reconcile';
 import { InitLayer } from './snapshots/init-layer';
 import { SnapshotDirectories } from './snapshots/snapshot-directories';
@@ -36,10 +39,13 @@ import { SnapshotStore } from './snapshots/snapshot-store';
   imports: [InstanceConfigModule, LoggingModule.for('image-service'), EventsModule, DatabaseModule],
   providers: [
     { provide: LINUX, useFactory: createLinux },
+    { provide: IMAGE_SETTINGS, useFactory: () => loadImageSettings() },
     { provide: UNPACK_TASK, useValue: unpackInWorker },
     BlobStore,
     LayerDirectories,
     LayerStore,
+    LayerChains,
+    ManifestStore,
     LayerArchive,
     ImageStore,
     ImageLookup,

@@ -83,7 +83,8 @@ export class BlobStore {
     }
   }
 
-  private path(digest: string): string {
+  /** Where the blob lies, or will lie. @throws InvalidArgument for what is no sha256 digest. */
+  path(digest: string): string {
     const hex = /^sha256:([a-f0-9]{64})$/.exec(digest)?.[1];
     if (hex === undefined) throw invalidArgument(`unsupported digest ${digest}`);
     return join(this.blobs, hex);

@@ -5,7 +5,7 @@ import { postgresPool } from '@gantry/shared/database';
 import { Prisma, PrismaClient } from '../generated/prisma/client';
 
 export { Prisma };
-export type { Image, Layer, Snapshot, Tag } from '../generated/prisma/client';
+export type { Image, Layer, LayerBlob, Manifest, Snapshot, Tag } from '../generated/prisma/client';
 
 /** This service's Postgres schema. Rows are those of every node; whoever asks says which. */
 export class ImageDatabase extends PrismaClient {

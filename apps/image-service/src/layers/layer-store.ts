@@ -7,18 +7,22 @@ import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/im
 import { chainIdOf } from './chain-id';
 import { LayerDirectories } from './layer-directories';
 import type { LayerSource } from './layer-source';
-import { UNPACK_TASK, type UnpackTask } from './layer-task';
+import { UNPACK_TASK, type UnpackObserver, type UnpackTask } from './layer-task';
+import type { UnpackedLayer } from './unpack-layer';
 
 export type StoredLayer = Pick<
   Layer,
   'chainId' | 'diffId' | 'parentChainId' | 'layerId' | 'size' | 'archiveSize'
 >;
 
+/** A layer that is unpacked and waits for those below it. */
+export interface StagedLayer extends UnpackedLayer {
+  temporary: string;
+}
+
 /** The read-only layers of this node: directories on disk, indexed by chain id. */
 @Injectable()
 export class LayerStore {
-  /** Layers this process is unpacking, by chain id: a second one who wants the same waits. */
-  private readonly unpacking = new Map<string, Promise<StoredLayer>>();
   private readonly nodeId: string;
 
   constructor(
@@ -49,47 +53,47 @@ export class LayerStore {
       FROM chain ORDER BY depth`;
   }
 
+  /** The layers of these chain ids that are there, in any order. */
+  async findAll(chainIds: string[]): Promise<StoredLayer[]> {
+    return this.database.layer.findMany({ where: { nodeId: this.nodeId, chainId: { in: chainIds } } });
+  }
+
   /**
    * Unpacks an archive on top of `parent` and commits it, unless the layer is there already.
    * @throws InvalidArgument when the archive is bad or is not the one that `diffId` names.
    */
   async add(source: LayerSource, parent: StoredLayer | undefined, diffId?: string): Promise<StoredLayer> {
-    if (diffId === undefined) return this.unpackAndCommit(source, parent);
-    const chainId = chainIdOf(parent?.chainId, diffId);
-    const existing = await this.find(chainId);
+    const existing = diffId === undefined ? undefined : await this.find(chainIdOf(parent?.chainId, diffId));
     if (existing) return existing;
-    const running = this.unpacking.get(chainId) ?? this.unpackAndCommit(source, parent, diffId);
-    this.unpacking.set(chainId, running);
+    return this.commit(await this.stage(source), parent, diffId);
+  }
+
+  /** Unpacks an archive, whatever it will lie on. Whoever stages commits or discards. */
+  async stage(source: LayerSource, observer: UnpackObserver = {}): Promise<StagedLayer> {
+    const temporary = this.directories.makeTemporary();
     try {
-      return await running;
-    } finally {
-      this.unpacking.delete(chainId);
+      return { temporary, ...(await this.unpack({ source, directory: temporary }, observer)) };
+    } catch (error) {
+      await this.erase(temporary);
+      throw error;
     }
   }
 
-  /** Removes the layer and those below it as far as nothing refers to them. Returns what went, topmost first. */
-  async release(topChainId: string | null): Promise<StoredLayer[]> {
-    const released: StoredLayer[] = [];
-    for (let chainId = topChainId; chainId !== null;) {
-      const row = await this.deleteUnused(chainId);
-      if (!row) break;
-      released.push(row);
-      this.directories.remove(row.layerId).done.catch((error: unknown) => {
-        this.logger.warn({ err: error, layer: row.layerId }, 'layer not deleted yet; the next start goes on');
-      });
-      chainId = row.parentChainId;
-    }
-    return released;
+  async discard(staged: StagedLayer): Promise<void> {
+    await this.erase(staged.temporary);
   }
 
-  private async unpackAndCommit(
-    source: LayerSource,
+  /**
+   * Makes a staged layer one of the node's, for good.
+   * @throws InvalidArgument when it is not the one that `diffId` names; it is discarded then.
+   */
+  async commit(
+    staged: StagedLayer,
     parent: StoredLayer | undefined,
     expected?: string,
   ): Promise<StoredLayer> {
-    const temporary = this.directories.makeTemporary();
+    const { temporary, diffId, size, archiveSize } = staged;
     try {
-      const { diffId, size, archiveSize } = await this.unpack({ source, directory: temporary });
       if (expected !== undefined && diffId !== expected) {
         throw invalidArgument(
           `invalid diffID for layer: expected ${JSON.stringify(expected)}, got ${JSON.stringify(diffId)}`,
@@ -111,9 +115,28 @@ export class LayerStore {
       );
       return await this.index(layer);
     } catch (error) {
-      await this.directories.remove(temporary.slice(this.directories.root.length + 1)).done;
+      await this.erase(temporary);
       throw error;
     }
+  }
+
+  /** Removes the layer and those below it as far as nothing refers to them. Returns what went, topmost first. */
+  async release(topChainId: string | null): Promise<StoredLayer[]> {
+    const released: StoredLayer[] = [];
+    for (let chainId = topChainId; chainId !== null;) {
+      const row = await this.deleteUnused(chainId);
+      if (!row) break;
+      released.push(row);
+      this.directories.remove(row.layerId).done.catch((error: unknown) => {
+        this.logger.warn({ err: error, layer: row.layerId }, 'layer not deleted yet; the next start goes on');
+      });
+      chainId = row.parentChainId;
+    }
+    return released;
+  }
+
+  private async erase(temporary: string): Promise<void> {
+    await this.directories.remove(temporary.slice(this.directories.root.length + 1)).done;
   }
 
   /** The row, last of all. Where somebody else committed the same layer first, theirs stays. */

@@ -15,7 +15,14 @@ export type LayerTaskResult =
 
 /** DI token of {@link UnpackTask}. */
 export const UNPACK_TASK = Symbol('UnpackTask');
-export type UnpackTask = (task: LayerTask) => Promise<UnpackedLayer>;
+export type UnpackTask = (task: LayerTask, observer: UnpackObserver) => Promise<UnpackedLayer>;
+
+export interface UnpackObserver {
+  /** Ends the work; the promise rejects with its reason. */
+  signal?: AbortSignal;
+  /** Bytes of the source, as they are in the file, that are unpacked. */
+  onProgress?(consumed: number): void;
+}
 
 /** Unpacks in a thread of its own, which lives as long as the task: an idle service does not pay for it. */
 export const unpackInWorker: UnpackTask = (task) =>

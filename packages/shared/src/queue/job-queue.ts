@@ -16,6 +16,24 @@ export interface ImageJobs {
     changes: string[];
     platform: string;
   };
+  pull: {
+    /** As the user gave it, without the tag. */
+    repository: string;
+    /** Tag or digest; empty: all tags. */
+    tag: string;
+    platform: string;
+    /** The upload that holds the header X-Registry-Auth, which must not lie in Redis. Empty: nobody. */
+    credentialsId: string;
+  };
+  push: {
+    repository: string;
+    /** Empty: all tags of the repository. */
+    tag: string;
+    /** OCI platform as JSON, or empty. */
+    platformJson: string;
+    credentialsId: string;
+  };
+  check: { repair: boolean };
 }
 
 export type ImageJobName = keyof ImageJobs;

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+
+/** DI token of the ImageSettings. */
+export const IMAGE_SETTINGS = Symbol('ImageSettings');
+
+const GIBIBYTE = 1024 ** 3;
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+const count = (absent: number) => z.coerce.number().int().min(1).default(absent);
+
+const environment = z.object({
+  GANTRY_INSECURE_REGISTRIES: list,
+  GANTRY_REGISTRY_MIRRORS: list,
+  GANTRY_CERTS_DIR: z.string().startsWith('/').default('/etc/docker/certs.d'),
+  GANTRY_MAX_DOWNLOADS: count(3),
+  GANTRY_MAX_UPLOADS: count(5),
+  GANTRY_MAX_UNPACKS: count(3),
+  GANTRY_DOWNLOAD_SEGMENT: count(64 * 1024 ** 2),
+  GANTRY_LAYER_MAX_BYTES: count(64 * GIBIBYTE),
+  GANTRY_LAYER_MAX_ENTRIES: count(2_000_000),
+  GANTRY_LAYER_MAX_RATIO: count(200),
+  GANTRY_PARTIAL_MAX_HOURS: count(24),
+});
+
+/** What an operator may set of this service (docs/architecture.md, "Settings"). */
+export interface ImageSettings {
+  /** `host[:port]` or CIDR: plain HTTP and unverified certificates are taken from these; loopback is always one. */
+  insecureRegistries: string[];
+  /** URLs that are asked before docker.io. */
+  mirrors: string[];
+  /** `<dir>/<host[:port]>/{*.crt,*.cert,*.key}`, as dockerd reads it. */
+  certificates: string;
+  /** Streams at a time of this process. */
+  maxDownloads: number;
+  maxUploads: number;
+  /** Layers that are unpacked at a time by this process. */
+  maxUnpacks: number;
+  /** Bytes; a larger layer is downloaded in pieces of this size at once. */
+  downloadSegment: number;
+  layerLimits: LayerLimits;
+  /** How long a partial download that nobody resumes is kept. */
+  partialMaxHours: number;
+}
+
+/** What a layer archive must not exceed. */
+export interface LayerLimits {
+  /** Bytes of the uncompressed archive. */
+  maxBytes: number;
+  maxEntries: number;
+  /** Uncompressed to compressed bytes; counts from 256 MiB uncompressed on. */
+  maxRatio: number;
+}
+
+/** @throws Error that names the variable which is wrong. */
+export function loadImageSettings(env: NodeJS.ProcessEnv = process.env): ImageSettings {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const e = parsed.data;
+  return {
+    insecureRegistries: e.GANTRY_INSECURE_REGISTRIES,
+    mirrors: e.GANTRY_REGISTRY_MIRRORS,
+    certificates: e.GANTRY_CERTS_DIR,
+    maxDownloads: e.GANTRY_MAX_DOWNLOADS,
+    maxUploads: e.GANTRY_MAX_UPLOADS,
+    maxUnpacks: e.GANTRY_MAX_UNPACKS,
+    downloadSegment: e.GANTRY_DOWNLOAD_SEGMENT,
+    layerLimits: {
+      maxBytes: e.GANTRY_LAYER_MAX_BYTES,
+      maxEntries: e.GANTRY_LAYER_MAX_ENTRIES,
+      maxRatio: e.GANTRY_LAYER_MAX_RATIO,
+    },
+    partialMaxHours: e.GANTRY_PARTIAL_MAX_HOURS,
+  };
+}
