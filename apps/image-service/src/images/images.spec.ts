@@ -12,6 +12,7 @@ import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
 import { type PrivateDatabase, startPrivateDatabase } from '../database/private-database.fixture';
 import { ExportImages } from '../export/export-images';
+import { IMAGE_SETTINGS, loadImageSettings } from '../image-settings';
 import { ImportImage } from '../import/import-image';
 import { LayerArchive } from '../layers/layer-archive';
 import { LayerDirectories } from '../layers/layer-directories';
@@ -50,13 +51,14 @@ beforeAll(async () => {
     GANTRY_DATA_ROOT: dataRoot,
     DATABASE_URL: database.url,
   });
-  const unpack: UnpackTask = (task) => unpackLayer(linux, task.source, task.directory);
+  const unpack: UnpackTask = (task, observer) => unpackLayer(linux, task, observer);
   app = await Test.createTestingModule({
     providers: [
       { provide: INSTANCE_CONFIG, useValue: config },
       { provide: LINUX, useValue: linux },
       { provide: LOGGER, useValue: createLogger('test', 'fatal') },
       { provide: UNPACK_TASK, useValue: unpack },
+      { provide: IMAGE_SETTINGS, useValue: loadImageSettings({}) },
       { provide: ImageDatabase, useValue: new ImageDatabase(config) },
       { provide: EventPublisher, useValue: { publish: (event: EngineEvent) => events.push(event) } },
       ...[

@@ -6,15 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
-
-export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
-
-const MAGIC: [Compression, Buffer][] = [
-  ['gzip', Buffer.from([0x1f, 0x8b])],
-  ['zstd', Buffer.from([0x28, 0xb5, 0x2f, 0xfd])],
-  ['xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])],
-  ['bzip2', Buffer.from('BZh')],
-];
+import { type Compression, compressionOfHead } from './decompression';
 
 /** A part of a file. Bytes. */
 export interface FilePart {
@@ -31,7 +23,7 @@ export function compressionOf({ path, offset, size }: FilePart): Compression {
   } finally {
     closeSync(fd);
   }
-  return MAGIC.find(([, magic]) => head.subarray(0, magic.length).equals(magic))?.[0] ?? 'none';
+  return compressionOfHead(head);
 }
 
 /** Decompressing to a file, with the host's programs: several times as fast as anything within Node, and beside it. */

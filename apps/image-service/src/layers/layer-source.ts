@@ -1,8 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { createGunzip } from 'node:zlib';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { invalidArgument } from '@gantry/shared/errors';
 import type { Linux } from '@gantry/shared/linux';
+import { compressionOfHead, decompressed } from './decompression';
 import { tarOfUpper } from './overlay-tar';
 
 /** Where a layer archive comes from. */
@@ -10,64 +11,105 @@ export type LayerSource =
   | {
       kind: 'file';
       path: string;
-      /** Bytes of the file that are the archive. */
+      /** Bytes of the file that are the archive, compressed or not. */
       offset: number;
       size: number;
-      compression: 'none' | 'gzip';
       /** `sha256:<hex>` that those bytes have to have. */
       digest?: string;
     }
   /** The upper directory of an overlay, as the layer that it would be. */
   | { kind: 'upper'; directory: string };
 
-const READ_SIZE = 1024 * 1024;
-
-/** The uncompressed archive, each time from its beginning. A buffer is good until the next one is asked for. */
-export function openSource(
-  linux: Pick<Linux, 'files'>,
-  source: LayerSource,
-): Iterable<Buffer> | AsyncIterable<Buffer> {
-  if (source.kind === 'upper') return tarOfUpper(linux, source.directory);
-  return source.compression === 'gzip' ? gunzipped(source) : plain(source);
+/** How far a file is written that is still arriving: from its beginning and without holes. */
+export interface Growth {
+  /** Resolves with the bytes that are there, once there are more than `seen`. */
+  beyond(seen: number): Promise<number>;
 }
 
-function* plain(source: Extract<LayerSource, { kind: 'file' }>): Generator<Buffer> {
+/** What reading a source looks at besides its bytes. */
+export interface SourceWatch {
+  /** Absent: the file is whole. */
+  growth?: Growth;
+  signal?: AbortSignal;
+  /** Bytes of the file that are read. */
+  onConsumed?(bytes: number): void;
+}
+
+const READ_SIZE = 256 * 1024;
+/** How often a thread that reads without pause looks at what it was told meanwhile. Bytes. */
+const BREATH = 8 * 1024 * 1024;
+
+/** The uncompressed archive, each time from its beginning. A buffer is good until the next one is asked for. */
+export async function* openSource(
+  linux: Pick<Linux, 'files' | 'host' | 'processes'>,
+  source: LayerSource,
+  watch: SourceWatch = {},
+): AsyncGenerator<Buffer> {
+  if (source.kind === 'upper') {
+    yield* breathing(tarOfUpper(linux, source.directory), watch.signal);
+    return;
+  }
+  const packed = fileBytes(source, watch);
+  const first = await packed.next();
+  if (first.done) return;
+  const compression = compressionOfHead(first.value);
+  const whole = prepend(first.value, packed);
+  yield* compression === 'none' ? whole : decompressed(linux, compression, whole);
+}
+
+async function* breathing(chunks: Iterable<Buffer>, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  let since = 0;
+  for (const chunk of chunks) {
+    since += chunk.length;
+    if (since > BREATH) {
+      since = 0;
+      await setImmediate();
+    }
+    signal?.throwIfAborted();
+    yield chunk;
+  }
+}
+
+async function* prepend(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
+/** The bytes of the file as they are, verified at the end. */
+async function* fileBytes(
+  source: Extract<LayerSource, { kind: 'file' }>,
+  { growth, signal, onConsumed }: SourceWatch,
+): AsyncGenerator<Buffer> {
   const digest = new ExpectedDigest(source.digest);
   const fd = openSync(source.path, 'r');
   try {
     const buffer = Buffer.allocUnsafe(READ_SIZE);
+    let available = growth ? 0 : source.size;
+    let since = 0;
     for (let at = 0; at < source.size;) {
-      const length = readSync(fd, buffer, 0, Math.min(READ_SIZE, source.size - at), source.offset + at);
+      if (available <= at && growth) available = await growth.beyond(at);
+      else if (since > BREATH) {
+        since = 0;
+        await setImmediate();
+      }
+      signal?.throwIfAborted();
+      const wanted = Math.min(READ_SIZE, available - at);
+      const length = readSync(fd, buffer, 0, wanted, source.offset + at);
       if (length === 0) throw invalidArgument('archive/tar: unexpected EOF');
       at += length;
+      since += length;
       digest.update(buffer.subarray(0, length));
+      onConsumed?.(at);
       yield buffer.subarray(0, length);
     }
     digest.check();
   } finally {
     closeSync(fd);
   }
-}
-
-async function* gunzipped(source: Extract<LayerSource, { kind: 'file' }>): AsyncGenerator<Buffer> {
-  const digest = new ExpectedDigest(source.digest);
-  const packed = createReadStream(source.path, {
-    start: source.offset,
-    end: source.offset + source.size - 1,
-    highWaterMark: READ_SIZE,
-  });
-  packed.on('data', (chunk) => digest.update(chunk as Buffer));
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 });
-  packed.on('error', (error) => gunzip.destroy(error));
-  try {
-    yield* packed.pipe(gunzip) as AsyncIterable<Buffer>;
-  } catch (error) {
-    const corrupt = String((error as { code?: string }).code).startsWith('Z_');
-    throw corrupt ? invalidArgument('gzip: invalid data', error) : error;
-  } finally {
-    packed.destroy();
-  }
-  digest.check();
 }
 
 class ExpectedDigest {
@@ -84,6 +126,9 @@ class ExpectedDigest {
   check(): void {
     if (!this.hash) return;
     const found = `sha256:${this.hash.digest('hex')}`;
-    if (found !== this.expected) throw invalidArgument(`layer digest is ${found}, not ${this.expected}`);
+    if (found === this.expected) return;
+    throw invalidArgument(
+      `filesystem layer verification failed for digest ${this.expected}: the bytes are ${found}`,
+    );
   }
 }

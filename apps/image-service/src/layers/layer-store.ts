@@ -4,6 +4,8 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/image-database';
+import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
+import { Slots } from '../slots';
 import { chainIdOf } from './chain-id';
 import { LayerDirectories } from './layer-directories';
 import type { LayerSource } from './layer-source';
@@ -24,15 +26,18 @@ export interface StagedLayer extends UnpackedLayer {
 @Injectable()
 export class LayerStore {
   private readonly nodeId: string;
+  private readonly slots: Slots;
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     @Inject(ImageDatabase) private readonly database: ImageDatabase,
     @Inject(LayerDirectories) private readonly directories: LayerDirectories,
     @Inject(UNPACK_TASK) private readonly unpack: UnpackTask,
+    @Inject(IMAGE_SETTINGS) private readonly settings: ImageSettings,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.nodeId = config.nodeId;
+    this.slots = new Slots(settings.maxUnpacks);
   }
 
   async find(chainId: string): Promise<StoredLayer | undefined> {
@@ -70,13 +75,7 @@ export class LayerStore {
 
   /** Unpacks an archive, whatever it will lie on. Whoever stages commits or discards. */
   async stage(source: LayerSource, observer: UnpackObserver = {}): Promise<StagedLayer> {
-    const temporary = this.directories.makeTemporary();
-    try {
-      return { temporary, ...(await this.unpack({ source, directory: temporary }, observer)) };
-    } catch (error) {
-      await this.erase(temporary);
-      throw error;
-    }
+    return this.slots.use(() => this.unpackTemporary(source, observer), observer.signal);
   }
 
   async discard(staged: StagedLayer): Promise<void> {
@@ -133,6 +132,17 @@ export class LayerStore {
       chainId = row.parentChainId;
     }
     return released;
+  }
+
+  private async unpackTemporary(source: LayerSource, observer: UnpackObserver): Promise<StagedLayer> {
+    const temporary = this.directories.makeTemporary();
+    const limits = this.settings.layerLimits;
+    try {
+      return { temporary, ...(await this.unpack({ source, directory: temporary, limits }, observer)) };
+    } catch (error) {
+      await this.erase(temporary);
+      throw error;
+    }
   }
 
   private async erase(temporary: string): Promise<void> {

@@ -17,6 +17,7 @@ import { KernelFiles, KernelMounts, KernelPaths } from '@gantry/shared/linux';
 import { type Member, tarOf } from '@gantry/shared/tar';
 import { LAYER_SPLIT, LAYER_TAR } from './layer-files';
 import { tarOfUpper } from './overlay-tar';
+import { loadImageSettings } from '../image-settings';
 import { reassemble } from './tar-split';
 import { unpackLayer, type UnpackedLayer } from './unpack-layer';
 
@@ -37,6 +38,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
+const limits = loadImageSettings({}).layerLimits;
 const diff = (...path: string[]): string => join(layer, 'diff', ...path);
 
 async function unpack(
@@ -47,11 +49,8 @@ async function unpack(
   const path = join(base, 'archive');
   const bytes = compression === 'gzip' ? gzipSync(archive) : archive;
   writeFileSync(path, bytes);
-  return unpackLayer(
-    linux,
-    { kind: 'file', path, offset: 0, size: bytes.length, compression, digest },
-    layer,
-  );
+  const source = { kind: 'file', path, offset: 0, size: bytes.length, digest } as const;
+  return unpackLayer(linux, { source, directory: layer, limits });
 }
 
 async function again(): Promise<Buffer> {
@@ -121,15 +120,16 @@ describe('unpacking a layer', () => {
   });
 
   test('wrong digests and corrupt compression are refused', async () => {
-    await expect(unpack(tarOf(ordinary), 'gzip', sha256(Buffer.from('')))).rejects.toThrow('layer digest is');
+    await expect(unpack(tarOf(ordinary), 'gzip', sha256(Buffer.from('')))).rejects.toThrow('filesystem layer verification failed');
     rmSync(layer, { recursive: true });
     mkdirSync(layer);
     const path = join(base, 'bad.gz');
     const bytes = gzipSync(tarOf(ordinary));
     bytes.fill(0, 40, 60);
     writeFileSync(path, bytes);
-    const source = { kind: 'file', path, offset: 0, size: bytes.length, compression: 'gzip' } as const;
-    await expect(unpackLayer(linux, source, layer)).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    const source = { kind: 'file', path, offset: 0, size: bytes.length } as const;
+    const task = { source, directory: layer, limits };
+    await expect(unpackLayer(linux, task)).rejects.toMatchObject({ kind: 'InvalidArgument' });
   });
 
   test('an archive that says one name twice is kept whole', async () => {

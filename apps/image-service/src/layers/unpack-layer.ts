@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { invalidArgument } from '@gantry/shared/errors';
 import type { Linux } from '@gantry/shared/linux';
 import { type TarEntry, TarReader, type TarVisitor } from '@gantry/shared/tar';
+import type { LayerLimits } from '../image-settings';
 import { LAYER_DIFF, LAYER_SPLIT, LAYER_TAR } from './layer-files';
-import { type LayerSource, openSource } from './layer-source';
+import { type LayerSource, openSource, type SourceWatch } from './layer-source';
 import { LayerWriter } from './layer-writer';
 import { TarSplitWriter } from './tar-split';
 
@@ -18,7 +20,10 @@ export interface UnpackedLayer {
   archiveSize: number;
 }
 
-type Port = Pick<Linux, 'files' | 'paths' | 'mounts'>;
+type Port = Pick<Linux, 'files' | 'paths' | 'mounts' | 'host' | 'processes'>;
+
+/** What a small archive may be compressed by is nobody's business. Bytes. */
+const RATIO_COUNTS_FROM = 256 * 1024 * 1024;
 
 /**
  * Unpacks an archive into the new directory `directory` (diff/ and what is needed to make the archive again), all of it on
@@ -26,18 +31,27 @@ type Port = Pick<Linux, 'files' | 'paths' | 'mounts'>;
  */
 export async function unpackLayer(
   linux: Port,
-  source: LayerSource,
-  directory: string,
+  { source, directory, limits }: { source: LayerSource; directory: string; limits: LayerLimits },
+  watch: SourceWatch = {},
 ): Promise<UnpackedLayer> {
   mkdirSync(join(directory, LAYER_DIFF), { recursive: true, mode: 0o755 });
   const hash = createHash('sha256');
   const writer = new LayerWriter(linux, join(directory, LAYER_DIFF));
   const split = new TarSplitWriter(join(directory, LAYER_SPLIT));
   let archiveSize = 0;
+  let consumed = 0;
+  const counting: SourceWatch = {
+    ...watch,
+    onConsumed: (bytes) => {
+      consumed = bytes;
+      watch.onConsumed?.(bytes);
+    },
+  };
   try {
-    const reader = new TarReader(new Both(split, writer));
-    for await (const chunk of openSource(linux, source)) {
+    const reader = new TarReader(new Both(split, writer, limits.maxEntries));
+    for await (const chunk of openSource(linux, source, counting)) {
       archiveSize += chunk.length;
+      if (source.kind === 'file') checkSize(archiveSize, consumed, limits);
       hash.update(chunk);
       reader.write(chunk);
     }
@@ -50,6 +64,19 @@ export async function unpackLayer(
   if (writer.replaced) await keepArchive(linux, source, join(directory, LAYER_TAR));
   linux.mounts.syncfs(directory);
   return { diffId: `sha256:${hash.digest('hex')}`, size: writer.size, archiveSize };
+}
+
+function checkSize(archiveSize: number, consumed: number, { maxBytes, maxRatio }: LayerLimits): void {
+  if (archiveSize > maxBytes) {
+    throw invalidArgument(
+      `layer is too large: more than ${maxBytes} bytes unpacked (GANTRY_LAYER_MAX_BYTES)`,
+    );
+  }
+  if (archiveSize > RATIO_COUNTS_FROM && archiveSize > consumed * maxRatio) {
+    throw invalidArgument(
+      `layer is compressed more than ${maxRatio} to 1, which looks like a decompression bomb (GANTRY_LAYER_MAX_RATIO)`,
+    );
+  }
 }
 
 /** An archive with two entries of one name cannot be made again from what is unpacked: it is kept. */
@@ -66,9 +93,12 @@ async function keepArchive(linux: Port, source: LayerSource, path: string): Prom
 }
 
 class Both implements TarVisitor {
+  private entries = 0;
+
   constructor(
     private readonly split: TarSplitWriter,
     private readonly writer: LayerWriter,
+    private readonly maxEntries: number,
   ) {}
 
   raw(bytes: Buffer): void {
@@ -76,6 +106,9 @@ class Both implements TarVisitor {
   }
 
   entry(entry: TarEntry): void {
+    if (++this.entries > this.maxEntries) {
+      throw invalidArgument(`layer has more than ${this.maxEntries} files (GANTRY_LAYER_MAX_ENTRIES)`);
+    }
     this.split.entry(entry);
     this.writer.entry(entry);
   }
