@@ -87,7 +87,7 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
   /** Under its name only when it is whole: a job never sees half an upload. */
   private async receive(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = this.blobs.uploadPath(id);
-    const partial = `${path}.part`;
+    const partial = this.blobs.ownPath('part');
     try {
       await pipeline(request, createWriteStream(partial, { mode: 0o600, highWaterMark: 1024 * 1024 }));
       await rename(partial, path);

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { conflict } from '@gantry/shared/errors';
+import { faultPoint } from '@gantry/shared/faults';
 import { BlobStore } from '../blobs/blob-store';
 import { ImageDatabase, type Image, isForeignKeyViolation } from '../database/image-database';
 import { LayerStore } from '../layers/layer-store';
@@ -115,8 +116,10 @@ export class ImageRemoval {
       throw refusal(image, obstacle);
     }
     await this.untagAll(image, await this.images.references(image.id), removal);
+    const began = new Date();
     if (!(await this.deleteRow(image))) return;
-    this.blobs.remove(image.id);
+    faultPoint('image-row-deleted');
+    this.blobs.dismiss(image.id, began);
     this.publish(image, 'delete');
     removal.items.push({ Deleted: image.id });
     for (const layer of await this.layers.release(image.topChainId)) {

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
+import { faultPoint } from '@gantry/shared/faults';
 import { BlobStore } from '../blobs/blob-store';
 import { type Image, ImageDatabase, isForeignKeyViolation } from '../database/image-database';
 import type { StoredLayer } from '../layers/layer-store';
@@ -31,6 +32,7 @@ export class ImageStore {
   async create(config: Buffer, layers: StoredLayer[], parentId: string | null = null): Promise<string> {
     const parsed = parseImageConfig(config);
     const id = this.blobs.put(config);
+    faultPoint('image-blob');
     try {
       await this.database.image.createMany({
         data: [
@@ -49,6 +51,9 @@ export class ImageStore {
     } catch (error) {
       throw isForeignKeyViolation(error) ? notFound('a layer of the image was removed meanwhile') : error;
     }
+    // Whoever removed the same image in between may have taken the blob along.
+    this.blobs.put(config);
+    faultPoint('image-created');
     return id;
   }
 

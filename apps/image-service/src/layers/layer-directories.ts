@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import {
+  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,7 +15,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { makerOf, ownName } from '../process-names';
+import { syncDirectory } from '../sync-directory';
 import {
   LAYER_COMMITTED,
   LAYER_DIFF,
@@ -37,6 +42,8 @@ export interface LayerRecord {
 @Injectable()
 export class LayerDirectories {
   readonly root: string;
+  /** What this process is deleting at the moment. */
+  private readonly erasing = new Set<string>();
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -54,33 +61,38 @@ export class LayerDirectories {
     return this.path(layerId, LAYER_DIFF);
   }
 
-  /** The name says whose it is: whoever finds it later can tell whether that process still lives. */
+  /** A directory in which this process makes something. */
   makeTemporary(): string {
-    const started = this.linux.processes.startTime(process.pid) ?? 0;
-    const name = `${TEMPORARY_PREFIX}${process.pid}-${started}-${randomBytes(8).toString('hex')}`;
-    const directory = join(this.root, name);
+    const directory = join(this.root, ownName(this.linux, TEMPORARY_PREFIX));
     mkdirSync(directory, { mode: 0o710 });
     return directory;
   }
 
-  /** Whether a temporary directory's maker is gone. */
-  isAbandoned(name: string): boolean {
-    const [, pid, started] = /^(\d+)-(\d+)-/.exec(name.slice(TEMPORARY_PREFIX.length)) ?? [];
-    return pid === undefined || !this.linux.processes.isAlive(Number(pid), Number(started));
+  /** Whether a name that begins with a dot is of something that a living process is making or deleting. */
+  isInWork(name: string): boolean {
+    if (name.startsWith(TEMPORARY_PREFIX)) return makerOf(this.linux, name, TEMPORARY_PREFIX) !== 'gone';
+    const maker = makerOf(this.linux, name, REMOVING_PREFIX);
+    return maker === 'self' ? this.erasing.has(name) : maker === 'alive';
   }
 
   /** Makes an unpacked temporary directory the layer `layerId`: from here on it outlives a crash. */
   commit(temporary: string, layerId: string, record: LayerRecord, parentLayerId: string | undefined): void {
-    this.writeLink(temporary, layerId);
-    if (parentLayerId) writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'));
-    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(record), { flush: true });
+    const durable = { flush: true };
+    this.writeLink(temporary, layerId, durable);
+    if (parentLayerId) {
+      writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'), durable);
+    }
+    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(record), durable);
+    faultPoint('layer-unpacked');
     renameSync(temporary, this.path(layerId));
+    syncDirectory(this.root);
+    faultPoint('layer-committed');
   }
 
   /** Gives the directory, which will be called `id`, a short name. */
-  writeLink(directory: string, id: string): string {
+  writeLink(directory: string, id: string, options: { flush?: boolean } = {}): string {
     const short = randomBytes(13).toString('hex').toUpperCase();
-    writeFileSync(join(directory, LAYER_LINK), short);
+    writeFileSync(join(directory, LAYER_LINK), short, options);
     symlinkSync(`../${id}/${LAYER_DIFF}`, join(this.root, LINKS, short));
     return short;
   }
@@ -117,11 +129,12 @@ export class LayerDirectories {
 
   /** Out of the way at once; the work of deleting goes on behind. False when there was nothing. */
   remove(name: string): { removed: boolean; done: Promise<void> } {
-    const doomed = `${REMOVING_PREFIX}${name.replace(/^\./, '')}-${randomBytes(4).toString('hex')}`;
+    const doomed = ownName(this.linux, REMOVING_PREFIX);
     try {
       const short = this.shortOf(name);
       renameSync(join(this.root, name), join(this.root, doomed));
-      if (short) rmSync(join(this.root, LINKS, short), { force: true });
+      faultPoint('layer-out-of-the-way');
+      if (short) this.removeLink(short);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return { removed: false, done: Promise.resolve() };
       throw error;
@@ -131,15 +144,44 @@ export class LayerDirectories {
 
   /** Deletes for good, symlinks never followed. */
   async erase(name: string): Promise<void> {
-    await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
+    this.erasing.add(name);
+    try {
+      await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
+    } finally {
+      this.erasing.delete(name);
+    }
   }
 
-  private shortOf(name: string): string | undefined {
+  /** The short name that a directory has; undefined where it has none. */
+  shortOf(name: string): string | undefined {
     try {
       return readFileSync(join(this.root, name, LAYER_LINK), 'utf8');
     } catch (error) {
       if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw error;
     }
+  }
+
+  /** All short names and the directories they are of. */
+  links(): { short: string; id: string | undefined; ageMs: number }[] {
+    const directory = join(this.root, LINKS);
+    return readdirSync(directory).flatMap((short) => {
+      const status = lstatSync(join(directory, short), { throwIfNoEntry: false });
+      if (!status) return [];
+      const target = status.isSymbolicLink() ? readlinkSync(join(directory, short)) : '';
+      const id = /^\.\.\/([^/]+)\/diff$/.exec(target)?.[1];
+      return [{ short, id, ageMs: Date.now() - status.mtimeMs }];
+    });
+  }
+
+  removeLink(short: string): void {
+    rmSync(join(this.root, LINKS, short), { force: true });
+  }
+
+  /** Makes the short name lead to the directory (again). */
+  pointLink(short: string, id: string): void {
+    const temporary = join(this.root, ownName(this.linux, TEMPORARY_PREFIX));
+    symlinkSync(`../${id}/${LAYER_DIFF}`, temporary);
+    renameSync(temporary, join(this.root, LINKS, short));
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
+import { faultPoint } from '@gantry/shared/faults';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/image-database';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
@@ -126,6 +127,7 @@ export class LayerStore {
       const row = await this.deleteUnused(chainId);
       if (!row) break;
       released.push(row);
+      faultPoint('layer-row-deleted');
       this.directories.remove(row.layerId).done.catch((error: unknown) => {
         this.logger.warn({ err: error, layer: row.layerId }, 'layer not deleted yet; the next start goes on');
       });
@@ -156,6 +158,7 @@ export class LayerStore {
         data: [{ nodeId: this.nodeId, ...layer }],
         skipDuplicates: true,
       });
+      faultPoint('layer-indexed');
       if (count === 1) return layer;
     } catch (error) {
       await this.directories.remove(layer.layerId).done;

@@ -30,6 +30,8 @@ export class ManifestStore {
       data: [{ nodeId: this.nodeId, digest, mediaType, document: Uint8Array.from(bytes), imageId }],
       skipDuplicates: true,
     });
+    // Whoever removed the same manifest in between may have taken the blob along.
+    this.blobs.put(bytes, digest);
   }
 
   async find(digest: string): Promise<Manifest | undefined> {
@@ -45,12 +47,23 @@ export class ManifestStore {
     return this.database.manifest.findMany({ where, orderBy: { createdAt: 'asc' } });
   }
 
-  /** The bytes have to be in the blob store by now. */
-  async addLayerBlob(blob: StoredLayerBlob): Promise<void> {
+  /**
+   * The bytes have to be in the blob store by now, and the layer committed: a layer blob without a layer is nobody's. False
+   * when the bytes were swept away meanwhile; then there is no row either.
+   */
+  async addLayerBlob(blob: StoredLayerBlob): Promise<boolean> {
     await this.database.layerBlob.createMany({
       data: [{ nodeId: this.nodeId, ...blob }],
       skipDuplicates: true,
     });
+    if (this.blobs.claim(blob.digest)) return true;
+    await this.dropLayerBlob(blob.digest);
+    return false;
+  }
+
+  /** Forgets a layer blob whose bytes are gone or broken. */
+  async dropLayerBlob(digest: string): Promise<void> {
+    await this.database.layerBlob.deleteMany({ where: { nodeId: this.nodeId, digest } });
   }
 
   async layerBlob(digest: string): Promise<StoredLayerBlob | undefined> {

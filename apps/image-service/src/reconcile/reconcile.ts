@@ -11,7 +11,6 @@ import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 const MINUTE = 60_000;
 /** Younger things may be another image-service's work of this moment. Milliseconds. */
 const SETTLED_MS = 10 * MINUTE;
-const STALE_UPLOAD_MS = 24 * 60 * MINUTE;
 
 /**
  * Puts disk and index right after a crash. The disk decides what exists: what is there without a row gets its row back,
@@ -34,11 +33,10 @@ export class Reconcile {
   }
 
   async run(): Promise<void> {
-    await this.blobs.removeStale(STALE_UPLOAD_MS);
     const present = this.directories.list();
     for (const { name, ageMs } of present) {
       const unfinished =
-        name.startsWith(TEMPORARY_PREFIX) && this.directories.isAbandoned(name) && ageMs > MINUTE;
+        name.startsWith(TEMPORARY_PREFIX) && !this.directories.isInWork(name) && ageMs > MINUTE;
       if (name.startsWith(REMOVING_PREFIX)) await this.directories.erase(name);
       else if (unfinished) await this.directories.remove(name).done;
     }
