@@ -28,6 +28,7 @@ import { UNPACK_TASK, unpackInWorker } from './layers/layer-task';
 import { Decompressor } from './layers/compression';
 import { LayerIntake } from './layers/layer-intake';
 import { LoadImages } from './load/load-images';
+import { ManifestCollection } from './manifests/manifest-collection';
 import { ManifestStore } from './manifests/manifest-store';
 import { Reconcile } from './reconcile/reconcile';
 import { InitLayer } from './snapshots/init-layer';
@@ -46,6 +47,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LayerStore,
     LayerChains,
     ManifestStore,
+    ManifestCollection,
     LayerArchive,
     ImageStore,
     ImageLookup,

@@ -5,6 +5,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -147,6 +148,28 @@ describe('files at a directory', () => {
     expect(files.getXattr(join(root, 'etc/passwd'), 'user.empty')).toHaveLength(0);
     files.removeXattr(join(root, 'etc/passwd'), 'user.empty');
     expect(files.getXattr(join(root, 'etc/passwd'), 'user.empty')).toBeUndefined();
+  });
+
+  it('locks a file against every other descriptor of it', () => {
+    const [first, second] = [
+      openSync(join(root, 'etc/passwd'), 'r'),
+      openSync(join(root, 'etc/passwd'), 'r'),
+    ];
+    expect([files.tryLock(first), files.tryLock(second)]).toEqual([true, false]);
+    closeSync(first);
+    expect(files.tryLock(second)).toBe(true);
+    closeSync(second);
+  });
+
+  it('exchanges two directories', () => {
+    const [first, second] = [join(root, 'first'), join(root, 'second')];
+    for (const path of [first, second]) {
+      mkdirSync(path);
+      writeFileSync(join(path, 'was'), path);
+    }
+    files.exchange(first, second);
+    expect(readFileSync(join(first, 'was'), 'utf8')).toBe(second);
+    expect(readFileSync(join(second, 'was'), 'utf8')).toBe(first);
   });
 
   it('removes a tree without following its links, whatever the names are made of', () => {

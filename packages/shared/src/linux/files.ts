@@ -26,6 +26,8 @@ export interface Files {
   /** A hard link to `name`, to the symlink itself when it is one. */
   linkAt(directory: number, name: string, newDirectory: number, newName: string): void;
   renameAt(directory: number, name: string, newDirectory: number, newName: string): void;
+  /** Two names of one file system change what they are of, in one step (renameat2(2), RENAME_EXCHANGE). Whole paths. */
+  exchange(path: string, other: string): void;
   unlinkAt(directory: number, name: string): void;
   rmdirAt(directory: number, name: string): void;
   /** Removes a file or a whole tree, without ever following a symlink. No error when it does not exist. */
@@ -47,6 +49,8 @@ export interface Files {
   getXattr(path: string, attribute: string): Buffer | undefined;
   setXattr(path: string, attribute: string, value: Buffer): void;
   removeXattr(path: string, attribute: string): void;
+  /** flock(2), exclusive and at once; it ends with the descriptor, so with the process. False: somebody else has it. */
+  tryLock(fd: number): boolean;
 }
 
 export interface FileStatus {
@@ -74,6 +78,9 @@ const linkat = libc.declare(
 const renameat = libc.declare(
   'int renameat(int directory, const char *name, int newDirectory, const char *newName)',
 );
+const renameat2 = libc.declare(
+  'int renameat2(int directory, const char *path, int otherDirectory, const char *other, uint32_t flags)',
+);
 const unlinkat = libc.declare('int unlinkat(int directory, const char *name, int flags)');
 const fchownat = libc.declare(
   'int fchownat(int directory, const char *name, uint32_t uid, uint32_t gid, int flags)',
@@ -83,11 +90,17 @@ const fchmodat2 = libc.declare(
 );
 const utimensat = libc.declare('int utimensat(int directory, const char *name, void *times, int flags)');
 
+const flock = libc.declare('int flock(int fd, int operation)');
+
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const UTIME_OMIT = (1 << 30) - 2;
 const KEEP_ID = 0xffffffff;
 const EOPNOTSUPP = 95;
+const RENAME_EXCHANGE = 2;
+const EAGAIN = 11;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 const NANOSECONDS = 1_000_000_000n;
 
 export class KernelFiles implements Files {
@@ -117,6 +130,10 @@ export class KernelFiles implements Files {
 
   renameAt(directory: number, name: string, newDirectory: number, newName: string): void {
     check(renameat(directory, name, newDirectory, newName), 'renameat', newName);
+  }
+
+  exchange(path: string, other: string): void {
+    check(renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE), 'renameat2', path);
   }
 
   unlinkAt(directory: number, name: string): void {
@@ -207,6 +224,13 @@ export class KernelFiles implements Files {
 
   removeXattr(path: string, attribute: string): void {
     removeXattr(path, attribute);
+  }
+
+  tryLock(fd: number): boolean {
+    const result = flock(fd, LOCK_EX | LOCK_NB);
+    if (result < 0 && lastErrno() === EAGAIN) return false;
+    check(result, 'flock');
+    return true;
   }
 }
 
