@@ -1,4 +1,4 @@
-import { invalidArgument } from '@gantry/shared/errors';
+import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { isDigest } from '../references/reference';
 
 /** The part of an image that containers inherit (OCI image-spec, config.md, and Docker's additions to it). */
@@ -128,4 +128,29 @@ export function matchesPlatform(config: ImageConfig, wanted: Platform): boolean 
     (config.architecture || wanted.architecture) === wanted.architecture &&
     (wanted.variant === '' || (config.variant || wanted.variant) === wanted.variant)
   );
+}
+
+/** @throws NotFound as dockerd words it, where an image was found by `reference` and is not for that platform */
+export function checkPlatform(config: ImageConfig, wanted: Platform, reference: string): void {
+  if (matchesPlatform(config, wanted)) return;
+  const { os, architecture, variant } = wanted;
+  const platform = [os, architecture, variant].filter(Boolean).join('/');
+  throw notFound(
+    `image with reference ${reference} was found but does not provide the specified platform (${platform})`,
+  );
+}
+
+/** API: an OCI platform as JSON; empty: none. @throws InvalidArgument */
+export function platformOfJson(json: string): Platform | undefined {
+  if (json === '') return undefined;
+  let platform: Partial<Platform>;
+  try {
+    platform = JSON.parse(json) as Partial<Platform>;
+  } catch (error) {
+    throw invalidArgument(`failed to parse platform: ${json}`, error);
+  }
+  if (!platform?.os || !platform.architecture) {
+    throw invalidArgument('both OS and Architecture must be provided');
+  }
+  return { os: platform.os, architecture: platform.architecture, variant: platform.variant ?? '' };
 }

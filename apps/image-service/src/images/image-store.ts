@@ -80,6 +80,29 @@ export class ImageStore {
     return before?.image_id && before.image_id !== imageId ? before.image_id : undefined;
   }
 
+  /** Remembers by which manifest a repository knows the image; an image that has gone meanwhile is not missed. */
+  async addDigest(imageId: string, repository: string, digest: string): Promise<void> {
+    try {
+      await this.database.imageDigest.upsert({
+        where: { nodeId_repository_digest: { nodeId: this.nodeId, repository, digest } },
+        create: { nodeId: this.nodeId, repository, digest, imageId },
+        update: { imageId },
+      });
+    } catch (error) {
+      if (!isForeignKeyViolation(error)) throw error;
+    }
+  }
+
+  /** The tags of a repository in their order, and whether the node knows it at all, if by digests only. */
+  async tagsOf(repository: string): Promise<{ tags: { tag: string; imageId: string }[]; isKnown: boolean }> {
+    const where = { nodeId: this.nodeId, repository };
+    const [tags, digests] = await Promise.all([
+      this.database.tag.findMany({ where, orderBy: { tag: 'asc' } }),
+      this.database.imageDigest.count({ where }),
+    ]);
+    return { tags, isKnown: tags.length + digests > 0 };
+  }
+
   async find(imageId: string): Promise<Image | null> {
     return this.database.image.findUnique({ where: { nodeId_id: { nodeId: this.nodeId, id: imageId } } });
   }

@@ -6,11 +6,11 @@ import { fromJson, type Implementation, toJson } from '@gantry/shared/grpc';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
 import { parseNamed } from '../references/reference';
-import type { RuntimeConfig } from './image-config';
+import { platformOfJson, type RuntimeConfig } from './image-config';
 import { ImageLookup } from './image-lookup';
 import { ImageRemoval } from './image-removal';
 import { ImageStore } from './image-store';
-import { InspectImage, platformOfJson } from './inspect-image';
+import { InspectImage } from './inspect-image';
 import { ListImages } from './list-images';
 import { PruneImages } from './prune-images';
 

@@ -1,12 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { invalidArgument, notFound } from '@gantry/shared/errors';
 import type { Image } from '../database/image-database';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LayerStore } from '../layers/layer-store';
 import {
+  checkPlatform,
   type HistoryEntry,
   type ImageConfig,
-  matchesPlatform,
   parseImageConfig,
   type Platform,
   type RuntimeConfig,
@@ -128,13 +127,7 @@ export class InspectImage {
   ): Promise<{ image: Image; config: ImageConfig }> {
     const image = await this.lookup.find(reference);
     const config = parseImageConfig(image.config);
-    if (platform && !matchesPlatform(config, platform)) {
-      const { os, architecture, variant } = platform;
-      const wanted = [os, architecture, variant].filter(Boolean).join('/');
-      throw notFound(
-        `image with reference ${reference} was found but does not provide the specified platform (${wanted})`,
-      );
-    }
+    if (platform) checkPlatform(config, platform, reference);
     return { image, config };
   }
 
@@ -149,19 +142,4 @@ export class InspectImage {
       WorkDir: this.directories.path(top, 'work'),
     };
   }
-}
-
-/** API: the query parameter `platform` of inspect and history, an OCI platform as JSON. */
-export function platformOfJson(json: string): Platform | undefined {
-  if (json === '') return undefined;
-  let platform: Partial<Platform>;
-  try {
-    platform = JSON.parse(json) as Partial<Platform>;
-  } catch (error) {
-    throw invalidArgument(`failed to parse platform: ${json}`, error);
-  }
-  if (!platform?.os || !platform.architecture) {
-    throw invalidArgument('both OS and Architecture must be provided');
-  }
-  return { os: platform.os, architecture: platform.architecture, variant: platform.variant ?? '' };
 }

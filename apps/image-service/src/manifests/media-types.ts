@@ -7,6 +7,7 @@ export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
+export const DOCKER_LAYER_GZIP = `${DOCKER_LAYER}.gzip`;
 
 /** What a pull can take, best first. */
 export const MANIFEST_TYPES = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST];
@@ -25,4 +26,10 @@ export function layerKindOf(type: string): 'layer' | 'foreign' | undefined {
     /^application\/vnd\.docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?$/.exec(type);
   if (!match) return undefined;
   return match[1] ? 'foreign' : 'layer';
+}
+
+/** What the media type of a layer says of its compression. */
+export function layerCompressionOf(type: string): 'none' | 'gzip' | 'zstd' {
+  if (/[.+]gzip$/.test(type)) return 'gzip';
+  return /[.+]zstd$/.test(type) ? 'zstd' : 'none';
 }

@@ -1,0 +1,130 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { dataLoss, internal } from '@gantry/shared/errors';
+import { BlobStore } from '../blobs/blob-store';
+import type { Image, Manifest } from '../database/image-database';
+import { parseImageConfig } from '../images/image-config';
+import { shortId } from '../images/image-references';
+import { ImageStore } from '../images/image-store';
+import { LayerStore } from '../layers/layer-store';
+import { type Descriptor, parseManifest } from '../manifests/manifest';
+import { isManifestType, layerCompressionOf, layerKindOf } from '../manifests/media-types';
+import { ManifestStore, type StoredLayerBlob } from '../manifests/manifest-store';
+import type { FetchedManifest } from '../registry/registry';
+import { CompressLayer } from './compress-layer';
+import type { PushedLayer } from './push-layers';
+import { buildManifest } from './push-manifest';
+
+/** What is sent of an image. */
+export interface PushContent {
+  config: Uint8Array;
+  /** The topmost first, as they are shown. */
+  layers: PushedLayer[];
+  /** To be asked for when the layers are sent. */
+  manifest(): Promise<FetchedManifest>;
+}
+
+/** Decides which bytes an image is sent as: as those that it was pulled as, wherever they are kept. */
+@Injectable()
+export class PushContents {
+  constructor(
+    @Inject(ManifestStore) private readonly manifests: ManifestStore,
+    @Inject(ImageStore) private readonly images: ImageStore,
+    @Inject(LayerStore) private readonly layers: LayerStore,
+    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(CompressLayer) private readonly compressor: CompressLayer,
+  ) {}
+
+  /** `repository`: canonical; what is known of it decides between several forms of one image. */
+  async of(image: Image, repository: string): Promise<PushContent> {
+    return (await this.asPulled(image, repository)) ?? this.asBuilt(image, repository);
+  }
+
+  /** With a manifest that is kept, where all its layers are. */
+  private async asPulled(image: Image, repository: string): Promise<PushContent | undefined> {
+    const { digests } = await this.images.references(image.id);
+    const isKnownThere = ({ digest }: Manifest): boolean =>
+      digests.some((known) => known.digest === digest && known.repository === repository);
+    const kept = await this.manifests.ofImage(image.id);
+    const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
+    for (const manifest of [...kept.filter(isKnownThere), ...kept.filter((one) => !isKnownThere(one))]) {
+      const sent = await this.layersOf(manifest, image, diffIds);
+      if (!sent) continue;
+      const { digest, mediaType, document } = manifest;
+      const fetched = { bytes: Buffer.from(document), mediaType, digest };
+      return { config: image.config, layers: sent.reverse(), manifest: async () => fetched };
+    }
+    return undefined;
+  }
+
+  /** The layers that a manifest names, lowest first; undefined where it is of something else or a layer is not kept. */
+  private async layersOf(
+    manifest: Manifest,
+    image: Image,
+    diffIds: string[],
+  ): Promise<PushedLayer[] | undefined> {
+    if (!isManifestType(manifest.mediaType)) return undefined;
+    const parsed = parseManifest(manifest.document, manifest.mediaType);
+    if (parsed.kind !== 'manifest' || parsed.config.digest !== image.id) return undefined;
+    if (parsed.layers.length !== diffIds.length) return undefined;
+    const layers: PushedLayer[] = [];
+    for (const [position, descriptor] of parsed.layers.entries()) {
+      const diffId = diffIds[position] ?? '';
+      const blob = await this.keptBlob(descriptor, diffId);
+      if (!blob && !isElsewhere(descriptor)) return undefined;
+      layers.push({ id: shortId(diffId), blob: async () => blob });
+    }
+    return layers;
+  }
+
+  private async keptBlob({ digest }: Descriptor, diffId: string): Promise<StoredLayerBlob | undefined> {
+    const blob = await this.manifests.layerBlob(digest);
+    return blob?.diffId === diffId && this.isWhole(blob) ? blob : undefined;
+  }
+
+  /** With a manifest of our own: each layer as the blob that is kept, or else made. */
+  private async asBuilt(image: Image, repository: string): Promise<PushContent> {
+    const chain = await this.layers.chain(image.topChainId);
+    const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
+    if (chain.length !== diffIds.length) throw dataLoss(`layers of image ${image.id} are missing`);
+    const sent = new Map<string, Promise<StoredLayerBlob>>();
+    const layers = chain.map((layer) => ({
+      id: shortId(layer.diffId),
+      blob: (signal: AbortSignal) => {
+        const blob = this.bestBlob(layer.diffId, repository).then(
+          (kept) => kept ?? this.compressor.compress(layer, signal),
+        );
+        sent.set(layer.diffId, blob);
+        return blob;
+      },
+    }));
+    const manifest = async () => {
+      const blobs = await Promise.all(diffIds.map((diffId) => sent.get(diffId)));
+      if (blobs.includes(undefined)) throw internal('a manifest is asked for before its layers are sent');
+      return buildManifest(image.config, blobs as StoredLayerBlob[]);
+    };
+    return { config: image.config, layers, manifest };
+  }
+
+  /** One that the repository has, or another one of its registry; gzip before what only OCI manifests can name. */
+  private async bestBlob(diffId: string, repository: string): Promise<StoredLayerBlob | undefined> {
+    const host = repository.slice(0, repository.indexOf('/') + 1);
+    const rated: { blob: StoredLayerBlob; rank: number }[] = [];
+    for (const blob of await this.manifests.layerBlobsOf(diffId)) {
+      if (!this.isWhole(blob)) continue;
+      const sources = await this.manifests.sourcesOf(blob.digest);
+      const isThere = sources.includes(repository);
+      const isNear = sources.some((source) => source.startsWith(host));
+      const isGzip = layerCompressionOf(blob.mediaType) === 'gzip';
+      rated.push({ blob, rank: (isThere ? 4 : 0) + (isNear ? 2 : 0) + (isGzip ? 1 : 0) });
+    }
+    return rated.sort((a, b) => b.rank - a.rank)[0]?.blob;
+  }
+
+  private isWhole(blob: StoredLayerBlob): boolean {
+    return this.blobs.size(blob.digest) === Number(blob.size);
+  }
+}
+
+/** A foreign layer: whoever pulls gets it from its URLs. */
+const isElsewhere = ({ mediaType, urls }: Descriptor): boolean =>
+  layerKindOf(mediaType) === 'foreign' && (urls?.length ?? 0) > 0;
