@@ -1,9 +1,20 @@
-import { Inject, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { InstanceConfigModule } from '@gantry/shared/config';
 import { EventsModule } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
-import { LOGGER, type Logger, LoggingModule } from '@gantry/shared/logging';
+import { LoggingModule } from '@gantry/shared/logging';
 import { BlobStore } from './blobs/blob-store';
+import { BlobInspection } from './check/blob-inspection';
+import { ContainerInspection } from './check/container-inspection';
+import { DirectoryInspection } from './check/directory-inspection';
+import { ImageDropping } from './check/image-dropping';
+import { IngestInspection } from './check/ingest-inspection';
+import { LayerIndex } from './check/layer-index';
+import { LayerInspection } from './check/layer-inspection';
+import { LayerRepair } from './check/layer-repair';
+import { NodeCheck } from './check/node-check';
+import { QueuedUploads } from './check/queued-uploads';
+import { RowInspection } from './check/row-inspection';
 import { CommitContainer } from './commit/commit-container';
 import { DataServer } from './data-socket/data-server';
 import { DatabaseModule } from './database/database.module';
@@ -68,19 +79,20 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     ExportImages,
     DataServer,
     ImageJobWorker,
+    QueuedUploads,
+    LayerIndex,
+    ImageDropping,
+    LayerRepair,
+    IngestInspection,
+    DirectoryInspection,
+    ContainerInspection,
+    RowInspection,
+    BlobInspection,
+    LayerInspection,
+    NodeCheck,
     Reconcile,
     ImagesController,
     SnapshotsController,
   ],
 })
-export class ImageServiceModule implements OnApplicationBootstrap {
-  constructor(
-    @Inject(Reconcile) private readonly reconcile: Reconcile,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
-
-  /** Behind the start: what is being put right does not keep anybody waiting. */
-  onApplicationBootstrap(): void {
-    this.reconcile.run().catch((error: unknown) => this.logger.error({ err: error }, 'reconciling failed'));
-  }
-}
+export class ImageServiceModule {}

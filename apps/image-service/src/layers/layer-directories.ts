@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -24,6 +25,8 @@ import {
   LAYER_DIFF,
   LAYER_LINK,
   LAYER_LOWER,
+  LAYER_SPLIT,
+  LAYER_TAR,
   LINKS,
   REMOVING_PREFIX,
   TEMPORARY_PREFIX,
@@ -38,6 +41,9 @@ export interface LayerRecord {
   archiveSize: number;
 }
 
+/** As it is on disk; `maker`: the process that commits the layer, and gives it its row. */
+type StoredRecord = LayerRecord & { maker?: string };
+
 /** The tree `<data root>/overlay2`, laid out as dockerd's. */
 @Injectable()
 export class LayerDirectories {
@@ -47,7 +53,7 @@ export class LayerDirectories {
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
-    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes'>,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes' | 'files'>,
   ) {
     this.root = join(config.dataRoot, 'overlay2');
     mkdirSync(join(this.root, LINKS), { recursive: true, mode: 0o710 });
@@ -77,24 +83,62 @@ export class LayerDirectories {
 
   /** Makes an unpacked temporary directory the layer `layerId`: from here on it outlives a crash. */
   commit(temporary: string, layerId: string, record: LayerRecord, parentLayerId: string | undefined): void {
-    const durable = { flush: true };
-    this.writeLink(temporary, layerId, durable);
-    if (parentLayerId) {
-      writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'), durable);
-    }
-    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(record), durable);
-    faultPoint('layer-unpacked');
-    renameSync(temporary, this.path(layerId));
-    syncDirectory(this.root);
+    const short = newShortName();
+    symlinkSync(linkTarget(layerId), join(this.root, LINKS, short));
+    this.commitAs(short, temporary, layerId, record, parentLayerId);
     faultPoint('layer-committed');
   }
 
+  /** The same for a layer whose directory was lost. `short`: what those above know it by; a new name where there is none. */
+  commitAgain(
+    temporary: string,
+    layerId: string,
+    record: LayerRecord,
+    known: { short?: string; parentLayerId?: string },
+  ): void {
+    const short = known.short ?? newShortName();
+    this.pointLink(short, layerId);
+    this.commitAs(short, temporary, layerId, record, known.parentLayerId);
+  }
+
+  private commitAs(
+    short: string,
+    temporary: string,
+    layerId: string,
+    record: LayerRecord,
+    parentLayerId: string | undefined,
+  ): void {
+    const durable = { flush: true };
+    const stored: StoredRecord = { ...record, maker: ownName(this.linux, '') };
+    writeFileSync(join(temporary, LAYER_LINK), short, durable);
+    if (parentLayerId) {
+      writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'), durable);
+    }
+    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(stored), durable);
+    faultPoint('layer-unpacked');
+    renameSync(temporary, this.path(layerId));
+    syncDirectory(this.root);
+  }
+
+  /**
+   * Puts what was unpacked anew in the place of a layer's content, and the old content in the temporary directory. What makes
+   * the archive again goes first: it is the same bytes either way.
+   */
+  replaceContent(temporary: string, layerId: string): void {
+    for (const file of [LAYER_SPLIT, LAYER_TAR]) {
+      if (existsSync(join(temporary, file))) renameSync(join(temporary, file), this.path(layerId, file));
+    }
+    const diff = this.diff(layerId);
+    mkdirSync(diff, { recursive: true, mode: 0o755 });
+    this.linux.files.exchange(join(temporary, LAYER_DIFF), diff);
+    syncDirectory(this.path(layerId));
+  }
+
   /** Gives the directory, which will be called `id`, a short name. */
-  writeLink(directory: string, id: string, options: { flush?: boolean } = {}): string {
-    const short = randomBytes(13).toString('hex').toUpperCase();
-    writeFileSync(join(directory, LAYER_LINK), short, options);
-    symlinkSync(`../${id}/${LAYER_DIFF}`, join(this.root, LINKS, short));
-    return short;
+  writeLink(directory: string, id: string): void {
+    const short = newShortName();
+    writeFileSync(join(directory, LAYER_LINK), short);
+    symlinkSync(linkTarget(id), join(this.root, LINKS, short));
   }
 
   /** `l/<short>` of the layer and of all below it, topmost first. */
@@ -109,8 +153,18 @@ export class LayerDirectories {
   }
 
   record(layerId: string): LayerRecord | undefined {
+    return this.storedRecord(layerId);
+  }
+
+  /** Whether the process that committed the layer could still be about to give it its row. */
+  isBeingIndexed(layerId: string): boolean {
+    const maker = this.storedRecord(layerId)?.maker;
+    return maker !== undefined && makerOf(this.linux, maker, '') !== 'gone';
+  }
+
+  private storedRecord(layerId: string): StoredRecord | undefined {
     try {
-      return JSON.parse(readFileSync(this.path(layerId, LAYER_COMMITTED), 'utf8')) as LayerRecord;
+      return JSON.parse(readFileSync(this.path(layerId, LAYER_COMMITTED), 'utf8')) as StoredRecord;
     } catch (error) {
       if (hasCode(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined;
       throw error;
@@ -181,7 +235,11 @@ export class LayerDirectories {
   /** Makes the short name lead to the directory (again). */
   pointLink(short: string, id: string): void {
     const temporary = join(this.root, ownName(this.linux, TEMPORARY_PREFIX));
-    symlinkSync(`../${id}/${LAYER_DIFF}`, temporary);
+    symlinkSync(linkTarget(id), temporary);
     renameSync(temporary, join(this.root, LINKS, short));
   }
 }
+
+const newShortName = (): string => randomBytes(13).toString('hex').toUpperCase();
+/** As seen from l/. */
+const linkTarget = (id: string): string => `../${id}/${LAYER_DIFF}`;

@@ -133,7 +133,19 @@ export class LayerStore {
       });
       chainId = row.parentChainId;
     }
+    if (released.length > 0) await this.forgetAgain(released);
     return released;
+  }
+
+  /** Whoever looked for directories without a row at the wrong moment has given one of these a row again. */
+  private async forgetAgain(released: StoredLayer[]): Promise<void> {
+    const layerId = { in: released.map((layer) => layer.layerId) };
+    const unused = { images: { none: {} }, children: { none: {} }, snapshots: { none: {} } };
+    try {
+      await this.database.layer.deleteMany({ where: { nodeId: this.nodeId, layerId, ...unused } });
+    } catch (error) {
+      if (!isForeignKeyViolation(error)) throw error;
+    }
   }
 
   private async unpackTemporary(source: LayerSource, observer: UnpackObserver): Promise<StagedLayer> {

@@ -69,6 +69,18 @@ export class ManifestCollection {
     await this.dropLayerBlobs(Prisma.sql`b.digest = ANY(${digests.layerBlobs})`);
   }
 
+  /** Digests that repositories were seen to have before `until` and that are no layer blobs of this node. */
+  async unneededSources(until: Date): Promise<string[]> {
+    const rows = await this.database.$queryRaw<{ digest: string }[]>`
+      SELECT DISTINCT s.digest FROM blob_sources s WHERE s.node_id = ${this.nodeId} AND s.seen_at < ${until}
+        AND NOT EXISTS (SELECT 1 FROM layer_blobs b WHERE b.node_id = s.node_id AND b.digest = s.digest)`;
+    return rows.map(({ digest }) => digest);
+  }
+
+  async dropSources(digests: string[]): Promise<void> {
+    await this.database.blobSource.deleteMany({ where: { nodeId: this.nodeId, digest: { in: digests } } });
+  }
+
   private async dropManifests(condition: Prisma.Sql): Promise<string[]> {
     const rows = await this.database.$queryRaw<{ digest: string }[]>`
       DELETE FROM manifests m WHERE m.node_id = ${this.nodeId} AND ${condition} AND ${imageIsGone} RETURNING m.digest`;
@@ -79,9 +91,7 @@ export class ManifestCollection {
     const dropped = await this.database.$queryRaw<DroppedBlob[]>`
       DELETE FROM layer_blobs b WHERE b.node_id = ${this.nodeId} AND ${condition} AND ${layerIsGone}
       RETURNING b.digest, b.size`;
-    await this.database.blobSource.deleteMany({
-      where: { nodeId: this.nodeId, digest: { in: dropped.map(({ digest }) => digest) } },
-    });
+    await this.dropSources(dropped.map(({ digest }) => digest));
     return dropped;
   }
 

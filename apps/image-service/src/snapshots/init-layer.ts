@@ -5,9 +5,6 @@ import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LAYER_DIFF, LAYER_INIT } from '../layers/layer-files';
 
-/** The layer of images that have none. */
-const EMPTY = 'empty';
-
 const MOUNT_POINT_DIRECTORIES = ['dev/pts', 'dev/shm', 'proc', 'sys', 'etc'];
 const MOUNT_POINT_FILES = ['etc/hosts', 'etc/hostname', 'etc/resolv.conf', 'dev/console', '.dockerenv'];
 const SYMLINKS: Record<string, string> = { 'etc/mtab': '/proc/mounts' };
@@ -18,6 +15,9 @@ const SYMLINKS: Record<string, string> = { 'etc/mtab': '/proc/mounts' };
  */
 @Injectable()
 export class InitLayer {
+  /** The directory that stands for the layers of images that have none. */
+  static readonly EMPTY = 'empty';
+
   constructor(
     @Inject(LayerDirectories) private readonly layers: LayerDirectories,
     @Inject(LINUX) private readonly linux: Linux,
@@ -25,7 +25,7 @@ export class InitLayer {
 
   /** The lower directories of a container on this layer, relative to overlay2/, topmost first. Makes what is missing. */
   lowerFor(topLayerId: string | undefined): string[] {
-    const owner = topLayerId ?? EMPTY;
+    const owner = topLayerId ?? InitLayer.EMPTY;
     if (!existsSync(this.layers.path(owner, LAYER_INIT))) this.make(owner, topLayerId);
     return [`${owner}/${LAYER_INIT}`, ...(topLayerId === undefined ? [] : this.layers.lowerOf(topLayerId))];
   }
