@@ -1,138 +1,37 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { INSTANCE_CONFIG, loadInstanceConfig } from '@gantry/shared/config';
-import { type EngineEvent, EventPublisher } from '@gantry/shared/events';
-import { createLinux, LINUX } from '@gantry/shared/linux';
-import { createLogger, LOGGER } from '@gantry/shared/logging';
-import { Test, type TestingModule } from '@nestjs/testing';
-import { BlobStore } from '../blobs/blob-store';
+import type { EngineEvent } from '@gantry/shared/events';
+import type { Member } from '@gantry/shared/tar';
+import { tarOf } from '@gantry/shared/tar';
+import type { TestingModule } from '@nestjs/testing';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
-import { type PrivateDatabase, startPrivateDatabase } from '../database/private-database.fixture';
 import { ExportImages } from '../export/export-images';
-import { IMAGE_SETTINGS, loadImageSettings } from '../image-settings';
-import { ImportImage } from '../import/import-image';
-import { LayerArchive } from '../layers/layer-archive';
-import { LayerDirectories } from '../layers/layer-directories';
-import { LayerStore } from '../layers/layer-store';
-import { UNPACK_TASK, type UnpackTask } from '../layers/layer-task';
-import { type Member, tarOf } from '@gantry/shared/tar';
-import { unpackLayer } from '../layers/unpack-layer';
-import { Decompressor } from '../layers/compression';
-import { LayerIntake } from '../layers/layer-intake';
 import { LoadImages } from '../load/load-images';
-import { InitLayer } from '../snapshots/init-layer';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 import { SnapshotStore } from '../snapshots/snapshot-store';
-import { ImageCatalog } from './image-catalog';
-import { ImageLookup } from './image-lookup';
-import { ImageRemoval } from './image-removal';
+import { ImageNode } from './image-node.fixture';
 import { ImageStore } from './image-store';
-import { InspectImage } from './inspect-image';
-import { LayerUsage } from './layer-usage';
-import { ListImages } from './list-images';
 import { PruneImages } from './prune-images';
 
-const linux = createLinux();
-const events: EngineEvent[] = [];
-let database: PrivateDatabase;
-let dataRoot: string;
+let node: ImageNode;
 let app: TestingModule;
+let dataRoot: string;
+let events: EngineEvent[];
 
 beforeAll(async () => {
-  const started = await startPrivateDatabase();
-  if (!started) throw new Error('this needs PostgreSQL (Debian package postgresql)');
-  database = started;
-  dataRoot = mkdtempSync(join(tmpdir(), 'image-data-'));
-  const config = loadInstanceConfig({
-    GANTRY_NODE_ID: 'node',
-    GANTRY_DATA_ROOT: dataRoot,
-    DATABASE_URL: database.url,
-  });
-  const unpack: UnpackTask = (task, observer) => unpackLayer(linux, task, observer);
-  app = await Test.createTestingModule({
-    providers: [
-      { provide: INSTANCE_CONFIG, useValue: config },
-      { provide: LINUX, useValue: linux },
-      { provide: LOGGER, useValue: createLogger('test', 'fatal') },
-      { provide: UNPACK_TASK, useValue: unpack },
-      { provide: IMAGE_SETTINGS, useValue: loadImageSettings({}) },
-      { provide: ImageDatabase, useValue: new ImageDatabase(config) },
-      { provide: EventPublisher, useValue: { publish: (event: EngineEvent) => events.push(event) } },
-      ...[
-        BlobStore,
-        LayerDirectories,
-        LayerStore,
-        LayerArchive,
-        ImageStore,
-        ImageLookup,
-        ImageCatalog,
-        LayerUsage,
-      ],
-      ...[ListImages, InspectImage, ImageRemoval, PruneImages, SnapshotDirectories, InitLayer, SnapshotStore],
-      ...[Decompressor, LayerIntake, LoadImages, ImportImage, CommitContainer, ExportImages],
-    ],
-  }).compile();
+  node = await ImageNode.start();
+  ({ app, dataRoot, events } = node);
 }, 60_000);
+afterAll(() => node?.stop());
+afterEach(() => node.empty());
 
-afterAll(async () => {
-  await app?.get(ImageDatabase).$disconnect();
-  await database?.stop();
-  if (dataRoot) rmSync(dataRoot, { recursive: true, force: true });
-});
-
-beforeEach(() => events.splice(0));
-afterEach(async () => {
-  for (const { containerId } of await app.get(SnapshotStore).list())
-    await app.get(SnapshotStore).remove(containerId);
-  for (const { Id } of await list({}, true)) {
-    await app
-      .get(ImageRemoval)
-      .remove(Id, { force: true, prune: true })
-      .catch(() => {});
-  }
-});
-
-const newId = () => randomBytes(32).toString('hex');
-const list = (filters: Record<string, string[]> = {}, all = false) =>
-  app.get(ListImages).list({ all, sharedSize: false, filters: new Map(Object.entries(filters)) });
-const remove = async (name: string, force = false) =>
-  (await app.get(ImageRemoval).remove(name, { force, prune: true })).items;
-const inspect = (name: string) => app.get(InspectImage).inspect(name, undefined);
-
-async function importImage(
-  name: string,
-  more: { changes?: string[]; members?: Member[] } = {},
-): Promise<string> {
-  const path = join(dataRoot, 'upload.tar');
-  writeFileSync(
-    path,
-    tarOf(
-      more.members ?? [
-        { name: 'etc/', type: 'directory' },
-        { name: 'seed', type: 'file', data: 'x' },
-      ],
-    ),
-  );
-  const [repository = '', tag = ''] = name.split(':');
-  const options = {
-    repository,
-    tag,
-    message: '',
-    changes: more.changes ?? [],
-    platform: '',
-    created: new Date(),
-  };
-  return app.get(ImportImage).import(path, options);
-}
-
-async function prepare(image: string): Promise<string> {
-  const containerId = newId();
-  await app.get(SnapshotStore).prepare(containerId, image, '');
-  return containerId;
-}
+const list = (filters: Record<string, string[]> = {}) => node.list(filters);
+const remove = (name: string, force = false) => node.remove(name, force);
+const inspect = (name: string) => node.inspect(name);
+const importImage = (name: string, more: { changes?: string[]; members?: Member[] } = {}) =>
+  node.importImage(name, more);
+const prepare = (image: string) => node.prepare(image);
 
 describe('images', () => {
   test('found by name, id, and beginnings of the id', async () => {
