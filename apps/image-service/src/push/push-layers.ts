@@ -72,10 +72,12 @@ export class PushLayers {
       return;
     }
     const waiting = setImmediate(() => lines.status(layer.id, 'Waiting'));
-    const outcome = await this.uploads.use(() => {
-      clearImmediate(waiting);
-      return this.bring(repository, { ...blob, id: layer.id }, known, lines, signal);
-    }, signal);
+    const outcome = await this.uploads
+      .use(() => {
+        clearImmediate(waiting);
+        return this.bring(repository, { ...blob, id: layer.id }, known, lines, signal);
+      }, signal)
+      .finally(() => clearImmediate(waiting));
     lines.status(layer.id, outcome);
     known.add(blob.digest);
     await this.manifests.addSources([blob.digest], repository.name);
