@@ -11,6 +11,7 @@ import { EventsController } from './events/events.controller';
 import { ExecController } from './exec/exec.controller';
 import { ImageData } from './images/image-data';
 import { ImageJobQueue } from './images/image-jobs';
+import { ImagePushController } from './images/image-push.controller';
 import { ImageTransfersController } from './images/image-transfers.controller';
 import { ImagesController } from './images/images.controller';
 import { OperationsController } from './metrics/operations.controller';
@@ -35,6 +36,7 @@ import { VolumesController } from './volumes/volumes.controller';
     PluginsController,
     NotBuiltController,
     ImageTransfersController,
+    ImagePushController,
     ImagesController,
     VolumesController,
     NetworksController,

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
@@ -34,6 +35,14 @@ export class ImageData {
     const answer = await response;
     await checkAnswer(answer);
     answer.resume();
+  }
+
+  /** Stores the header X-Registry-Auth for a job, which names it by what is returned: empty for an empty header. */
+  async uploadCredentials(header: string): Promise<string> {
+    if (header === '') return '';
+    const id = randomUUID();
+    await this.upload(id, Readable.from([Buffer.from(header)]));
+    return id;
   }
 
   /** Drops an upload that no job will take. */

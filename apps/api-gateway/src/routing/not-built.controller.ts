@@ -23,11 +23,6 @@ export class NotBuiltController {
     return notBuilt('logging in to a registry');
   }
 
-  @Post('images/*name/push')
-  push(): never {
-    return notBuilt('pushing images');
-  }
-
   @Get('images/search')
   search(): never {
     return notBuilt('searching a registry');

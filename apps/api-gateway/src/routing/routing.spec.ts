@@ -46,7 +46,6 @@ describe('routing and errors', () => {
     ['DELETE', '/info', 404, 'page not found'],
     ['GET', '/v1.99/info', 400, 'client version 1.99 is too new. Maximum supported API version is 1.56'],
     ['POST', '/build', 501, 'building images is not built yet'],
-    ['POST', '/images/a/b:1/push', 501, 'pushing images is not built yet'],
     ['POST', '/images/create?fromImage=a', 501, 'pulling images is not built yet'],
     ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
     ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],
