@@ -119,11 +119,9 @@ export class RowInspection implements Inspection {
 
   private async *unneededManifests(): AsyncGenerator<Finding> {
     const until = before(UNREFERENCED_MS);
-    const { manifests, indexes, layerBlobs } = await this.collection.unneeded(until);
-    const none = { manifests: [], indexes: [], layerBlobs: [] };
-    for (const id of manifests) yield this.unneeded(id, 'manifest', { ...none, manifests: [id] });
-    for (const id of indexes) yield this.unneeded(id, 'manifest', { ...none, indexes: [id] });
-    for (const id of layerBlobs) yield this.unneeded(id, 'blob', { ...none, layerBlobs: [id] });
+    for (const id of await this.collection.unneededManifests(until)) yield this.unneeded(id, 'manifest');
+    for (const id of await this.collection.unneededIndexes(until)) yield this.unneeded(id, 'manifest');
+    for (const id of await this.collection.unneededLayerBlobs(until)) yield this.unneeded(id, 'blob');
     const sources = await this.collection.unneededSources(until);
     for (const id of sources) {
       const mend = async () => {
@@ -135,13 +133,9 @@ export class RowInspection implements Inspection {
     }
   }
 
-  private unneeded(
-    id: string,
-    kind: 'manifest' | 'blob',
-    digests: Parameters<ManifestCollection['drop']>[0],
-  ): Finding {
+  private unneeded(id: string, kind: 'manifest' | 'blob'): Finding {
     const mend = async () => {
-      await this.collection.drop(digests);
+      await this.collection.drop(id);
       return 'row removed';
     };
     const problem =

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
+  closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -201,8 +204,21 @@ export class LayerDirectories {
     this.erasing.add(name);
     try {
       await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      if (!hasCode(error, 'ENAMETOOLONG')) throw error;
+      // A layer may have names as long as the kernel takes them, and they lie below ours.
+      this.removeTree(name);
     } finally {
       this.erasing.delete(name);
+    }
+  }
+
+  private removeTree(name: string): void {
+    const root = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      this.linux.files.removeTreeAt(root, name);
+    } finally {
+      closeSync(root);
     }
   }
 

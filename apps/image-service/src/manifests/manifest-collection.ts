@@ -35,7 +35,7 @@ export class ManifestCollection {
     const { imageIds, diffIds } = removed;
     const manifests = await this.dropManifests(Prisma.sql`m.image_id = ANY(${imageIds})`);
     const named = new Set(manifests);
-    const indexes = (await this.unneededIndexes()).filter((index) =>
+    const indexes = (await this.indexesWithoutManifests()).filter((index) =>
       index.manifests.some((digest) => named.has(digest)),
     );
     const dropped = await this.dropIndexes(indexes.map((index) => index.digest));
@@ -45,28 +45,30 @@ export class ManifestCollection {
     return this.dismissLayerBlobs(layerBlobs, since);
   }
 
-  /** The digests of rows that were made before `until` and that nothing refers to. */
-  async unneeded(until: Date): Promise<{ manifests: string[]; indexes: string[]; layerBlobs: string[] }> {
-    const [manifests, layerBlobs, indexes] = await Promise.all([
-      this.database.$queryRaw<{ digest: string }[]>`
-        SELECT m.digest FROM manifests m WHERE m.node_id = ${this.nodeId} AND m.created_at < ${until} AND ${imageIsGone}`,
-      this.database.$queryRaw<{ digest: string }[]>`
-        SELECT b.digest FROM layer_blobs b
-        WHERE b.node_id = ${this.nodeId} AND b.created_at < ${until} AND ${layerIsGone}`,
-      this.unneededIndexes(until),
-    ]);
-    return {
-      manifests: manifests.map(({ digest }) => digest),
-      indexes: indexes.map(({ digest }) => digest),
-      layerBlobs: layerBlobs.map(({ digest }) => digest),
-    };
+  /** Manifests that came before `until` and whose image is gone. */
+  async unneededManifests(until: Date): Promise<string[]> {
+    const rows = await this.database.$queryRaw<{ digest: string }[]>`
+      SELECT m.digest FROM manifests m WHERE m.node_id = ${this.nodeId} AND m.created_at < ${until} AND ${imageIsGone}`;
+    return rows.map(({ digest }) => digest);
   }
 
-  /** Drops rows that {@link unneeded} has named, where that still holds. Their blobs are left to the sweep of blobs. */
-  async drop(digests: { manifests: string[]; indexes: string[]; layerBlobs: string[] }): Promise<void> {
-    await this.dropManifests(Prisma.sql`m.digest = ANY(${digests.manifests})`);
-    await this.dropIndexes(digests.indexes);
-    await this.dropLayerBlobs(Prisma.sql`b.digest = ANY(${digests.layerBlobs})`);
+  /** Indexes that came before `until` and whose manifests are gone. */
+  async unneededIndexes(until: Date): Promise<string[]> {
+    return (await this.indexesWithoutManifests(until)).map(({ digest }) => digest);
+  }
+
+  /** Layer blobs that came before `until` and whose layer is gone. */
+  async unneededLayerBlobs(until: Date): Promise<string[]> {
+    const rows = await this.database.$queryRaw<{ digest: string }[]>`
+      SELECT b.digest FROM layer_blobs b WHERE b.node_id = ${this.nodeId} AND b.created_at < ${until} AND ${layerIsGone}`;
+    return rows.map(({ digest }) => digest);
+  }
+
+  /** Drops the row of one that was found to be unneeded, where it still is. The blob is left to the sweep of blobs. */
+  async drop(digest: string): Promise<void> {
+    await this.dropManifests(Prisma.sql`m.digest = ${digest}`);
+    await this.dropIndexes([digest]);
+    await this.dropLayerBlobs(Prisma.sql`b.digest = ${digest}`);
   }
 
   /** Digests that repositories were seen to have before `until` and that are no layer blobs of this node. */
@@ -102,7 +104,7 @@ export class ManifestCollection {
   }
 
   /** Indexes whose manifests are all gone and that no repository knows an image by, with the manifests they name. */
-  private async unneededIndexes(until?: Date): Promise<{ digest: string; manifests: string[] }[]> {
+  private async indexesWithoutManifests(until?: Date): Promise<{ digest: string; manifests: string[] }[]> {
     const rows = await this.database.$queryRaw<
       { digest: string; media_type: string; document: Uint8Array }[]
     >`
