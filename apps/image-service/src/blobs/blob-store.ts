@@ -138,6 +138,18 @@ export class BlobStore {
     return createReadStream(this.path(digest), { start, highWaterMark: READ_SIZE });
   }
 
+  /** Whether the bytes are those that the digest names. */
+  async isIntact(digest: string): Promise<boolean> {
+    const hash = createHash('sha256');
+    for await (const chunk of this.read(digest)) hash.update(chunk as Buffer);
+    return digest === `sha256:${hash.digest('hex')}`;
+  }
+
+  /** Removes a blob that was seen to be broken. */
+  drop(digest: string): void {
+    rmSync(this.path(digest), { force: true });
+  }
+
   /**
    * Removes a blob, unless somebody has put, adopted or claimed it at or after `unusedSince` (a time from before the caller
    * saw that nothing refers to it). False when it stays or was not there.

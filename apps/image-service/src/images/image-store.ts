@@ -57,7 +57,7 @@ export class ImageStore {
     return id;
   }
 
-  /** Points a name at an image; it may have pointed elsewhere, whose id is returned then. */
+  /** `docker tag`: points a name at an image; it may have pointed elsewhere, whose id is returned then. */
   async tag(imageId: string, name: NamedReference): Promise<string | undefined> {
     const { repository, tag, digest } = withDefaultTag(name);
     if (digest !== undefined || tag === undefined) {
@@ -66,6 +66,14 @@ export class ImageStore {
     if (familiarRepository(repository) === 'sha256') {
       throw invalidArgument('refusing to create an ambiguous tag using digest algorithm as name');
     }
+    const before = await this.point(imageId, { repository, tag });
+    await this.announce(imageId, 'tag', familiar({ repository, tag }));
+    return before !== null && before !== imageId ? before : undefined;
+  }
+
+  /** Points a name at an image, silently. Returns where it pointed before. */
+  async point(imageId: string, name: { repository: string; tag: string }): Promise<string | null> {
+    const { repository, tag } = name;
     const [before] = await this.database.$queryRaw<{ image_id: string | null }[]>`
       WITH before AS (
         SELECT image_id FROM tags WHERE node_id = ${this.nodeId} AND repository = ${repository} AND tag = ${tag}
@@ -76,8 +84,7 @@ export class ImageStore {
         UPDATE images SET last_tagged_at = now() WHERE node_id = ${this.nodeId} AND id = ${imageId}
       )
       SELECT (SELECT image_id FROM before) AS image_id`;
-    await this.announce(imageId, 'tag', familiar({ repository, tag }));
-    return before?.image_id && before.image_id !== imageId ? before.image_id : undefined;
+    return before?.image_id ?? null;
   }
 
   /** Remembers by which manifest a repository knows the image; an image that has gone meanwhile is not missed. */

@@ -1,0 +1,104 @@
+import { setTimeout } from 'node:timers/promises';
+import { EngineError, invalidArgument, messageOf, unavailable } from '@gantry/shared/errors';
+import type { BlobAnswer, Repository } from '../registry/registry';
+import type { PartialFile, Segment } from './partial-file';
+
+/** Attempts that brought nothing before a download is given up, as dockerd. */
+const MAX_FRUITLESS = 5;
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 10_000;
+
+export interface FetchHooks {
+  /** More of the file is there. */
+  onBytes(): void;
+  /** The next attempt comes after so many seconds. */
+  onRetry(seconds: number): void;
+}
+
+/**
+ * Fetches what is missing of a segment, and goes on where a connection broke.
+ * @throws InvalidArgument where the registry's blob is not the one the manifest describes
+ */
+export async function fetchSegment(
+  repository: Repository,
+  digest: string,
+  file: PartialFile,
+  segment: Segment,
+  hooks: FetchHooks,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let fruitless = 0; segment.start + segment.have < segment.end;) {
+    const before = segment.have;
+    try {
+      await fetchOnce(repository, digest, file, segment, hooks, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isFinal(error)) throw error;
+      fruitless = segment.have > before ? 0 : fruitless + 1;
+      if (fruitless >= MAX_FRUITLESS) throw unavailable(messageOf(error), error);
+      const pause = Math.min(FIRST_PAUSE_MS * 2 ** fruitless, MAX_PAUSE_MS);
+      hooks.onRetry(Math.ceil(pause / 1000));
+      await setTimeout(pause, undefined, { signal });
+    }
+  }
+}
+
+/** What the registry or the disk refuses stays refused. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof EngineError) return error.kind !== 'Unavailable';
+  const { code } = error as { code?: string };
+  return code !== undefined && ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'].includes(code);
+}
+
+async function fetchOnce(
+  repository: Repository,
+  digest: string,
+  file: PartialFile,
+  segment: Segment,
+  hooks: FetchHooks,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = segment.start + segment.have;
+  const isPart = segment.end < file.size;
+  const range = isPart ? { from, to: segment.end - 1 } : { from };
+  const answer = await repository.blob(digest, range, { signal });
+  try {
+    checkAnswer(answer, digest, file, from);
+    await receive(answer, file, segment, from, isPart, hooks);
+  } finally {
+    answer.body.destroy();
+  }
+  if (segment.start + segment.have < segment.end) throw unavailable('unexpected EOF');
+}
+
+function checkAnswer(answer: BlobAnswer, digest: string, file: PartialFile, from: number): void {
+  if (answer.total !== undefined && answer.total !== file.size) {
+    throw invalidArgument(
+      `blob ${digest} has ${answer.total} bytes in the registry, but ${file.size} in the manifest`,
+    );
+  }
+  if (answer.offset > from) throw unavailable('the registry left out the beginning of a range');
+}
+
+/** A registry without ranges sends from the beginning and to the end: what is not wanted is passed over. */
+async function receive(
+  answer: BlobAnswer,
+  file: PartialFile,
+  segment: Segment,
+  from: number,
+  isPart: boolean,
+  hooks: FetchHooks,
+): Promise<void> {
+  let skip = from - answer.offset;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    const passed = Math.min(skip, chunk.length);
+    skip -= passed;
+    const room = segment.end - segment.start - segment.have;
+    const wanted = chunk.subarray(passed, passed + room);
+    if (wanted.length > 0) await file.append(segment, wanted);
+    hooks.onBytes();
+    if (chunk.length - passed <= room) continue;
+    if (isPart) return;
+    throw invalidArgument(`the registry sent more than the ${file.size} bytes that the manifest says`);
+  }
+}

@@ -1,0 +1,157 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { invalidArgument, isKind } from '@gantry/shared/errors';
+import { BlobStore } from '../blobs/blob-store';
+import { BlobDownloads } from '../downloads/blob-downloads';
+import { shortId } from '../images/image-references';
+import { LayerChains, type WantedLayer } from '../layers/layer-chains';
+import { LayerStore, type StagedLayer, type StoredLayer } from '../layers/layer-store';
+import type { Descriptor } from '../manifests/manifest';
+import { ManifestStore } from '../manifests/manifest-store';
+import { layerKindOf } from '../manifests/media-types';
+import type { ProgressLines } from '../progress/progress-lines';
+import type { Repository } from '../registry/registry';
+
+/** Brings the layers of an image: each one is hashed, decompressed and unpacked while it downloads. */
+@Injectable()
+export class PullLayers {
+  /** The blobs that this process is bringing: a second layer of the same bytes waits for the first. */
+  private readonly running = new Map<string, Promise<unknown>>();
+
+  constructor(
+    @Inject(LayerChains) private readonly chains: LayerChains,
+    @Inject(LayerStore) private readonly layers: LayerStore,
+    @Inject(BlobStore) private readonly blobs: BlobStore,
+    @Inject(BlobDownloads) private readonly downloads: BlobDownloads,
+    @Inject(ManifestStore) private readonly manifests: ManifestStore,
+  ) {}
+
+  /** Lowest first, as `descriptors` and `diffIds` are. */
+  async pull(
+    repository: Repository,
+    descriptors: Descriptor[],
+    diffIds: string[],
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<StoredLayer[]> {
+    for (const { mediaType } of descriptors) {
+      // Addresses that a manifest gives are not asked, so a foreign layer has to be in the registry as any other.
+      if (!layerKindOf(mediaType)) throw invalidArgument(`unsupported media type of a layer: ${mediaType}`);
+    }
+    for (const { digest } of descriptors) lines.status(shortId(digest), 'Pulling fs layer');
+    const wanted = descriptors.map((descriptor, position): WantedLayer => {
+      const diffId = diffIds[position] ?? '';
+      const id = shortId(descriptor.digest);
+      return {
+        diffId,
+        stage: (abort) => this.stage(repository, descriptor, lines, abort),
+        onExisting: async () => lines.status(id, 'Already exists'),
+        onCommitted: async () => {
+          const { digest, mediaType, size } = descriptor;
+          await this.manifests.addLayerBlob({ digest, mediaType, diffId, size: BigInt(size) });
+          this.blobs.claim(digest);
+          lines.status(id, 'Pull complete');
+        },
+      };
+    });
+    const stored = await this.chains.build(wanted, signal);
+    await this.manifests.addSources(
+      descriptors.map(({ digest }) => digest),
+      repository.name,
+    );
+    return stored;
+  }
+
+  private async stage(
+    repository: Repository,
+    descriptor: Descriptor,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<StagedLayer> {
+    const { digest } = descriptor;
+    for (let other = this.running.get(digest); other; other = this.running.get(digest)) {
+      await other.catch(() => {});
+      signal.throwIfAborted();
+    }
+    const own = this.bring(repository, descriptor, lines, signal);
+    this.running.set(digest, own);
+    try {
+      return await own;
+    } finally {
+      this.running.delete(digest);
+    }
+  }
+
+  private async bring(
+    repository: Repository,
+    descriptor: Descriptor,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<StagedLayer> {
+    for (;;) {
+      const staged =
+        (await this.fromKeptBlob(descriptor, lines, signal)) ??
+        (await this.fromRegistry(repository, descriptor, lines, signal));
+      if (staged) return staged;
+    }
+  }
+
+  /** undefined where there is none, or a broken one, which is gone then. */
+  private async fromKeptBlob(
+    { digest, size }: Descriptor,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<StagedLayer | undefined> {
+    if (!this.blobs.claim(digest)) return undefined;
+    const path = this.blobs.path(digest);
+    const id = shortId(digest);
+    lines.status(id, 'Download complete');
+    const onConsumed = (bytes: number) => lines.count(id, 'Extracting', bytes, size);
+    try {
+      const source = { kind: 'file', path, offset: 0, size, digest } as const;
+      return await this.layers.stage(source, { signal, onConsumed });
+    } catch (error) {
+      if (!isKind(error, 'InvalidArgument') || (await this.blobs.isIntact(digest))) throw error;
+      this.blobs.drop(digest);
+      return undefined;
+    }
+  }
+
+  /** undefined when another process of this node has brought the blob. */
+  private async fromRegistry(
+    repository: Repository,
+    { digest, size }: Descriptor,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<StagedLayer | undefined> {
+    const id = shortId(digest);
+    let isHere = false;
+    const observer = {
+      onProgress: (present: number) => lines.count(id, 'Downloading', present, size),
+      onRetry: (seconds: number) =>
+        lines.status(id, `Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`),
+      onArrived: () => {
+        isHere = true;
+        lines.status(id, 'Verifying Checksum');
+        lines.status(id, 'Download complete');
+      },
+    };
+    lines.status(id, 'Waiting');
+    return this.downloads.fetch(repository, { digest, size }, observer, signal, async (blob, abort) => {
+      const source = { kind: 'file', path: blob.path, offset: 0, size, digest } as const;
+      const staged = await this.layers.stage(source, {
+        signal: abort,
+        growth: blob.growth,
+        onConsumed: (bytes) => {
+          if (isHere) lines.count(id, 'Extracting', bytes, size);
+        },
+      });
+      try {
+        await this.blobs.adopt(blob.path, digest);
+      } catch (error) {
+        await this.layers.discard(staged);
+        throw error;
+      }
+      return staged;
+    });
+  }
+}
