@@ -33,7 +33,7 @@ export class ImageTransfersController {
     await sendJobProgress(response, lines);
   }
 
-  /** Import (`fromSrc`); pull (`fromImage`) is not built yet. */
+  /** Pull (`fromImage`) or import (`fromSrc`). */
   @Post('images/create')
   @HttpCode(200)
   async create(
@@ -42,7 +42,7 @@ export class ImageTransfersController {
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    if (query.text('fromImage') !== '') throw notImplemented('pulling images is not built yet');
+    if (query.text('fromImage') !== '') return this.pull(query, request, response, signal);
     const source = query.text('fromSrc');
     if (source === '') throw invalidArgument('bad parameter: fromImage or fromSrc is required');
     if (source !== '-') throw notImplemented('importing from a URL is not built yet');
@@ -59,6 +59,21 @@ export class ImageTransfersController {
       signal,
     );
     await sendJobProgress(response, lines);
+  }
+
+  private async pull(
+    query: QueryParameters,
+    request: Request,
+    response: Response,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const job = {
+      repository: query.text('fromImage'),
+      tag: query.text('tag'),
+      platform: query.text('platform'),
+      credentialsId: await this.data.uploadCredentials(request.header('x-registry-auth') ?? ''),
+    };
+    await sendJobProgress(response, this.jobs.run('pull', job, signal));
   }
 
   @Get('images/get')
