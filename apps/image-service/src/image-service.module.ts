@@ -19,8 +19,10 @@ import { CommitContainer } from './commit/commit-container';
 import { DataServer } from './data-socket/data-server';
 import { DatabaseModule } from './database/database.module';
 import { ExportImages } from './export/export-images';
+import { ImageAttestations } from './images/image-attestations';
 import { ImageCatalog } from './images/image-catalog';
 import { ImageLookup } from './images/image-lookup';
+import { ImageManifests } from './images/image-manifests';
 import { ImageRemoval } from './images/image-removal';
 import { ImagesController } from './images/images.controller';
 import { ImageStore } from './images/image-store';
@@ -39,8 +41,14 @@ import { UNPACK_TASK, unpackInWorker } from './layers/layer-task';
 import { Decompressor } from './layers/compression';
 import { LayerIntake } from './layers/layer-intake';
 import { LoadImages } from './load/load-images';
+import { ManifestCatalog } from './manifests/manifest-catalog';
 import { ManifestCollection } from './manifests/manifest-collection';
 import { ManifestStore } from './manifests/manifest-store';
+import { PullImages } from './pull/pull-images';
+import { PullLayers } from './pull/pull-layers';
+import { BlobDownloads } from './downloads/blob-downloads';
+import { REGISTRIES } from './registry/registry';
+import { StubRegistries } from './registry/stub';
 import { Reconcile } from './reconcile/reconcile';
 import { InitLayer } from './snapshots/init-layer';
 import { SnapshotDirectories } from './snapshots/snapshot-directories';
@@ -57,6 +65,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LayerDirectories,
     LayerStore,
     LayerChains,
+    PullImages, PullLayers, BlobDownloads, { provide: REGISTRIES, useClass: StubRegistries },
     ManifestStore,
     ManifestCollection,
     LayerArchive,
@@ -66,6 +75,9 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LayerUsage,
     ListImages,
     InspectImage,
+    ImageManifests,
+    ImageAttestations,
+    ManifestCatalog,
     ImageRemoval,
     PruneImages,
     SnapshotDirectories,

@@ -24,6 +24,7 @@ import { LayerStore } from '../layers/layer-store';
 import { UNPACK_TASK, type UnpackTask } from '../layers/layer-task';
 import { unpackLayer } from '../layers/unpack-layer';
 import { LoadImages } from '../load/load-images';
+import { ManifestCatalog } from '../manifests/manifest-catalog';
 import { ManifestCollection } from '../manifests/manifest-collection';
 import { ManifestStore } from '../manifests/manifest-store';
 import { InitLayer } from '../snapshots/init-layer';
@@ -31,6 +32,8 @@ import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 import { SnapshotStore } from '../snapshots/snapshot-store';
 import { ImageCatalog } from './image-catalog';
 import { ImageLookup } from './image-lookup';
+import { ImageManifests } from './image-manifests';
+import { ImageAttestations } from './image-attestations';
 import { ImageRemoval } from './image-removal';
 import { ImageStore } from './image-store';
 import { InspectImage } from './inspect-image';
@@ -74,9 +77,17 @@ export class ImageNode {
         { provide: IMAGE_SETTINGS, useValue: loadImageSettings({}) },
         { provide: ImageDatabase, useValue: new ImageDatabase(config) },
         { provide: EventPublisher, useValue: { publish: (event: EngineEvent) => events.push(event) } },
-        ...[BlobStore, LayerDirectories, LayerStore, LayerArchive, ManifestStore, ManifestCollection],
+        ...[
+          BlobStore,
+          LayerDirectories,
+          LayerStore,
+          LayerArchive,
+          ManifestStore,
+          ManifestCollection,
+          ManifestCatalog,
+        ],
         ...[ImageStore, ImageLookup, ImageCatalog, LayerUsage],
-        ...[ListImages, InspectImage, ImageRemoval, PruneImages],
+        ...[ListImages, InspectImage, ImageManifests, ImageAttestations, ImageRemoval, PruneImages],
         ...[SnapshotDirectories, InitLayer, SnapshotStore],
         ...[Decompressor, LayerIntake, LoadImages, ImportImage, CommitContainer, ExportImages],
         ...more,
@@ -114,7 +125,7 @@ export class ImageNode {
   }
 
   inspect(name: string) {
-    return this.app.get(InspectImage).inspect(name, undefined);
+    return this.app.get(InspectImage).inspect(name);
   }
 
   /** One layer with `members`. Returns the image's id. */

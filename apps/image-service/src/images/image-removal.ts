@@ -6,7 +6,8 @@ import { ImageDatabase, type Image, isForeignKeyViolation } from '../database/im
 import { LayerStore } from '../layers/layer-store';
 import { familiar, type NamedReference, parseNamed, withDefaultTag } from '../references/reference';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
-import { parseImageConfig } from './image-config';
+import { ManifestCollection } from '../manifests/manifest-collection';
+import { checkPlatform, parseImageConfig, type Platform } from './image-config';
 import { ImageLookup } from './image-lookup';
 import { shortId } from './image-references';
 import { type ImageReferences, ImageStore } from './image-store';
@@ -16,16 +17,33 @@ export type DeletedItem = { Untagged: string } | { Deleted: string };
 
 export interface Removal {
   items: DeletedItem[];
-  /** Bytes of the layers that went. */
+  /** Bytes of the layers that went, unpacked and as registries have them. */
   reclaimed: bigint;
+}
+
+export interface RemovalOptions {
+  force: boolean;
+  /** With the ancestors that nothing needs any more. */
+  prune: boolean;
+  /** The image has to be for each of these; none: whatever it is for. */
+  platforms?: Platform[];
+}
+
+/** A removal that goes on, with what is to be collected after it. */
+interface RunningRemoval extends Removal {
+  imageIds: string[];
+  diffIds: string[];
 }
 
 /** Why an image stays. A hard reason holds against force too. */
 interface Obstacle {
   hard: boolean;
   usedByContainer: boolean;
+  hasChildren: boolean;
   reason: string;
 }
+
+const FREE = { usedByContainer: false, hasChildren: false };
 
 /** Untagging and deleting, with the distinctions that dockerd makes (moby, daemon/images/image_delete.go). */
 @Injectable()
@@ -37,21 +55,42 @@ export class ImageRemoval {
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(SnapshotDirectories) private readonly snapshots: SnapshotDirectories,
+    @Inject(ManifestCollection) private readonly collection: ManifestCollection,
   ) {}
 
   /**
    * `text` as the user gave it: a name is untagged, and the image goes with its last name; an id means the image itself.
-   * @throws Conflict as dockerd words it.
+   * @throws Conflict and NotFound as dockerd words them
    */
-  async remove(text: string, options: { force: boolean; prune: boolean }): Promise<Removal> {
+  async remove(text: string, options: RemovalOptions): Promise<Removal> {
     const image = await this.lookup.find(text);
-    const removal: Removal = { items: [], reclaimed: 0n };
+    for (const platform of options.platforms ?? []) {
+      checkPlatform(parseImageConfig(image.config), platform, text);
+    }
+    const removal: RunningRemoval = { items: [], reclaimed: 0n, imageIds: [], diffIds: [] };
+    const began = new Date();
+    try {
+      await this.removeFound(image, text, options, removal);
+    } finally {
+      if (removal.imageIds.length > 0) {
+        removal.reclaimed += await this.collection.collectRemoved(removal, began);
+      }
+    }
+    return { items: removal.items, reclaimed: removal.reclaimed };
+  }
+
+  private async removeFound(
+    image: Image,
+    text: string,
+    options: RemovalOptions,
+    removal: RunningRemoval,
+  ): Promise<void> {
     const references = await this.images.references(image.id);
     if (!isIdPrefix(image.id, text)) {
       if (!options.force && isSingleReference(references)) await this.refuseWhileUsed(image, text);
-      if (await this.untagName(image, parseNamed(text), removal)) return removal;
+      if (await this.untagName(image, parseNamed(text), removal)) return;
       await this.delete(image, { ...options, quiet: true }, removal);
-      return removal;
+      return;
     }
     if (isSingleReference(references)) {
       const obstacle = await this.obstacle(image, { stopped: !options.force, references: false });
@@ -59,7 +98,6 @@ export class ImageRemoval {
       await this.untagAll(image, references, removal);
     }
     await this.delete(image, { ...options, quiet: false }, removal);
-    return removal;
   }
 
   private async refuseWhileUsed(image: Image, text: string): Promise<void> {
@@ -87,7 +125,9 @@ export class ImageRemoval {
   }
 
   private async untagAll(image: Image, references: ImageReferences, removal: Removal): Promise<void> {
-    for (const name of [...references.tags, ...references.digests]) await this.untag(image, name, removal);
+    const names: NamedReference[] = [...references.tags, ...references.digests];
+    names.sort((a, b) => (familiar(a) < familiar(b) ? -1 : 1));
+    for (const name of names) await this.untag(image, name, removal);
   }
 
   private async untag(image: Image, name: NamedReference, removal: Removal, announce = true): Promise<void> {
@@ -107,12 +147,13 @@ export class ImageRemoval {
   private async delete(
     image: Image,
     options: { force: boolean; prune: boolean; quiet: boolean },
-    removal: Removal,
+    removal: RunningRemoval,
   ): Promise<void> {
     const soft = !options.force;
     const obstacle = await this.obstacle(image, { stopped: soft, references: soft });
     if (obstacle) {
-      if (options.quiet && (obstacle.usedByContainer || !(await this.isDangling(image)))) return;
+      const isTold = (await this.isDangling(image)) && !obstacle.hasChildren;
+      if (options.quiet && (obstacle.usedByContainer || !isTold)) return;
       throw refusal(image, obstacle);
     }
     await this.untagAll(image, await this.images.references(image.id), removal);
@@ -122,8 +163,10 @@ export class ImageRemoval {
     this.blobs.dismiss(image.id, began);
     this.publish(image, 'delete');
     removal.items.push({ Deleted: image.id });
+    removal.imageIds.push(image.id);
     for (const layer of await this.layers.release(image.topChainId)) {
       removal.items.push({ Deleted: layer.chainId });
+      removal.diffIds.push(layer.diffId);
       removal.reclaimed += layer.size;
     }
     const parent = options.prune && image.parentId ? await this.images.find(image.parentId) : null;
@@ -138,7 +181,7 @@ export class ImageRemoval {
       return count === 1;
     } catch (error) {
       if (!isForeignKeyViolation(error)) throw error;
-      throw refusal(image, { hard: false, usedByContainer: false, reason: 'image was tagged meanwhile' });
+      throw refusal(image, { ...FREE, hard: false, reason: 'image was tagged meanwhile' });
     }
   }
 
@@ -148,19 +191,19 @@ export class ImageRemoval {
   ): Promise<Obstacle | undefined> {
     const children = await this.database.image.count({ where: { nodeId: image.nodeId, parentId: image.id } });
     if (children > 0)
-      return { hard: true, usedByContainer: false, reason: 'image has dependent child images' };
+      return { ...FREE, hard: true, hasChildren: true, reason: 'image has dependent child images' };
     const users = await this.usersOf(image.id);
     const running = users.find((id) => this.snapshots.isMounted(id));
     if (running) {
       const reason = `image is being used by running container ${shortId(running)}`;
-      return { hard: true, usedByContainer: true, reason };
+      return { ...FREE, hard: true, usedByContainer: true, reason };
     }
     if (asked.references && !(await this.isDangling(image))) {
-      return { hard: false, usedByContainer: false, reason: 'image is referenced in multiple repositories' };
+      return { ...FREE, hard: false, reason: 'image is referenced in multiple repositories' };
     }
     if (asked.stopped && users[0]) {
       const reason = `image is being used by stopped container ${shortId(users[0])}`;
-      return { hard: false, usedByContainer: true, reason };
+      return { ...FREE, hard: false, usedByContainer: true, reason };
     }
     return undefined;
   }

@@ -1,14 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ImageServiceServer } from '@gantry/proto/image';
-import { notImplemented } from '@gantry/shared/errors';
 import { filterTerms } from '@gantry/shared/filters';
-import { fromJson, type Implementation, toJson } from '@gantry/shared/grpc';
+import { fromJson, type Implementation, toJson, writeMessage } from '@gantry/shared/grpc';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
 import { parseNamed } from '../references/reference';
 import { platformOfJson, type RuntimeConfig } from './image-config';
 import { ImageLookup } from './image-lookup';
-import { ImageRemoval } from './image-removal';
+import { ImageAttestations } from './image-attestations';
+import { type DeletedItem, ImageRemoval } from './image-removal';
 import { ImageStore } from './image-store';
 import { InspectImage } from './inspect-image';
 import { ListImages } from './list-images';
@@ -26,19 +26,16 @@ export class ImagesController implements Service {
     @Inject(ImageStore) private readonly images: ImageStore,
     @Inject(ImageRemoval) private readonly removal: ImageRemoval,
     @Inject(PruneImages) private readonly pruning: PruneImages,
+    @Inject(ImageAttestations) private readonly attested: ImageAttestations,
     @Inject(CommitContainer) private readonly committing: CommitContainer,
     @Inject(ImageDatabase) private readonly database: ImageDatabase,
   ) {}
 
-  list: Service['list'] = async ({ all, sharedSize, manifests, filters }) => {
-    if (manifests) throw notImplemented('manifests of images are not kept yet');
-    return toJson(await this.listing.list({ all, sharedSize, filters: filterTerms(filters) }));
-  };
+  list: Service['list'] = async ({ filters, ...options }) =>
+    toJson(await this.listing.list({ ...options, filters: filterTerms(filters) }));
 
-  inspect: Service['inspect'] = async ({ reference, manifests, platformJson }) => {
-    if (manifests) throw notImplemented('manifests of images are not kept yet');
-    return toJson(await this.inspection.inspect(reference, platformOfJson(platformJson)));
-  };
+  inspect: Service['inspect'] = async ({ reference, manifests, platformJson }) =>
+    toJson(await this.inspection.inspect(reference, { manifests, platform: platformOfJson(platformJson) }));
 
   history: Service['history'] = async ({ reference, platformJson }) =>
     toJson(await this.inspection.history(reference, platformOfJson(platformJson)));
@@ -49,12 +46,33 @@ export class ImagesController implements Service {
     return {};
   };
 
-  remove: Service['remove'] = async ({ reference, force, noPrune }) => {
-    const { items } = await this.removal.remove(reference, { force, prune: !noPrune });
+  remove: Service['remove'] = async ({ reference, force, noPrune, platformsJson }) => {
+    const platforms = platformsJson.map(platformOfJson).filter((platform) => platform !== undefined);
+    const { items } = await this.removal.remove(reference, { force, prune: !noPrune, platforms });
     return toJson(items);
   };
 
-  prune: Service['prune'] = async ({ filters }) => toJson(await this.pruning.prune(filterTerms(filters)));
+  prune: Service['prune'] = async ({ filters }, { signal }) =>
+    toJson(await this.pruning.prune(filterTerms(filters), { signal }));
+
+  pruneProgress: Service['pruneProgress'] = async (call) => {
+    const gone = new AbortController();
+    call.on('cancelled', () => gone.abort());
+    const onItem = async (item: DeletedItem) => {
+      const [[status, id]] = Object.entries(item) as [[string, string]];
+      await writeMessage(call, toJson({ id, status }));
+    };
+    const report = await this.pruning.prune(filterTerms(call.request.filters), {
+      onItem,
+      signal: gone.signal,
+    });
+    await writeMessage(call, toJson({ aux: report }));
+  };
+
+  attestations: Service['attestations'] = async ({ reference, platformJson, types, statement }) => {
+    const platform = platformOfJson(platformJson);
+    return toJson(await this.attested.find(reference, { platform, types, statement }));
+  };
 
   diskUsage: Service['diskUsage'] = async () => toJson(await this.listing.diskUsage());
 

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { invalidArgument } from '@gantry/shared/errors';
 import type { Image } from '../database/image-database';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LayerStore } from '../layers/layer-store';
@@ -10,13 +11,19 @@ import {
   type Platform,
   type RuntimeConfig,
 } from './image-config';
+import { type Descriptor } from '../manifests/manifest';
+import { descriptorOf, ManifestCatalog } from '../manifests/manifest-catalog';
 import { ImageLookup } from './image-lookup';
+import { type Identity, identityOf, ImageManifests, type ManifestSummary } from './image-manifests';
 import { repoDigests, repoTags } from './image-references';
 import { ImageStore } from './image-store';
 
 /** API: ImageInspect, with the fields of older versions that the gateway may take away. */
 export interface ImageDocument {
   Id: string;
+  Descriptor?: Descriptor;
+  Manifests?: ManifestSummary[];
+  Identity?: Identity;
   RepoTags: string[];
   RepoDigests: string[];
   Parent: string;
@@ -56,16 +63,30 @@ export class InspectImage {
     @Inject(ImageStore) private readonly images: ImageStore,
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(LayerDirectories) private readonly directories: LayerDirectories,
+    @Inject(ManifestCatalog) private readonly catalog: ManifestCatalog,
+    @Inject(ImageManifests) private readonly manifests: ImageManifests,
   ) {}
 
-  async inspect(reference: string, platform: Platform | undefined): Promise<ImageDocument> {
+  /** @throws InvalidArgument where a platform and all manifests are asked for */
+  async inspect(
+    reference: string,
+    options: { platform?: Platform; manifests?: boolean } = {},
+  ): Promise<ImageDocument> {
+    const { platform } = options;
+    if (platform && options.manifests) {
+      throw invalidArgument('conflicting options: manifests and platform options cannot both be set');
+    }
     const { image, config } = await this.find(reference, platform);
-    const [references, chain] = await Promise.all([
+    const [references, chain, registered] = await Promise.all([
       this.images.references(image.id),
       this.layers.chain(image.topChainId),
+      this.registered(image, options),
     ]);
+    const identity = identityOf(references);
     return {
       Id: image.id,
+      ...registered,
+      ...(identity && { Identity: identity }),
       RepoTags: repoTags(references),
       RepoDigests: repoDigests(references),
       Parent: image.parentId ?? '',
@@ -85,6 +106,21 @@ export class InspectImage {
         ...(config.rootfs.diff_ids.length > 0 && { Layers: config.rootfs.diff_ids }),
       },
       Metadata: { LastTagTime: image.lastTaggedAt?.toISOString() ?? ZERO_TIME },
+    };
+  }
+
+  /** What registries have of it; nothing where it never was in one. Of one platform the index is not spoken of. */
+  private async registered(
+    image: Image,
+    { platform, manifests }: { platform?: Platform; manifests?: boolean },
+  ): Promise<Pick<ImageDocument, 'Descriptor' | 'Manifests'>> {
+    const sources = manifests ? await this.manifests.sources() : undefined;
+    const target = (sources?.manifests ?? (await this.catalog.read())).targetOf(image.id);
+    if (!target) return {};
+    const descriptor = descriptorOf(platform ? target.manifest : (target.index ?? target.manifest));
+    return {
+      Descriptor: descriptor,
+      ...(sources && { Manifests: this.manifests.summaries(image.id, sources, undefined) }),
     };
   }
 

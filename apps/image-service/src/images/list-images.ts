@@ -1,9 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { invalidArgument, isKind } from '@gantry/shared/errors';
 import { booleanFilter, checkFilterNames, type FilterTerms, matchesLabels } from '@gantry/shared/filters';
+import type { Descriptor } from '../manifests/manifest';
+import { descriptorOf, ManifestCatalog } from '../manifests/manifest-catalog';
 import { createdAt } from './image-config';
 import { type CatalogEntry, ImageCatalog } from './image-catalog';
 import { ImageLookup } from './image-lookup';
+import { identityOf, ImageManifests, type ManifestSummary } from './image-manifests';
 import { repoDigests, repoTags } from './image-references';
 import { LayerUsage } from './layer-usage';
 import { matchesReference } from './reference-glob';
@@ -20,6 +23,17 @@ export interface ImageSummary {
   SharedSize: number;
   Labels: Record<string, string> | null;
   Containers: number;
+  Descriptor?: Descriptor;
+  Manifests?: ManifestSummary[];
+}
+
+export interface ListOptions {
+  all: boolean;
+  sharedSize: boolean;
+  /** With `Manifests`, and with `Identity` in them. */
+  manifests?: boolean;
+  identity?: boolean;
+  filters: FilterTerms;
 }
 
 const FILTERS = ['dangling', 'label', 'label!', 'before', 'since', 'reference', 'until'];
@@ -33,20 +47,39 @@ export class ListImages {
     @Inject(ImageCatalog) private readonly catalog: ImageCatalog,
     @Inject(ImageLookup) private readonly lookup: ImageLookup,
     @Inject(LayerUsage) private readonly usage: LayerUsage,
+    @Inject(ManifestCatalog) private readonly manifestCatalog: ManifestCatalog,
+    @Inject(ImageManifests) private readonly manifests: ImageManifests,
   ) {}
 
-  async list(options: { all: boolean; sharedSize: boolean; filters: FilterTerms }): Promise<ImageSummary[]> {
+  async list(options: ListOptions): Promise<ImageSummary[]> {
     checkFilterNames(options.filters, FILTERS);
     const dangling = booleanFilter(options.filters, 'dangling');
     const matches = await this.matcher(options.filters);
-    const entries = await this.catalog.read();
-    const chosen = entries.filter(matches).flatMap((entry) => {
+    const [entries, containers, manifests] = await Promise.all([
+      this.catalog.read(),
+      this.catalog.containerCounts(),
+      this.manifestCatalog.read(),
+    ]);
+    const sources = options.manifests || options.identity ? await this.manifests.sources() : undefined;
+    const shared = options.sharedSize
+      ? (await this.usage.measure(entries.map((entry) => entry.image))).shared
+      : undefined;
+    return entries.filter(matches).flatMap((entry) => {
       const summary = summarize(entry, options.filters.get('reference'));
-      return summary && isShown(entry, summary, options.all, dangling) ? [summary] : [];
+      if (!summary || !isShown(entry, summary, options.all, dangling)) return [];
+      const { id } = entry.image;
+      const target = manifests.targetOf(id);
+      const identity = options.identity ? identityOf(entry.references) : undefined;
+      return [
+        {
+          ...summary,
+          Containers: containers.get(id) ?? 0,
+          ...(shared && { SharedSize: shared.get(id) ?? 0 }),
+          ...(target && { Descriptor: descriptorOf(target.index ?? target.manifest) }),
+          ...(target && sources && { Manifests: this.manifests.summaries(id, sources, identity) }),
+        },
+      ];
     });
-    if (!options.sharedSize) return chosen;
-    const { shared } = await this.usage.measure(entries.map((entry) => entry.image));
-    return chosen.map((summary) => ({ ...summary, SharedSize: shared.get(summary.Id) ?? 0 }));
   }
 
   async diskUsage(): Promise<{ LayersSize: number; Images: ImageSummary[] }> {

@@ -24,7 +24,11 @@ export class PruneImages {
     @Inject(EventPublisher) private readonly events: EventPublisher,
   ) {}
 
-  async prune(filters: FilterTerms): Promise<PruneReport> {
+  /** `onItem` hears what goes when it has gone. Ends early, with what has gone until then, when `signal` fires. */
+  async prune(
+    filters: FilterTerms,
+    { onItem, signal }: { onItem?(item: DeletedItem): Promise<void>; signal?: AbortSignal } = {},
+  ): Promise<PruneReport> {
     checkFilterNames(filters, FILTERS);
     const danglingOnly = booleanFilter(filters, 'dangling') ?? true;
     const until = (filters.get('until') ?? []).map((value) => parseUntil(value));
@@ -36,9 +40,13 @@ export class PruneImages {
       if (!matchesLabels(filters, entry.config.config?.Labels)) continue;
       if (danglingOnly && entry.references.tags.length > 0) continue;
       for (const name of namesOf(entry)) {
+        if (signal?.aborted) break;
         const removal = await this.removeIfFree(name);
-        deleted.push(...(removal?.items ?? []));
         reclaimed += removal?.reclaimed ?? 0n;
+        for (const item of removal?.items ?? []) {
+          deleted.push(item);
+          await onItem?.(item);
+        }
       }
     }
     this.events.publish(engineEvent('image', 'prune', '', { reclaimed: String(reclaimed) }));
