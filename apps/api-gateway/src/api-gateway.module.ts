@@ -3,6 +3,7 @@ import { INSTANCE_CONFIG, InstanceConfigModule, type InstanceConfig } from '@gan
 import { PeersModule } from '@gantry/shared/grpc';
 import { LoggingModule } from '@gantry/shared/logging';
 import { BuildCacheController } from './build/build-cache.controller';
+import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
 import { ArchiveController } from './containers/archive.controller';
 import { ContainerStreamsController } from './containers/container-streams.controller';
@@ -42,6 +43,7 @@ import { VolumesController } from './volumes/volumes.controller';
     NetworksController,
     EventsController,
     OperationsController,
+    CheckController,
     SwarmController,
   ],
   providers: [

@@ -7,7 +7,9 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { IMAGE_QUEUE, type ImageJobs, JobProgress, openWorker } from '@gantry/shared/queue';
 import { connectRedis, type Redis } from '@gantry/shared/redis';
 import { BlobStore } from '../blobs/blob-store';
+import { NodeCheck } from '../check/node-check';
 import { ImportImage } from '../import/import-image';
+import { PullImages } from '../pull/pull-images';
 import { LoadImages } from '../load/load-images';
 
 type Worker = ReturnType<typeof openWorker>;
@@ -26,6 +28,8 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(LoadImages) private readonly loading: LoadImages,
     @Inject(ImportImage) private readonly importing: ImportImage,
+    @Inject(NodeCheck) private readonly checking: NodeCheck,
+    @Inject(PullImages) private readonly pulling: PullImages,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -83,6 +87,15 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
       });
       await line({ status: id });
       return { id };
+    }
+    if (job.name === 'check') return { ...(await this.checking.check(job.data as ImageJobs['check'], line)) };
+    if (job.name === 'pull') {
+      const data = job.data as ImageJobs['pull'];
+      await this.pulling.pull(
+        { ...data, credentials: undefined },
+        { onLine: line, signal: new AbortController().signal },
+      );
+      return {};
     }
     throw internal(`no such job: ${job.name}`);
   }

@@ -33,7 +33,11 @@ export interface ImageJobs {
     platformJson: string;
     credentialsId: string;
   };
-  check: { repair: boolean };
+  check: {
+    repair: boolean;
+    /** Of all containers there are; missing: nobody could say. */
+    containerIds?: string[];
+  };
 }
 
 export type ImageJobName = keyof ImageJobs;
