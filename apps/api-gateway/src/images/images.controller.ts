@@ -1,9 +1,11 @@
-import { Controller, Delete, Get, HttpCode, Inject, Post } from '@nestjs/common';
-import { notImplemented } from '@gantry/shared/errors';
+import { Controller, Delete, Get, HttpCode, Inject, Post, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
-import { ApiMinor, ApiQuery, ImageName } from '../routing/parameters';
+import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { shapeImageInspect, shapeImageList } from '../shaping/image-documents';
+import { sendJsonLines } from '../streaming/json-lines';
 
 /** API, tag Image: everything that is one question and one answer. Names may have slashes in them. */
 @Controller()
@@ -12,7 +14,6 @@ export class ImagesController {
 
   @Get('images/json')
   async list(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<Buffer> {
-    if (query.flag('identity')) throw notImplemented('the identity of images is not built yet');
     const filters = query.filters();
     const reference = query.text('filter');
     // Deprecated in 1.13, removed with API 1.41.
@@ -21,7 +22,8 @@ export class ImagesController {
       all: query.flag('all'),
       filters,
       sharedSize: query.flag('shared-size'),
-      manifests: query.flag('manifests'),
+      manifests: minor >= 47 && query.flag('manifests'),
+      identity: minor >= 54 && query.flag('identity'),
     });
     return shapeImageList(json, minor);
   }
@@ -34,16 +36,38 @@ export class ImagesController {
   ): Promise<Buffer> {
     const { json } = await this.services.images.inspect({
       reference,
-      manifests: query.flag('manifests'),
-      platformJson: query.text('platform'),
+      manifests: minor >= 48 && query.flag('manifests'),
+      platformJson: minor >= 49 ? query.text('platform') : '',
     });
     return shapeImageInspect(json, minor);
   }
 
-  @Get('images/*name/history')
-  async history(@ImageName() reference: string, @ApiQuery() query: QueryParameters): Promise<Buffer> {
-    const { json } = await this.services.images.history({ reference, platformJson: query.text('platform') });
+  @Get('images/*name/attestations')
+  async attestations(
+    @ImageName() reference: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+  ): Promise<Buffer> {
+    if (minor < 55) throw notFound('page not found');
+    const platforms = query.list('platform');
+    if (platforms.length > 1) throw invalidArgument('only one platform can be asked for');
+    const { json } = await this.services.images.attestations({
+      reference,
+      platformJson: platforms[0] ?? '',
+      types: query.list('type'),
+      statement: query.flag('statement'),
+    });
     return json;
+  }
+
+  @Get('images/*name/history')
+  async history(
+    @ImageName() reference: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+  ): Promise<Buffer> {
+    const platformJson = minor >= 48 ? query.text('platform') : '';
+    return (await this.services.images.history({ reference, platformJson })).json;
   }
 
   @Post('images/*name/tag')
@@ -52,20 +76,35 @@ export class ImagesController {
   }
 
   @Delete('images/*name')
-  async remove(@ImageName() reference: string, @ApiQuery() query: QueryParameters): Promise<Buffer> {
-    if (query.has('platforms'))
-      throw notImplemented('removing single platforms of an image is not built yet');
+  async remove(
+    @ImageName() reference: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+  ): Promise<Buffer> {
     const { json } = await this.services.images.remove({
       reference,
       force: query.flag('force'),
       noPrune: query.flag('noprune'),
+      platformsJson: minor >= 50 ? query.list('platforms') : [],
     });
     return json;
   }
 
   @Post('images/prune')
   @HttpCode(200)
-  async prune(@ApiQuery() query: QueryParameters): Promise<Buffer> {
-    return (await this.services.images.prune({ filters: query.pruneFilters() })).json;
+  async prune(
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+    @Res() response: Response,
+    @ClientGone() signal: AbortSignal,
+  ): Promise<void> {
+    const request = { filters: query.filters() };
+    if (minor < 56 || !query.flag('stream')) {
+      const { json } = await this.services.images.prune(request, { signal });
+      response.type('json').send(json);
+      return;
+    }
+    const call = this.services.images.pruneProgress(request, { signal });
+    await sendJsonLines(response, this.services.messagesOf(call, 'image'));
   }
 }

@@ -28,9 +28,12 @@ export class ServiceClients {
     this.networks = peers.network.client<NetworkServiceServer>(NetworkServiceService);
   }
 
-  /** The messages of a stream of container-service; its errors are EngineErrors. Leaving the loop cancels the call. */
-  messagesOf<T>(call: ClientReadableStream<T> | ClientDuplexStream<never, T>): AsyncGenerator<T, undefined> {
+  /** The messages of a stream of a service; its errors are EngineErrors. Leaving the loop cancels the call. */
+  messagesOf<T>(
+    call: ClientReadableStream<T> | ClientDuplexStream<never, T>,
+    peer: 'container' | 'image' = 'container',
+  ): AsyncGenerator<T, undefined> {
     call.on('error', () => {}); // the loop sees it; what comes after the loop is of no interest
-    return messages(this.peers.container, call) as AsyncGenerator<T, undefined>;
+    return messages(this.peers[peer], call) as AsyncGenerator<T, undefined>;
   }
 }

@@ -28,11 +28,6 @@ export class NotBuiltController {
     return notBuilt('searching a registry');
   }
 
-  @Get('images/*name/attestations')
-  attestations(): never {
-    return notBuilt('reading attestations');
-  }
-
   @Get('distribution/*name/json')
   distribution(): never {
     return notBuilt('inspecting images in a registry');

@@ -2,11 +2,12 @@ import { fillIn, isObject, type JsonObject, objectOr, reshape, reshapeEach } fro
 
 /** GET /images/json */
 export function shapeImageList(json: Buffer, minor: number): Buffer {
-  return minor >= 44 ? json : reshapeEach(json, (image) => shapeImageSummary(image, minor));
+  return minor >= 48 ? json : reshapeEach(json, (image) => shapeImageSummary(image, minor));
 }
 
 /** API: ImageSummary, also in GET /system/df. */
 export function shapeImageSummary(image: JsonObject, minor: number): void {
+  if (minor < 48) delete image['Descriptor'];
   if (minor < 44) image['VirtualSize'] ??= image['Size'];
   if (minor < 43) {
     if (isEmpty(image['RepoTags'])) image['RepoTags'] = ['<none>:<none>'];
@@ -41,8 +42,11 @@ const CONTAINER_CONFIG_FIELDS: JsonObject = {
 
 /** GET /images/{name}/json */
 export function shapeImageInspect(json: Buffer, minor: number): Buffer {
-  if (minor >= 52) return json;
+  if (minor >= 53) return json;
   return reshape(json, (image) => {
+    delete image['Identity'];
+    if (minor >= 52) return;
+    if (minor < 48) delete image['Descriptor'];
     const config = { ...objectOr(image['Config']) };
     image['Config'] = config;
     for (const [name, value] of Object.entries(IMAGE_CONFIG_FIELDS)) config[name] ??= value;

@@ -83,7 +83,9 @@ describe('documents for older versions', () => {
 
   it('shapes image lists', () => {
     const list = bytes([{ Id: 'i', Size: 5, RepoTags: [], RepoDigests: null }]);
-    expect(shapeImageList(list, 44)).toBe(list);
+    expect(shapeImageList(list, 48)).toBe(list);
+    const known = bytes([{ Id: 'i', Descriptor: {} }]);
+    expect(JSON.parse(shapeImageList(known, 47).toString())).toEqual([{ Id: 'i' }]);
     expect(JSON.parse(shapeImageList(list, 42).toString())).toEqual([
       { Id: 'i', Size: 5, VirtualSize: 5, RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'] },
     ]);
@@ -91,7 +93,14 @@ describe('documents for older versions', () => {
 
   it('shapes image inspection', () => {
     const image = bytes({ Id: 'i', Size: 5, Config: { Cmd: ['sh'] } });
-    expect(shapeImageInspect(image, 52)).toBe(image);
+    expect(shapeImageInspect(image, 53)).toBe(image);
+    const known = bytes({ Id: 'i', Descriptor: {}, Identity: {}, Config: {} });
+    expect(JSON.parse(shapeImageInspect(known, 52).toString())).toEqual({
+      Id: 'i',
+      Descriptor: {},
+      Config: {},
+    });
+    expect(JSON.parse(shapeImageInspect(known, 47).toString())).not.toHaveProperty('Descriptor');
     const at50 = JSON.parse(shapeImageInspect(image, 50).toString());
     expect(at50).toMatchObject({ Author: '', Config: { Cmd: ['sh'], Entrypoint: null, WorkingDir: '' } });
     expect(at50.Config).not.toHaveProperty('Hostname');
