@@ -44,9 +44,14 @@ import { LoadImages } from './load/load-images';
 import { ManifestCatalog } from './manifests/manifest-catalog';
 import { ManifestCollection } from './manifests/manifest-collection';
 import { ManifestStore } from './manifests/manifest-store';
+import { KeepAttestations } from './pull/keep-attestations';
 import { PullImages } from './pull/pull-images';
 import { PullLayers } from './pull/pull-layers';
 import { BlobDownloads } from './downloads/blob-downloads';
+import { CompressLayer } from './push/compress-layer';
+import { PushContents } from './push/push-content';
+import { PushImages } from './push/push-images';
+import { PushLayers } from './push/push-layers';
 import { REGISTRIES } from './registry/registry';
 import { StubRegistries } from './registry/stub';
 import { Reconcile } from './reconcile/reconcile';
@@ -65,7 +70,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LayerDirectories,
     LayerStore,
     LayerChains,
-    PullImages, PullLayers, BlobDownloads, { provide: REGISTRIES, useClass: StubRegistries },
+    PullImages, PullLayers, KeepAttestations, BlobDownloads, { provide: REGISTRIES, useClass: StubRegistries },
     ManifestStore,
     ManifestCollection,
     LayerArchive,
@@ -88,6 +93,10 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LoadImages,
     ImportImage,
     CommitContainer,
+    CompressLayer,
+    PushContents,
+    PushLayers,
+    PushImages,
     ExportImages,
     DataServer,
     ImageJobWorker,

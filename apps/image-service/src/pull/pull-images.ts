@@ -16,6 +16,7 @@ import {
   parseNamed,
 } from '../references/reference';
 import { REGISTRIES, type Registries, type RegistryCredentials, type Repository } from '../registry/registry';
+import { KeepAttestations } from './keep-attestations';
 import { PullLayers } from './pull-layers';
 import { type ResolvedImage, resolveImage } from './pull-manifest';
 
@@ -43,6 +44,7 @@ export class PullImages {
     @Inject(LayerStore) private readonly layerStore: LayerStore,
     @Inject(ImageStore) private readonly images: ImageStore,
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
+    @Inject(KeepAttestations) private readonly attestations: KeepAttestations,
     @Inject(EventPublisher) private readonly events: EventPublisher,
   ) {}
 
@@ -101,6 +103,7 @@ export class PullImages {
     const isKnown = await this.isComplete(resolved);
     if (!isKnown) await this.bring(repository, resolved, lines, signal);
     const hasMoved = await this.record(name, resolved);
+    await this.attestations.keep(repository, resolved, signal);
     lines.message(`Digest: ${resolved.root.digest}`);
     this.warnOfPlatform(name, resolved, platform, lines);
     const { repository: canonical } = name;

@@ -74,24 +74,32 @@ async function fetchConfig(
   }
   if (config.size > MAX_CONFIG)
     throw invalidArgument(`image configuration is too large: ${config.size} bytes`);
-  const { body } = await repository.blob(config.digest, { from: 0 }, { signal });
+  const bytes = await readBlob(repository, config, signal);
+  if (!bytes) throw invalidArgument(`image config verification failed for digest ${config.digest}`);
+  checkConfig(bytes, layers.length);
+  return bytes;
+}
+
+/** A small blob in one piece; undefined where it is not what the descriptor says. */
+export async function readBlob(
+  repository: Repository,
+  { digest, size }: Descriptor,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
+  const { body } = await repository.blob(digest, { from: 0 }, { signal });
   const chunks: Buffer[] = [];
   let length = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length > config.size) break;
+      if (length > size) break;
       chunks.push(chunk);
     }
   } finally {
     body.destroy();
   }
   const bytes = Buffer.concat(chunks);
-  if (length !== config.size || digestOf(bytes) !== config.digest) {
-    throw invalidArgument(`image config verification failed for digest ${config.digest}`);
-  }
-  checkConfig(bytes, layers.length);
-  return bytes;
+  return length === size && digestOf(bytes) === digest ? bytes : undefined;
 }
 
 function checkConfig(bytes: Buffer, layers: number): void {
