@@ -32,6 +32,8 @@ import { ListImages } from './images/list-images';
 import { PruneImages } from './images/prune-images';
 import { ImportImage } from './import/import-image';
 import { ImageJobWorker } from './jobs/image-jobs';
+import { jobHandlers } from './jobs/job-handlers';
+import { JobUploads } from './jobs/job-uploads';
 import { IMAGE_SETTINGS, loadImageSettings } from './image-settings';
 import { LayerArchive } from './layers/layer-archive';
 import { LayerChains } from './layers/layer-chains';
@@ -99,6 +101,8 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     PushImages,
     ExportImages,
     DataServer,
+    JobUploads,
+    jobHandlers,
     ImageJobWorker,
     QueuedUploads,
     LayerIndex,

@@ -8,6 +8,7 @@ import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
 import { ImageData } from './image-data';
 import { ImageJobQueue } from './image-jobs';
+import { sharedPull } from './shared-job';
 
 /** API, tag Image: whole images as tar archives, in and out. */
 @Controller()
@@ -67,13 +68,20 @@ export class ImageTransfersController {
     response: Response,
     signal: AbortSignal,
   ): Promise<void> {
+    const credentials = request.header('x-registry-auth') ?? '';
     const job = {
       repository: query.text('fromImage'),
       tag: query.text('tag'),
       platform: query.text('platform'),
-      credentialsId: await this.data.uploadCredentials(request.header('x-registry-auth') ?? ''),
+      credentialsId: await this.data.uploadCredentials(credentials),
     };
-    await sendJobProgress(response, this.jobs.run('pull', job, signal));
+    const share = {
+      key: await sharedPull(job, credentials),
+      onJoined: async () => {
+        if (job.credentialsId !== '') await this.data.discard(job.credentialsId);
+      },
+    };
+    await sendJobProgress(response, this.jobs.run('pull', job, signal, share));
   }
 
   @Get('images/get')

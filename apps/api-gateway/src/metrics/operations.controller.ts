@@ -1,9 +1,10 @@
-import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { HealthServiceService, type HealthServiceServer } from '@gantry/proto/common';
 import { messageOf } from '@gantry/shared/errors';
 import { Peers } from '@gantry/shared/grpc';
-import { ImageJobQueue, type JobSummary } from '../images/image-jobs';
+import { ImageJobQueue } from '../images/image-jobs';
+import type { JobSummary } from '../images/job-summary';
 import { ClientGone } from '../routing/parameters';
 import { sendJobProgress } from '../streaming/job-progress';
 import { RequestDurations } from './request-durations';
@@ -46,6 +47,13 @@ export class OperationsController {
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
     await sendJobProgress(response, this.queue.follow(id, signal));
+  }
+
+  /** Cancels it: whoever follows it gets `context canceled`. Does not wait for its end. */
+  @Delete('gantry/jobs/:id')
+  @HttpCode(202)
+  async cancelJob(@Param('id') id: string): Promise<void> {
+    await this.queue.cancel(id);
   }
 
   @Get('metrics')

@@ -1,114 +1,179 @@
-import { rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { EngineError, internal, notFound } from '@gantry/shared/errors';
+import { EngineError, internal } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import { IMAGE_QUEUE, type ImageJobs, JobProgress, openWorker } from '@gantry/shared/queue';
+import {
+  cancelChannel,
+  IMAGE_QUEUE,
+  type ImageJobName,
+  type ImageJobs,
+  JobProgress,
+  JobWatch,
+  openQueue,
+  openWorker,
+  WaitingError,
+} from '@gantry/shared/queue';
 import { connectRedis, type Redis } from '@gantry/shared/redis';
-import { BlobStore } from '../blobs/blob-store';
-import { NodeCheck } from '../check/node-check';
-import { ImportImage } from '../import/import-image';
-import { PullImages } from '../pull/pull-images';
-import { LoadImages } from '../load/load-images';
+import {
+  IMAGE_JOB_HANDLERS,
+  type ImageJobHandler,
+  type ImageJobHandlers,
+  type JobContext,
+} from './image-job';
+import { JobUploads } from './job-uploads';
+import { releaseOrphanedJobs } from './orphaned-jobs';
+import { Canceled, RunningJobs, Stopping } from './running-jobs';
+import { workerName } from './worker-name';
 
 type Worker = ReturnType<typeof openWorker>;
+type Queue = ReturnType<typeof openQueue>;
 type Job = Parameters<Parameters<typeof openWorker>[3]>[0];
 
-const CONCURRENCY = 2;
+interface Open {
+  worker: Worker;
+  queue: Queue;
+  redis: Redis;
+  channel: Redis;
+  running: RunningJobs;
+}
+
+/** Most of a job is waiting for a registry; what takes the processor has limits of its own. */
+const CONCURRENCY = 8;
+/** How often it is looked whether jobs are still wanted, and whether their workers live. Milliseconds. */
+const LOOK_MS = 1_000;
+/** How long jobs may take to stop with the process. Milliseconds. */
+const STOP_MS = 4_000;
 
 /** Runs the jobs of the node's image queue, beside every other image-service of the node. */
 @Injectable()
 export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShutdown {
-  private worker?: Worker;
-  private redis?: Redis;
+  private open?: Open;
+  private timer?: NodeJS.Timeout;
 
   constructor(
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
-    @Inject(BlobStore) private readonly blobs: BlobStore,
-    @Inject(LoadImages) private readonly loading: LoadImages,
-    @Inject(ImportImage) private readonly importing: ImportImage,
-    @Inject(NodeCheck) private readonly checking: NodeCheck,
-    @Inject(PullImages) private readonly pulling: PullImages,
+    @Inject(IMAGE_JOB_HANDLERS) private readonly handlers: ImageJobHandlers,
+    @Inject(JobUploads) private readonly uploads: JobUploads,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   onApplicationBootstrap(): void {
-    const away = (error: Error) => this.logger.warn({ err: error.message }, 'redis is away');
-    this.redis = connectRedis(this.config.redisUrl, away);
-    this.worker = openWorker(this.config, IMAGE_QUEUE, CONCURRENCY, (job) => this.run(job));
-    this.worker.on('error', away);
+    const redis = connectRedis(this.config.redisUrl, this.away);
+    const running = new RunningJobs(new JobWatch(redis, this.config));
+    const queue = openQueue(this.config, IMAGE_QUEUE);
+    queue.on('error', this.away);
+    const options = { concurrency: CONCURRENCY, workerName: workerName(this.linux) };
+    const worker = openWorker(this.config, IMAGE_QUEUE, options, (job, token) =>
+      this.run(job, token, { redis, running }),
+    );
+    worker.on('error', this.away);
+    // Jobs that BullMQ gives up: nobody else tells those who follow.
+    worker.on('failed', (job, error) => {
+      if (job?.finishedOn) this.end(job, error, redis).catch(this.away);
+    });
+    this.open = { redis, running, queue, worker, channel: this.listen(queue, redis, running) };
+    this.lookAround(this.open).catch(this.away);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    // A job that does not end in time is taken up by another worker.
-    await this.worker?.close(true);
-    this.redis?.disconnect();
+    clearTimeout(this.timer);
+    if (!this.open) return;
+    const { redis, running, queue, worker, channel } = this.open;
+    channel.disconnect();
+    const closed = worker.close();
+    // What does not stop in time is taken up by another worker when this process is gone.
+    running.stopAll();
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())]);
+    await queue.disconnect();
+    redis.disconnect();
   }
 
   /**
    * What the user did wrong ends the job at once. Anything else is tried again, by whichever worker is free, and ends the
    * job with the last attempt.
    */
-  private async run(job: Job): Promise<unknown> {
-    if (!this.redis) throw internal('the worker is not running');
-    const progress = new JobProgress(this.redis, this.config, job.id ?? '');
-    const { uploadId } = job.data as { uploadId: string };
+  private async run(
+    job: Job,
+    token: string,
+    { redis, running }: Pick<Open, 'redis' | 'running'>,
+  ): Promise<unknown> {
+    const id = job.id ?? '';
+    const progress = new JobProgress(redis, this.config, id);
+    const onLine = (line: unknown) => progress.line(line);
     try {
-      const result = await this.perform(job, progress);
+      const result = await running.use(id, (signal) =>
+        this.perform(job, { created: new Date(job.timestamp), signal, onLine }),
+      );
+      await job.removeDeduplicationKey();
       await progress.done(result);
-      await this.dropUpload(uploadId);
+      await this.uploads.drop(job.data as object);
       return result;
     } catch (error) {
-      const isFinal =
-        error instanceof EngineError && error.kind !== 'Internal' && error.kind !== 'Unavailable';
-      const attempts = job.opts.attempts ?? 1;
-      if (!isFinal && job.attemptsMade + 1 < attempts) throw error;
-      if (!isFinal) this.logger.error({ err: error, job: job.id }, 'job failed');
-      await progress.failed(error);
-      await this.dropUpload(uploadId);
+      if (error instanceof Stopping) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      const isFinal = error instanceof Canceled || isAnswer(job, error);
+      if (!isFinal && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
+      if (!isFinal) this.logger.error({ err: error, job: id }, 'job failed');
+      await this.end(job, error, redis);
       return { failed: true };
     }
   }
 
-  private async perform(job: Job, progress: JobProgress): Promise<unknown> {
-    const line = (value: unknown) => progress.line(value);
-    if (job.name === 'load') {
-      const data = job.data as ImageJobs['load'];
-      await this.loading.load(this.upload(data.uploadId), data, line);
-      return {};
-    }
-    if (job.name === 'import') {
-      const data = job.data as ImageJobs['import'];
-      // The job's time, not now: a second attempt has to make the same image.
-      const id = await this.importing.import(this.upload(data.uploadId), {
-        ...data,
-        created: new Date(job.timestamp),
-      });
-      await line({ status: id });
-      return { id };
-    }
-    if (job.name === 'check') return { ...(await this.checking.check(job.data as ImageJobs['check'], line)) };
-    if (job.name === 'pull') {
-      const data = job.data as ImageJobs['pull'];
-      await this.pulling.pull(
-        { ...data, credentials: undefined },
-        { onLine: line, signal: new AbortController().signal },
-      );
-      return {};
-    }
-    throw internal(`no such job: ${job.name}`);
+  private async perform(job: Job, context: JobContext): Promise<unknown> {
+    const handler = this.handlers[job.name as ImageJobName] as ImageJobHandler<ImageJobName> | undefined;
+    if (!handler) throw internal(`no such job: ${job.name}`);
+    return handler(job.data as ImageJobs[ImageJobName], context);
   }
 
-  private upload(uploadId: string): string {
-    const path = this.blobs.uploadPath(uploadId);
-    if (!existsSync(path)) throw notFound(`upload ${uploadId} is not there (any more)`);
-    return path;
+  private async end(job: Job, error: unknown, redis: Redis): Promise<void> {
+    // Whoever asks for the same from here on gets a job of its own.
+    await job.removeDeduplicationKey();
+    await new JobProgress(redis, this.config, job.id ?? '').failed(error);
+    await this.uploads.drop(job.data as object);
   }
 
-  private async dropUpload(uploadId: string): Promise<void> {
-    await rm(this.blobs.uploadPath(uploadId), { force: true }).catch((error: unknown) => {
-      this.logger.warn({ err: error }, 'upload not removed');
+  /** Cancels what is told on the channel of the node: the job that runs here, or one that nobody has begun. */
+  private listen(queue: Queue, redis: Redis, running: RunningJobs): Redis {
+    const channel = connectRedis(this.config.redisUrl, this.away);
+    channel.on('message', (_channel: string, jobId: string) => {
+      if (running.has(jobId)) running.cancel(jobId);
+      else this.cancelWaiting(jobId, queue, redis).catch(this.away);
     });
+    channel.subscribe(cancelChannel(this.config)).catch(this.away);
+    return channel;
   }
+
+  private async cancelWaiting(jobId: string, queue: Queue, redis: Redis): Promise<void> {
+    const job = await queue.getJob(jobId);
+    if (!job || !['waiting', 'delayed'].includes(await job.getState())) return;
+    // Refused when a worker has begun it meanwhile, which then sees that it is cancelled.
+    await job.remove().then(
+      () => this.end(job, new Canceled(), redis),
+      () => {},
+    );
+  }
+
+  private async lookAround(open: Open): Promise<void> {
+    try {
+      await releaseOrphanedJobs(open.queue, open.redis, this.linux);
+      for (const id of open.running.ids()) await open.running.look(id);
+    } finally {
+      this.timer = setTimeout(() => void this.lookAround(open).catch(this.away), LOOK_MS);
+      this.timer.unref();
+    }
+  }
+
+  private readonly away = (error: Error): void => {
+    this.logger.warn({ err: error.message }, 'redis is away');
+  };
+}
+
+/** Whether another attempt would end the same way. Pulls and pushes have tried again by themselves. */
+function isAnswer(job: Job, error: unknown): boolean {
+  if (!(error instanceof EngineError) || error.kind === 'Internal') return false;
+  return error.kind !== 'Unavailable' || job.name === 'pull' || job.name === 'push';
 }

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { EngineError, messageOf, type ErrorKind } from '../errors';
+import { EngineError, internal, messageOf, type ErrorKind } from '../errors';
 import type { InstanceConfig } from '../config';
 
 /** How long a finished job's progress can still be read. Seconds. */
@@ -14,8 +14,14 @@ type ProgressEntry =
   | { type: 'done'; result: unknown }
   | { type: 'failed'; kind: ErrorKind; message: string };
 
-/** The worker's side of a job's progress stream. */
+/**
+ * The worker's side of a job's progress stream. A count (`progressDetail` with `current`) takes the place of the count before
+ * it, so that the stream grows with the items of the job and not with its time.
+ */
 export class JobProgress {
+  /** Entry ids of the newest counts, by what they count. */
+  private readonly counts = new Map<string, string>();
+
   constructor(
     private readonly redis: Redis,
     private readonly config: InstanceConfig,
@@ -24,7 +30,10 @@ export class JobProgress {
 
   /** An object as the API streams it: `{"status": ...}`, `{"stream": ...}`. */
   async line(line: unknown): Promise<void> {
-    await this.add({ type: 'line', line });
+    const counted = countedBy(line);
+    const before = counted === undefined ? undefined : this.counts.get(counted);
+    const entryId = await this.add({ type: 'line', line }, before);
+    if (counted !== undefined && entryId !== undefined) this.counts.set(counted, entryId);
   }
 
   async done(result: unknown): Promise<void> {
@@ -37,19 +46,42 @@ export class JobProgress {
     await this.add({ type: 'failed', kind, message: messageOf(error) });
   }
 
-  private async add(entry: ProgressEntry): Promise<void> {
+  private async add(entry: ProgressEntry, replaced?: string): Promise<string | undefined> {
     const key = progressKey(this.config, this.jobId);
-    await this.redis
+    const pipeline = this.redis
       .pipeline()
       .xadd(key, '*', 'entry', JSON.stringify(entry))
-      .expire(key, KEPT_SECONDS)
-      .exec();
+      .expire(key, KEPT_SECONDS);
+    if (replaced !== undefined) pipeline.xdel(key, replaced);
+    const [added] = (await pipeline.exec()) ?? [];
+    if (added?.[0]) throw added[0];
+    return added?.[1] as string | undefined;
   }
+}
+
+/** The item and the action that a line counts for; undefined: the line is no count. */
+function countedBy(line: unknown): string | undefined {
+  const { id, status, progressDetail } = line as {
+    id?: string;
+    status?: string;
+    progressDetail?: { current?: number };
+  };
+  return id !== undefined && progressDetail?.current !== undefined ? `${id} ${status}` : undefined;
+}
+
+/** The newest line of a job; undefined where it has none. */
+export async function newestLine(redis: Redis, config: InstanceConfig, jobId: string): Promise<unknown> {
+  for (const [, fields] of await redis.xrevrange(progressKey(config, jobId), '+', '-', 'COUNT', 2)) {
+    const entry = JSON.parse(fields[1] ?? '{}') as ProgressEntry;
+    if (entry.type === 'line') return entry.line;
+    if (entry.type === 'failed') return { error: entry.message };
+  }
+  return undefined;
 }
 
 /**
  * The lines of a job from its first to its end, whenever the reader comes; returns the job's result.
- * `redis` has to be a connection of its own: reading blocks it.
+ * `redis` has to be a connection of its own: reading blocks it. `isOver`: whether the job has ended, asked when nothing comes.
  * @throws EngineError that the job failed with.
  */
 export async function* followJob(
@@ -57,9 +89,11 @@ export async function* followJob(
   config: InstanceConfig,
   jobId: string,
   signal: AbortSignal,
+  isOver: () => Promise<boolean>,
 ): AsyncGenerator<unknown, unknown> {
   const key = progressKey(config, jobId);
   let last = '0-0';
+  let over = false;
   while (!signal.aborted) {
     const reply = await redis.xread('COUNT', 200, 'BLOCK', 1_000, 'STREAMS', key, last);
     for (const [id, fields] of reply?.[0]?.[1] ?? []) {
@@ -69,6 +103,10 @@ export async function* followJob(
       else if (entry.type === 'done') return entry.result;
       else throw new EngineError(entry.kind, entry.message);
     }
+    if (reply) continue;
+    if (over) throw internal(`job ${jobId} is gone`);
+    // What it wrote last is read before it counts.
+    over = await isOver();
   }
   return undefined;
 }

@@ -59,19 +59,28 @@ export function openQueue(config: InstanceConfig, name: string): Queue {
   });
 }
 
-/** Takes jobs of the queue. A job whose worker died is taken up again after `stalledInterval` (5 s). */
+/**
+ * Takes jobs of the queue. `workerName` goes with each job that it takes (`processedBy`). A job whose worker does not say that
+ * it lives is taken up again after 15 s at most; sooner by whoever knows that the worker is dead.
+ */
 export function openWorker(
   config: InstanceConfig,
   name: string,
-  concurrency: number,
-  process: (job: Job) => Promise<unknown>,
+  options: { concurrency: number; workerName: string },
+  process: (job: Job, token: string) => Promise<unknown>,
 ): Worker {
-  return new Worker(name, process, {
+  return new Worker(name, (job, token) => process(job, token ?? ''), {
     connection: redisOptions(config.redisUrl) as ConnectionOptions,
     prefix: queuePrefix(config),
-    concurrency,
+    concurrency: options.concurrency,
+    name: options.workerName,
     lockDuration: 10_000,
     stalledInterval: 5_000,
-    maxStalledCount: 3,
+    // A job that has been begun so often and never ended is what ends its workers.
+    maxStalledCount: 20,
+    maxStartedAttempts: 20,
   });
 }
+
+/** To be thrown by a job's function that has given its job back with `moveToWait`. */
+export { WaitingError } from 'bullmq';

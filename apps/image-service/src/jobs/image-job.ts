@@ -1,0 +1,25 @@
+import type { ImageJobName, ImageJobs } from '@gantry/shared/queue';
+import type { OnLine } from '../progress/progress-lines';
+
+/** DI token of the {@link ImageJobHandlers}. */
+export const IMAGE_JOB_HANDLERS = Symbol('ImageJobHandlers');
+
+export interface JobContext {
+  /** When the job was asked for: the same in every attempt. */
+  created: Date;
+  /** Fires when nobody wants the job any more, or when this process is to stop. */
+  signal: AbortSignal;
+  /** Takes one line of the API's progress stream. */
+  onLine: OnLine;
+}
+
+/**
+ * One kind of job. It may be run again from the start after its process died: what an earlier attempt did is found on disk.
+ * The result goes to whoever follows the job.
+ */
+export type ImageJobHandler<N extends ImageJobName> = (
+  data: ImageJobs[N],
+  context: JobContext,
+) => Promise<unknown>;
+
+export type ImageJobHandlers = { readonly [N in ImageJobName]?: ImageJobHandler<N> };
