@@ -8,6 +8,7 @@ import { ImageNode } from '../images/image-node.fixture';
 import { ImageStore } from '../images/image-store';
 import { DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_LAYER, OCI_MANIFEST } from '../manifests/media-types';
 import { ManifestStore } from '../manifests/manifest-store';
+import { ProgressLines } from '../progress/progress-lines';
 import { REGISTRIES } from '../registry/registry';
 import { CompressLayer } from './compress-layer';
 import { PushContents } from './push-content';
@@ -149,6 +150,33 @@ describe('push', () => {
     const layers = manifestOf(`${REPOSITORY}:3`).layers;
     expect(layers[0]).toEqual({ digest: blob, mediaType: DOCKER_LAYER_GZIP, size: packed.length });
     expect(layers).toHaveLength(2);
+  });
+
+  it('sends no more layers at a time than it may; the others wait', async () => {
+    const layers = Array.from({ length: 8 }, (_, n) => {
+      const bytes = Buffer.from(`layer ${n}`);
+      node.app.get(BlobStore).put(bytes);
+      const blob = { digest: digestOf(bytes), size: BigInt(bytes.length) };
+      return { id: `layer-${n}`, blob: async () => blob };
+    });
+    const told: Line[] = [];
+    const lines = new ProgressLines(async (line) => void told.push(line as Line));
+    const release = registry.hold();
+    const pushing = node.app
+      .get(PushLayers)
+      .push(registry.repository(REPOSITORY), layers, new Set(), lines, new AbortController().signal);
+    await registry.held(5);
+    await new Promise((resolve) => setImmediate(resolve));
+    await lines.flush();
+    expect(told.filter(({ status }) => status === 'Waiting').map(({ id }) => id)).toEqual([
+      'layer-5',
+      'layer-6',
+      'layer-7',
+    ]);
+    release();
+    await pushing;
+    expect(registry.mostAtOnce).toBe(5);
+    expect(registry.uploads).toHaveLength(8);
   });
 
   it('pushes all tags, and says what is not there', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import { notFound } from '@gantry/shared/errors';
 import type {
@@ -19,6 +20,23 @@ export class FakeRegistry {
   failure?: Error;
   /** What it says that a manifest's digest is, where it lies. */
   computed?: string;
+  /** How many uploads went on side by side. */
+  mostAtOnce = 0;
+  private running = 0;
+  private gate: Promise<void> = Promise.resolve();
+  private readonly arrivals = new EventEmitter();
+
+  /** Uploads stand still until the returned function is called. */
+  hold(): () => void {
+    let release = () => {};
+    this.gate = new Promise((resolve) => (release = resolve));
+    return () => release();
+  }
+
+  /** So many uploads stand still. */
+  async held(count: number): Promise<void> {
+    while (this.running < count) await once(this.arrivals, 'upload');
+  }
 
   repository(name: string): Repository {
     const own = this.blobsOf(name);
@@ -66,6 +84,10 @@ export class FakeRegistry {
     options: CallOptions = {},
   ): Promise<void> {
     if (this.failure) throw this.failure;
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.running);
+    this.arrivals.emit('upload');
+    await this.gate;
+    this.running--;
     const parts: Buffer[] = [];
     for await (const part of blob.open(0)) {
       options.signal?.throwIfAborted();
