@@ -55,7 +55,9 @@ import { PushContents } from './push/push-content';
 import { PushImages } from './push/push-images';
 import { PushLayers } from './push/push-layers';
 import { REGISTRIES } from './registry/registry';
-import { StubRegistries } from './registry/stub';
+import { RegistryClient } from './registry/registry-client';
+import { ImageRecords } from './records/image-records';
+import { RestoreImages } from './records/restore-images';
 import { Reconcile } from './reconcile/reconcile';
 import { InitLayer } from './snapshots/init-layer';
 import { SnapshotDirectories } from './snapshots/snapshot-directories';
@@ -72,7 +74,11 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LayerDirectories,
     LayerStore,
     LayerChains,
-    PullImages, PullLayers, KeepAttestations, BlobDownloads, { provide: REGISTRIES, useClass: StubRegistries },
+    PullImages,
+    PullLayers,
+    KeepAttestations,
+    BlobDownloads,
+    { provide: REGISTRIES, useClass: RegistryClient },
     ManifestStore,
     ManifestCollection,
     LayerArchive,
@@ -115,6 +121,8 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     BlobInspection,
     LayerInspection,
     NodeCheck,
+    ImageRecords,
+    RestoreImages,
     Reconcile,
     ImagesController,
     SnapshotsController,

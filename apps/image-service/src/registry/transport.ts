@@ -1,0 +1,179 @@
+import { lookup as lookupAddress } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import type { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
+import { forbidden } from '@gantry/shared/errors';
+import type { Agent, Dispatcher } from 'undici';
+import type { ImageSettings } from '../image-settings';
+import { hostnameOf, isInsecure, isLinkLocal } from './addresses';
+import { certificatesOf } from './certificates';
+import { connectionError } from './registry-errors';
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  url: URL;
+  headers: Record<string, string>;
+  body?: Buffer | Readable;
+  signal?: AbortSignal;
+}
+
+export interface HttpAnswer {
+  status: number;
+  /** Names in lower case; of several the first. */
+  headers: Record<string, string | undefined>;
+  body: Readable;
+  /** Where it came from in the end. */
+  url: URL;
+}
+
+/** As dockerd. */
+const MAX_ATTEMPTS = 5;
+const MAX_REDIRECTS = 10;
+const CONNECT_TIMEOUT_MS = 30_000;
+/** Without a byte. */
+const SILENCE_TIMEOUT_MS = 60_000;
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 60_000;
+/** Worth another attempt where the request may be repeated. */
+const PASSING_STATUS = [429, 500, 502, 503, 504];
+const PASSING_CODES = [
+  'ECONNRESET',
+  'EPIPE',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_HEADERS_TIMEOUT',
+];
+
+/**
+ * HTTP to registries: certificates by host, redirects that take no credentials along, attempts. Addresses of the local link
+ * are never talked to.
+ */
+export class Transport {
+  private readonly agents = new Map<string, Promise<Agent>>();
+
+  constructor(private readonly settings: ImageSettings) {}
+
+  /** One exchange, repeated while the registry is busy, if it may be. @throws Unavailable in dockerd's words */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    const isRepeatable = request.method === 'GET' || request.method === 'HEAD';
+    for (let attempt = 1; ; attempt++) {
+      const isLast = !isRepeatable || attempt === MAX_ATTEMPTS;
+      let pause = Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS) * (0.5 + Math.random() / 2);
+      try {
+        const answer = await this.follow(request);
+        if (isLast || !PASSING_STATUS.includes(answer.status)) return answer;
+        pause = retryAfter(answer) ?? pause;
+        answer.body.destroy();
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        const { code = '' } = (error as { cause?: { code?: string } }).cause ?? {};
+        if (isLast || !PASSING_CODES.includes(code)) throw error;
+      }
+      await setTimeout(pause, undefined, { signal: request.signal });
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const agent of this.agents.values()) await (await agent).destroy();
+    this.agents.clear();
+  }
+
+  private async follow(request: HttpRequest): Promise<HttpAnswer> {
+    let { url } = request;
+    let headers = request.headers;
+    for (let hop = 0; ; hop++) {
+      const answer = await this.once({ ...request, url, headers });
+      const location = answer.headers['location'];
+      const isRedirect = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
+      if (!isRedirect || (request.method !== 'GET' && request.method !== 'HEAD')) return answer;
+      answer.body.destroy();
+      if (hop === MAX_REDIRECTS) throw forbidden('stopped after 10 redirects');
+      const target = new URL(location, url);
+      this.checkRedirect(url, target);
+      if (target.origin !== url.origin) headers = withoutCredentials(headers);
+      url = target;
+    }
+  }
+
+  private checkRedirect(from: URL, to: URL): void {
+    if (to.protocol !== 'https:' && to.protocol !== 'http:') {
+      throw forbidden(`the registry redirects to ${to.protocol}//, which is not followed`);
+    }
+    if (from.protocol === 'https:' && to.protocol === 'http:' && !isInsecure(this.settings, to.host)) {
+      throw forbidden(`the registry redirects from HTTPS to plain HTTP at ${to.host}, which is not followed`);
+    }
+  }
+
+  private async once({ method, url, headers, body, signal }: HttpRequest): Promise<HttpAnswer> {
+    refuseLinkLocal(url);
+    const { request } = await import('undici');
+    const dispatcher = await this.agent(url.host);
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await request(url, {
+        method,
+        headers: { 'user-agent': 'gantry', ...headers },
+        ...(body && { body }),
+        signal,
+        dispatcher,
+        headersTimeout: SILENCE_TIMEOUT_MS,
+        bodyTimeout: SILENCE_TIMEOUT_MS,
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw connectionError(method, url, error);
+    }
+    const entries = Object.entries(answer.headers).map(
+      ([name, value]) => [name, Array.isArray(value) ? value[0] : value] as const,
+    );
+    return { status: answer.statusCode, headers: Object.fromEntries(entries), body: answer.body, url };
+  }
+
+  private agent(host: string): Promise<Agent> {
+    const known = this.agents.get(host) ?? this.createAgent(host);
+    this.agents.set(host, known);
+    known.catch(() => this.agents.delete(host));
+    return known;
+  }
+
+  private async createAgent(host: string): Promise<Agent> {
+    const { Agent } = await import('undici');
+    const { rootCertificates } = await import('node:tls');
+    const { authorities, client } = certificatesOf(this.settings.certificates, host);
+    return new Agent({
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepAliveTimeout: 10_000,
+      connect: {
+        lookup,
+        ...(isInsecure(this.settings, host) && authorities.length === 0 && { rejectUnauthorized: false }),
+        ...(authorities.length > 0 && { ca: [...rootCertificates, ...authorities] }),
+        ...(client && { cert: client.certificate, key: client.key }),
+      },
+    });
+  }
+}
+
+function retryAfter(answer: HttpAnswer): number | undefined {
+  const seconds = Number(answer.headers['retry-after']);
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, MAX_PAUSE_MS) : undefined;
+}
+
+function withoutCredentials(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'authorization'));
+}
+
+export function refuseLinkLocal(url: URL): void {
+  if (isLinkLocal(hostnameOf(url.host)))
+    throw forbidden(`link-local address ${url.host} is not a registry's`);
+}
+
+/** Names count as what they resolve to. */
+const lookup: LookupFunction = (hostname, options, callback) => {
+  lookupAddress(hostname, options, (error, address, family) => {
+    const addresses = Array.isArray(address) ? address : [{ address, family }];
+    const bad = addresses.find((one) => one.address && isLinkLocal(one.address));
+    if (bad) callback(forbidden(`${hostname} is the link-local address ${bad.address}`), '', 0);
+    else callback(error, address as string, family);
+  });
+};
