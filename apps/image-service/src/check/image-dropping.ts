@@ -56,6 +56,7 @@ export class ImageDropping {
       if (!isForeignKeyViolation(error)) throw error;
       return [];
     }
+    this.images.noteChange();
     this.blobs.dismiss(image.id, since);
     const released = await this.layers.release(image.topChainId);
     await this.collection.collectRemoved(

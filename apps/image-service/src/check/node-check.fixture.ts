@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Provider } from '@nestjs/common';
 import { ImageDatabase } from '../database/image-database';
 import { ImageNode } from '../images/image-node.fixture';
 import { BlobInspection } from './blob-inspection';
@@ -23,12 +24,13 @@ export class CheckedNode {
     readonly queued: Set<string>,
   ) {}
 
-  static async start(): Promise<CheckedNode> {
+  static async start(more: Provider[] = []): Promise<CheckedNode> {
     const queued = new Set<string>();
     const node = await ImageNode.start([
       { provide: QueuedUploads, useValue: { words: async () => queued } },
       ...[LayerIndex, ImageDropping, LayerRepair, IngestInspection, DirectoryInspection],
       ...[ContainerInspection, RowInspection, BlobInspection, LayerInspection, NodeCheck],
+      ...more,
     ]);
     return new CheckedNode(node, queued);
   }

@@ -47,8 +47,17 @@ export class NodeCheck {
   ) {}
 
   /** Mends what a sweep may mend, and says nothing but in the log. */
-  async sweep(): Promise<void> {
-    for await (const finding of this.structure()) {
+  sweep(): Promise<void> {
+    return this.mendQuietly(this.structure());
+  }
+
+  /** The part of a sweep that gives what is on disk its rows. */
+  indexDirectories(): Promise<void> {
+    return this.mendQuietly(this.directories.inspect());
+  }
+
+  private async mendQuietly(findings: AsyncGenerator<Finding>): Promise<void> {
+    for await (const finding of findings) {
       if (finding.mending?.by !== 'sweep') {
         this.logger.warn(
           { kind: finding.kind, id: finding.id, problem: finding.problem },

@@ -27,6 +27,7 @@ import { LoadImages } from '../load/load-images';
 import { ManifestCatalog } from '../manifests/manifest-catalog';
 import { ManifestCollection } from '../manifests/manifest-collection';
 import { ManifestStore } from '../manifests/manifest-store';
+import { ImageRecords } from '../records/image-records';
 import { InitLayer } from '../snapshots/init-layer';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 import { SnapshotStore } from '../snapshots/snapshot-store';
@@ -86,7 +87,7 @@ export class ImageNode {
           ManifestCollection,
           ManifestCatalog,
         ],
-        ...[ImageStore, ImageLookup, ImageCatalog, LayerUsage],
+        ...[ImageRecords, ImageStore, ImageLookup, ImageCatalog, LayerUsage],
         ...[ListImages, InspectImage, ImageManifests, ImageAttestations, ImageRemoval, PruneImages],
         ...[SnapshotDirectories, InitLayer, SnapshotStore],
         ...[Decompressor, LayerIntake, LoadImages, ImportImage, CommitContainer, ExportImages],
@@ -97,6 +98,7 @@ export class ImageNode {
   }
 
   async stop(): Promise<void> {
+    await this.app.get(ImageRecords).saved();
     await this.app.get(ImageDatabase).$disconnect();
     await this.database.stop();
     rmSync(this.dataRoot, { recursive: true, force: true });

@@ -139,6 +139,7 @@ export class ImageRemoval {
         })
       : await this.database.tag.deleteMany({ where: { nodeId, repository, tag, imageId: image.id } });
     if (count === 0) return;
+    this.images.noteChange();
     if (announce) this.publish(image, 'untag');
     removal.items.push({ Untagged: familiar({ repository, tag, digest }) });
   }
@@ -159,6 +160,7 @@ export class ImageRemoval {
     await this.untagAll(image, await this.images.references(image.id), removal);
     const began = new Date();
     if (!(await this.deleteRow(image))) return;
+    this.images.noteChange();
     faultPoint('image-row-deleted');
     this.blobs.dismiss(image.id, began);
     this.publish(image, 'delete');

@@ -6,6 +6,7 @@ import { faultPoint } from '@gantry/shared/faults';
 import { BlobStore } from '../blobs/blob-store';
 import { type Image, ImageDatabase, isForeignKeyViolation } from '../database/image-database';
 import type { StoredLayer } from '../layers/layer-store';
+import { ImageRecords } from '../records/image-records';
 import { familiar, familiarRepository, type NamedReference, withDefaultTag } from '../references/reference';
 import { createdAt, parseImageConfig } from './image-config';
 
@@ -24,6 +25,7 @@ export class ImageStore {
     @Inject(ImageDatabase) private readonly database: ImageDatabase,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(EventPublisher) private readonly events: EventPublisher,
+    @Inject(ImageRecords) private readonly records: ImageRecords,
   ) {
     this.nodeId = config.nodeId;
   }
@@ -53,6 +55,7 @@ export class ImageStore {
     }
     // Whoever removed the same image in between may have taken the blob along.
     this.blobs.put(config);
+    this.noteChange();
     faultPoint('image-created');
     return id;
   }
@@ -84,6 +87,7 @@ export class ImageStore {
         UPDATE images SET last_tagged_at = now() WHERE node_id = ${this.nodeId} AND id = ${imageId}
       )
       SELECT (SELECT image_id FROM before) AS image_id`;
+    this.noteChange();
     return before?.image_id ?? null;
   }
 
@@ -95,9 +99,15 @@ export class ImageStore {
         create: { nodeId: this.nodeId, repository, digest, imageId },
         update: { imageId },
       });
+      this.noteChange();
     } catch (error) {
       if (!isForeignKeyViolation(error)) throw error;
     }
+  }
+
+  /** Whoever changes rows of images or of their names otherwise says so: the records on disk follow. */
+  noteChange(): void {
+    this.records.changed();
   }
 
   /** The tags of a repository in their order, and whether the node knows it at all, if by digests only. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { NodeCheck } from '../check/node-check';
+import { ImageRecords } from '../records/image-records';
 
 const HOUR_MS = 3_600_000;
 
@@ -15,6 +16,7 @@ export class Reconcile implements OnApplicationBootstrap, OnApplicationShutdown 
 
   constructor(
     @Inject(NodeCheck) private readonly check: NodeCheck,
+    @Inject(ImageRecords) private readonly records: ImageRecords,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -32,6 +34,7 @@ export class Reconcile implements OnApplicationBootstrap, OnApplicationShutdown 
   run(): Promise<void> {
     this.running ??= this.check
       .sweep()
+      .then(() => this.records.saved())
       .catch((error: unknown) => this.logger.error({ err: error }, 'reconciling failed'))
       .finally(() => (this.running = undefined));
     return this.running;
