@@ -36,6 +36,9 @@ const INHERITED: (keyof RuntimeConfig)[] = [
   'Shell',
 ];
 
+/** The diff id of an archive with nothing in it: as dockerd, an image has no such layer, and its history says so. */
+const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+
 /** `docker commit`: the read-write layer of a container becomes the top layer of a new image. */
 @Injectable()
 export class CommitContainer {
@@ -58,7 +61,8 @@ export class CommitContainer {
     const below = (await this.layers.chain(record.topChainId)).reverse();
     const directory = this.snapshots.upper(options.containerId);
     const layer = await this.layers.add({ kind: 'upper', directory }, below.at(-1));
-    const layers = [...below, layer];
+    const isEmpty = layer.diffId === EMPTY_LAYER;
+    const layers = isEmpty ? below : [...below, layer];
 
     const created = new Date().toISOString();
     const host = hostPlatform();
@@ -80,9 +84,11 @@ export class CommitContainer {
           created_by: (options.containerConfig.Cmd ?? []).join(' '),
           ...(options.author && { author: options.author }),
           ...(options.comment && { comment: options.comment }),
+          ...(isEmpty && { empty_layer: true }),
         },
       ],
     };
+    if (isEmpty) await this.layers.release(layer.chainId);
     const id = await this.images.create(Buffer.from(JSON.stringify(document)), layers, parent?.id ?? null);
     if (name) await this.images.tag(id, name);
     return id;

@@ -12,6 +12,7 @@ import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 import { SnapshotStore } from '../snapshots/snapshot-store';
 import { ImageNode } from './image-node.fixture';
 import { ImageStore } from './image-store';
+import { InspectImage } from './inspect-image';
 import { PruneImages } from './prune-images';
 
 let node: ImageNode;
@@ -152,6 +153,16 @@ describe('images', () => {
     expect(existsSync(join(mounted, 'seed'))).toBe(false);
     expect(existsSync(join(mounted, 'etc/new'))).toBe(true);
     await expect(remove(base, true)).rejects.toThrow('image has dependent child images');
+  });
+
+  test('a container that changed nothing adds no layer to its image', async () => {
+    const base = await inspect(await importImage('a:1'));
+    const containerId = await prepare('a:1');
+    const options = { containerId, repository: 'c', tag: '1', author: '', comment: '', changes: [] };
+    await app.get(CommitContainer).commit({ ...options, containerConfig: {} });
+    expect((await inspect('c:1')).RootFS).toEqual(base.RootFS);
+    expect(await app.get(InspectImage).history('c:1', undefined)).toMatchObject([{ Size: 0 }, { Size: 1 }]);
+    expect(await app.get(ImageDatabase).layer.count()).toBe(1);
   });
 
   test('saved, removed and loaded it is the same image', async () => {

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { forbidden } from '@gantry/shared/errors';
 import { tarOf } from '@gantry/shared/tar';
@@ -10,6 +12,7 @@ import { DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_LAYER, OCI_MANIFEST } from '../
 import { ManifestStore } from '../manifests/manifest-store';
 import { ProgressLines } from '../progress/progress-lines';
 import { REGISTRIES } from '../registry/registry';
+import { SnapshotStore } from '../snapshots/snapshot-store';
 import { CompressLayer } from './compress-layer';
 import { PushContents } from './push-content';
 import { PushImages } from './push-images';
@@ -142,6 +145,7 @@ describe('push', () => {
 
     // An image on top of it gets a manifest of its own, with the same layer below.
     const container = await node.prepare('pulled:1');
+    writeFileSync(join(node.app.get(SnapshotStore).mount(container).rootfs, 'added'), 'y');
     await node.app.get(CommitContainer).commit({
       ...{ containerId: container, repository: REPOSITORY, tag: '3', author: '', comment: '' },
       ...{ changes: [], containerConfig: {} },
