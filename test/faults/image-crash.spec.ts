@@ -26,6 +26,9 @@ const COMING = [
 /** Where an image goes. */
 const GOING = ['image-row-deleted', 'layer-row-deleted', 'layer-out-of-the-way'];
 
+/** The supervisor waits longer and longer for a process that dies so often. Milliseconds. */
+const PATIENCE_MS = 30_000;
+
 describe('kill -9 of image-service at named points', () => {
   jest.setTimeout(90_000);
   const faults = mkdtempSync(join(tmpdir(), 'faults-'));
@@ -71,8 +74,9 @@ describe('kill -9 of image-service at named points', () => {
     const before = instance.pid('image');
     arm(point);
     await api.delete(`/images/${name}`);
-    await eventually(() => expect(instance.pid('image')).not.toBe(before));
-    await eventually(async () => expect((await api.get(`/images/${name}/json`)).status).toBe(404));
+    await eventually(() => expect(instance.pid('image')).not.toBe(before), PATIENCE_MS);
+    await eventually(async () => expect((await api.get('/images/json')).status).toBe(200), PATIENCE_MS);
+    expect((await api.get(`/images/${name}/json`)).status).toBe(404);
     await nothingIsLeft();
   });
 

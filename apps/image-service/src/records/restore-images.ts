@@ -27,10 +27,12 @@ export class RestoreImages implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
+    const { nodeId } = this;
     const records = this.records.read();
-    const isEmpty = (await this.database.image.count({ where: { nodeId: this.nodeId } })) === 0;
-    if (isEmpty && records && records.images.length > 0) await this.restore(records);
-    else if (!records) await this.records.saved();
+    const isKnown = (await this.database.node.count({ where: { nodeId } })) > 0;
+    if (!isKnown && records) await this.restore(records);
+    else if (!isKnown) await this.database.node.createMany(this.itself());
+    if (!records) await this.records.saved();
   }
 
   private async restore(records: Records): Promise<void> {
@@ -64,6 +66,7 @@ export class RestoreImages implements OnModuleInit {
     // Together or not at all: a half would look like the whole at the next start.
     const skipDuplicates = true;
     await this.database.$transaction([
+      this.database.node.createMany(this.itself()),
       this.database.image.createMany({ data: images, skipDuplicates }),
       this.database.tag.createMany({ data: ofNode(records.tags), skipDuplicates }),
       this.database.imageDigest.createMany({ data: ofNode(records.digests), skipDuplicates }),
@@ -71,7 +74,11 @@ export class RestoreImages implements OnModuleInit {
       this.database.layerBlob.createMany({ data: layerBlobs, skipDuplicates }),
     ]);
     const counts = { images: images.length, lost: records.images.length - images.length };
-    this.logger.warn(counts, 'the index was empty: images are restored from their records');
+    this.logger.warn(counts, 'the index did not know this node: images are restored from their records');
+  }
+
+  private itself() {
+    return { data: [{ nodeId: this.nodeId }], skipDuplicates: true };
   }
 
   /** undefined where it is missing or broken. */
