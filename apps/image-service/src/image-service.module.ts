@@ -39,7 +39,8 @@ import { LayerArchive } from './layers/layer-archive';
 import { LayerChains } from './layers/layer-chains';
 import { LayerDirectories } from './layers/layer-directories';
 import { LayerStore } from './layers/layer-store';
-import { UNPACK_TASK, unpackInWorker } from './layers/layer-task';
+import { UNPACK_TASK } from './layers/layer-task';
+import { LayerThreads } from './layers/layer-threads';
 import { Decompressor } from './layers/compression';
 import { LayerIntake } from './layers/layer-intake';
 import { LoadImages } from './load/load-images';
@@ -69,7 +70,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
   providers: [
     { provide: LINUX, useFactory: createLinux },
     { provide: IMAGE_SETTINGS, useFactory: () => loadImageSettings() },
-    { provide: UNPACK_TASK, useValue: unpackInWorker },
+    { provide: UNPACK_TASK, useFactory: () => new LayerThreads().unpack },
     BlobStore,
     LayerDirectories,
     LayerStore,

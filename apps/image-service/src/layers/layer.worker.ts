@@ -1,41 +1,43 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { EngineError, messageOf } from '@gantry/shared/errors';
 import { createLinux } from '@gantry/shared/linux';
 import { FileGrowth } from './file-growth';
-import type { LayerTask, LayerTaskNotice, LayerTaskOrder, LayerTaskResult } from './layer-task';
+import type { LayerTask, LayerThreadNotice, LayerThreadOrder } from './layer-task';
 import { unpackLayer } from './unpack-layer';
 
 /** Bytes between two notices of how far it is. */
 const NOTICE_STEP = 1024 * 1024;
 
-/** Unpacks one layer, away from the thread that answers requests. */
-async function main(): Promise<LayerTaskResult> {
-  const task = workerData as LayerTask;
-  const growth = task.growing ? new FileGrowth() : undefined;
-  const cancelled = new AbortController();
-  parentPort?.on('message', (order: LayerTaskOrder) => {
-    if ('grown' in order) growth?.reach(order.grown);
-    else {
-      cancelled.abort();
-      growth?.fail(cancelled.signal.reason);
-    }
-  });
+const linux = createLinux();
+const tell = (notice: LayerThreadNotice): void => parentPort?.postMessage(notice);
+
+/** Unpacks layers, away from the thread that answers requests. */
+let current = { growth: new FileGrowth(), cancelled: new AbortController() };
+
+parentPort?.on('message', (order: LayerThreadOrder) => {
+  if ('task' in order) {
+    current = { growth: new FileGrowth(), cancelled: new AbortController() };
+    void unpack(order.task, order.task.isGrowing).then(tell);
+  } else if ('grown' in order) current.growth.reach(order.grown);
+  else {
+    current.cancelled.abort();
+    current.growth.fail(current.cancelled.signal.reason);
+  }
+});
+
+async function unpack(task: LayerTask, isGrowing: boolean): Promise<LayerThreadNotice> {
+  const { growth, cancelled } = current;
   let told = 0;
   const onConsumed = (consumed: number): void => {
     if (consumed - told < NOTICE_STEP) return;
     told = consumed;
-    parentPort?.postMessage({ consumed } satisfies LayerTaskNotice);
+    tell({ consumed });
   };
   try {
-    const watch = { growth, signal: cancelled.signal, onConsumed };
-    return { ok: true, layer: await unpackLayer(createLinux(), task, watch) };
+    const watch = { signal: cancelled.signal, onConsumed, ...(isGrowing && { growth }) };
+    return { ok: true, layer: await unpackLayer(linux, task, watch) };
   } catch (error) {
     const kind = error instanceof EngineError ? error.kind : 'Internal';
     return { ok: false, kind, message: messageOf(error) };
   }
 }
-
-void main().then((result) => {
-  parentPort?.postMessage(result);
-  parentPort?.close();
-});

@@ -120,7 +120,9 @@ describe('unpacking a layer', () => {
   });
 
   test('wrong digests and corrupt compression are refused', async () => {
-    await expect(unpack(tarOf(ordinary), 'gzip', sha256(Buffer.from('')))).rejects.toThrow('filesystem layer verification failed');
+    await expect(unpack(tarOf(ordinary), 'gzip', sha256(Buffer.from('')))).rejects.toThrow(
+      'filesystem layer verification failed',
+    );
     rmSync(layer, { recursive: true });
     mkdirSync(layer);
     const path = join(base, 'bad.gz');

@@ -87,7 +87,9 @@ const UNKNOWN_AUTHORITY = [
 /** A connection that failed, in the words of dockerd's HTTP client. */
 export function connectionError(method: string, url: URL, error: unknown): EngineError {
   const name = method.charAt(0) + method.slice(1).toLowerCase();
-  return unavailable(`${name} "${url.origin}${url.pathname}": ${reasonOf(url, error)}`, error);
+  // dockerd asks for the root of the API first, so that is what its users know.
+  const path = url.pathname.startsWith('/v2/') ? '/v2/' : url.pathname;
+  return unavailable(`${name} "${url.origin}${path}": ${reasonOf(url, error)}`, error);
 }
 
 function reasonOf(url: URL, error: unknown): string {
@@ -115,7 +117,7 @@ function reasonOf(url: URL, error: unknown): string {
 }
 
 /** A server without TLS on the other side. */
-export function isPlainAnswer(error: unknown): boolean {
+function isPlainAnswer(error: unknown): boolean {
   const { code = '' } = error as { code?: string };
   return ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'EPROTO'].includes(code);
 }

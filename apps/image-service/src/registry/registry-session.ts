@@ -4,7 +4,7 @@ import { isInsecure } from './addresses';
 import type { Authorizer } from './authorizer';
 import { readBody } from './body';
 import type { RegistryCredentials } from './registry';
-import { isPlainAnswer, registryErrorOf } from './registry-errors';
+import { registryErrorOf } from './registry-errors';
 import type { HttpAnswer, HttpRequest, Transport } from './transport';
 
 const DEFAULT_REGISTRY = 'docker.io';
@@ -63,9 +63,7 @@ export class RegistrySession {
         return answer;
       } catch (error) {
         request.signal?.throwIfAborted();
-        // What the registry itself says counts more than that its plain twin is not there.
-        if (failure === undefined || !isUnreachable(error) || isPlainAnswer(causeOf(failure)))
-          failure = error;
+        if (failure === undefined || isUnreachable(failure)) failure = error;
         if (!endpoint.isMirror && !isUnreachable(error)) throw failure;
       }
     }
@@ -102,5 +100,4 @@ async function refusal(answer: HttpAnswer): Promise<Error> {
   return registryErrorOf(answer.status, text);
 }
 
-const causeOf = (error: unknown): unknown => (error as { cause?: unknown }).cause ?? error;
 const isUnreachable = (error: unknown): boolean => (error as { kind?: string }).kind === 'Unavailable';

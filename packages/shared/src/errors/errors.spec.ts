@@ -1,5 +1,6 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { ERROR_KINDS, EngineError, fromGrpcError, httpStatusOf, notFound, toGrpcStatus } from './index';
+import { fromGrpcError, toGrpcStatus } from './grpc-status';
+import { ERROR_KINDS, EngineError, httpStatusOf, notFound } from './index';
 
 describe('errors between services', () => {
   it.each(ERROR_KINDS)('%s arrives as itself', (kind) => {

@@ -1,3 +1,2 @@
 export * from './engine-error';
-export * from './grpc-status';
 export * from './http-status';

@@ -9,7 +9,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import type { RpcTls } from '../config';
-import { fromGrpcError } from '../errors';
+import { fromGrpcError } from '../errors/grpc-status';
 import { channelCredentials, grpcTarget } from './address';
 import type { CallSettings, Client, ServiceDefinitionOf } from './method-types';
 import { MAX_MESSAGE_BYTES } from './server';

@@ -12,7 +12,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { RpcTls } from '../config';
-import { toGrpcStatus } from '../errors';
+import { toGrpcStatus } from '../errors/grpc-status';
 import { grpcTarget, serverCredentials } from './address';
 import type { Implementation, ServiceDefinitionOf } from './method-types';
 
