@@ -124,6 +124,8 @@ export class Transport {
       signal?.throwIfAborted();
       throw connectionError(method, url, error);
     }
+    // Whoever reads it sees an error; one that nobody reads is of no interest, and must not end the process.
+    answer.body.on('error', () => {});
     const entries = Object.entries(answer.headers).map(
       ([name, value]) => [name, Array.isArray(value) ? value[0] : value] as const,
     );
