@@ -69,6 +69,8 @@ function testPrograms(fromApt) {
     fromApt('docker CLI', findProgram('docker'), cli),
     fromApt('openssl', findProgram('openssl'), 'openssl'),
     fromApt('curl', findProgram('curl'), 'curl'),
+    fromApt('docker-registry', findProgram('docker-registry'), 'docker-registry'),
+    fromApt('skopeo', findProgram('skopeo'), 'skopeo'),
   ];
 }
 
