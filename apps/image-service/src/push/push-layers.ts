@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { BlobStore } from '../blobs/blob-store';
@@ -46,6 +47,8 @@ export class PushLayers {
     for (const layer of layers) lines.status(layer.id, 'Preparing');
     const failure = new AbortController();
     const both = AbortSignal.any([signal, failure.signal]);
+    // Each layer listens, in several places.
+    setMaxListeners(0, both);
     const once = new Map(layers.map((layer) => [layer.id, layer]));
     const running = [...once.values()].map(async (layer) => {
       try {
