@@ -9,9 +9,9 @@ import { LayerStore } from '../layers/layer-store';
 import { type Descriptor, parseManifest } from '../manifests/manifest';
 import { isManifestType, layerCompressionOf, layerKindOf } from '../manifests/media-types';
 import { ManifestStore, type StoredLayerBlob } from '../manifests/manifest-store';
-import type { FetchedManifest } from '../registry/registry';
+import type { FetchedManifest, Repository } from '../registry/registry';
 import { CompressLayer } from './compress-layer';
-import type { PushedLayer } from './push-layers';
+import { type PushedLayer, PushLayers } from './push-layers';
 import { buildManifest } from './push-manifest';
 
 /** What is sent of an image. */
@@ -32,22 +32,29 @@ export class PushContents {
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(CompressLayer) private readonly compressor: CompressLayer,
+    @Inject(PushLayers) private readonly mounting: PushLayers,
   ) {}
 
-  /** `repository`: canonical; what is known of it decides between several forms of one image. */
-  async of(image: Image, repository: string): Promise<PushContent> {
-    return (await this.asPulled(image, repository)) ?? this.asBuilt(image, repository);
+  /** What is known of the repository decides between several forms of one image. */
+  async of(image: Image, repository: Repository, signal: AbortSignal): Promise<PushContent> {
+    return (await this.asPulled(image, repository, signal)) ?? this.asBuilt(image, repository.name);
   }
 
-  /** With a manifest that is kept, where all its layers are. */
-  private async asPulled(image: Image, repository: string): Promise<PushContent | undefined> {
+  /** With a manifest that is kept, where all its layers are kept too, or are in the registry by now. */
+  private async asPulled(
+    image: Image,
+    repository: Repository,
+    signal: AbortSignal,
+  ): Promise<PushContent | undefined> {
     const { digests } = await this.images.references(image.id);
     const isKnownThere = ({ digest }: Manifest): boolean =>
-      digests.some((known) => known.digest === digest && known.repository === repository);
+      digests.some((known) => known.digest === digest && known.repository === repository.name);
     const kept = await this.manifests.ofImage(image.id);
     const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
     for (const manifest of [...kept.filter(isKnownThere), ...kept.filter((one) => !isKnownThere(one))]) {
-      const sent = await this.layersOf(manifest, image, diffIds);
+      const sent = await this.layersOf(manifest, image, diffIds, (descriptor) =>
+        this.isThere(descriptor, repository, signal),
+      );
       if (!sent) continue;
       const { digest, mediaType, document } = manifest;
       const fetched = { bytes: Buffer.from(document), mediaType, digest };
@@ -61,6 +68,7 @@ export class PushContents {
     manifest: Manifest,
     image: Image,
     diffIds: string[],
+    isThere: (descriptor: Descriptor) => Promise<boolean>,
   ): Promise<PushedLayer[] | undefined> {
     if (!isManifestType(manifest.mediaType)) return undefined;
     const parsed = parseManifest(manifest.document, manifest.mediaType);
@@ -69,11 +77,26 @@ export class PushContents {
     const layers: PushedLayer[] = [];
     for (const [position, descriptor] of parsed.layers.entries()) {
       const diffId = diffIds[position] ?? '';
-      const blob = await this.keptBlob(descriptor, diffId);
-      if (!blob && !isElsewhere(descriptor)) return undefined;
+      const kept = await this.keptBlob(descriptor, diffId);
+      const isSent = kept !== undefined || (!isElsewhere(descriptor) && (await isThere(descriptor)));
+      if (!isSent && !isElsewhere(descriptor)) return undefined;
+      const blob = isSent ? { digest: descriptor.digest, size: BigInt(descriptor.size) } : undefined;
       layers.push({ id: shortId(diffId), blob: async () => blob });
     }
     return layers;
+  }
+
+  /** A layer whose blob was never fetched, since it was here already, or has been swept: its registry may still have it. */
+  private async isThere(
+    { digest }: Descriptor,
+    repository: Repository,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const host = hostOf(repository.name);
+    const sources = (await this.manifests.sourcesOf(digest)).filter((source) => source.startsWith(host));
+    if (sources.length === 0) return false;
+    if ((await repository.blobSize(digest, { signal })) !== undefined) return true;
+    return this.mounting.mount(repository, digest, signal).then((source) => source !== undefined);
   }
 
   private async keptBlob({ digest }: Descriptor, diffId: string): Promise<StoredLayerBlob | undefined> {
@@ -107,7 +130,7 @@ export class PushContents {
 
   /** One that the repository has, or another one of its registry; gzip before what only OCI manifests can name. */
   private async bestBlob(diffId: string, repository: string): Promise<StoredLayerBlob | undefined> {
-    const host = repository.slice(0, repository.indexOf('/') + 1);
+    const host = hostOf(repository);
     const rated: { blob: StoredLayerBlob; rank: number }[] = [];
     for (const blob of await this.manifests.layerBlobsOf(diffId)) {
       if (!this.isWhole(blob)) continue;
@@ -128,3 +151,6 @@ export class PushContents {
 /** A foreign layer: whoever pulls gets it from its URLs. */
 const isElsewhere = ({ mediaType, urls }: Descriptor): boolean =>
   layerKindOf(mediaType) === 'foreign' && (urls?.length ?? 0) > 0;
+
+/** With the slash. */
+const hostOf = (repository: string): string => repository.slice(0, repository.indexOf('/') + 1);

@@ -156,6 +156,24 @@ describe('push', () => {
     expect(layers).toHaveLength(2);
   });
 
+  it('sends a pulled manifest back to where its layers are, though they are not kept here', async () => {
+    const id = await node.importImage(`${REPOSITORY}:1`);
+    const blob = Buffer.from('packed elsewhere');
+    const layer = { digest: digestOf(blob), mediaType: `${OCI_LAYER}+gzip`, size: blob.length };
+    const config = { digest: id, mediaType: 'application/vnd.oci.image.config.v1+json', size: 1 };
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [layer] }));
+    const store = node.app.get(ManifestStore);
+    await store.put({ bytes, mediaType: OCI_MANIFEST, digest: digestOf(bytes) }, id);
+    await store.addSources([layer.digest], `${HOST}/origin`);
+    await push(REPOSITORY, '1');
+    expect(registry.manifests.get(`${REPOSITORY}:1`)?.digest).not.toBe(digestOf(bytes));
+    registry.blobsOf(`${HOST}/origin`).set(layer.digest, blob);
+    await node.app.get(ImageStore).tag(id, { repository: `${HOST}/back`, tag: '1' });
+    await push(`${HOST}/back`, '1');
+    expect(registry.manifests.get(`${HOST}/back:1`)?.bytes).toEqual(bytes);
+    expect(registry.blobsOf(`${HOST}/back`).get(layer.digest)).toEqual(blob);
+  });
+
   it('sends no more layers at a time than it may; the others wait', async () => {
     const layers = Array.from({ length: 8 }, (_, n) => {
       const bytes = Buffer.from(`layer ${n}`);

@@ -99,7 +99,7 @@ export class PushImages {
 
   private async pushOne(push: Push, lines: ProgressLines, signal: AbortSignal): Promise<void> {
     const { repository, image, tag, known } = push;
-    const content = await this.contents.of(image, repository.name);
+    const content = await this.contents.of(image, repository, signal);
     await this.layers.push(repository, content.layers, known, lines, signal);
     await this.pushConfig(push, content, signal);
     const manifest = await content.manifest();

@@ -106,11 +106,7 @@ export class PushLayers {
   }
 
   /** The repository of the same registry from which the blob was mounted. */
-  private async mount(
-    repository: Repository,
-    digest: string,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
+  async mount(repository: Repository, digest: string, signal: AbortSignal): Promise<string | undefined> {
     const host = hostOfRepository(repository.name);
     const sources = (await this.manifests.sourcesOf(digest)).filter(
       (source) => source !== repository.name && hostOfRepository(source) === host,
