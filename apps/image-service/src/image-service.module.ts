@@ -30,6 +30,7 @@ import { InspectImage } from './images/inspect-image';
 import { LayerUsage } from './images/layer-usage';
 import { ListImages } from './images/list-images';
 import { PruneImages } from './images/prune-images';
+import { DownloadArchive } from './import/download-archive';
 import { ImportImage } from './import/import-image';
 import { ImageJobWorker } from './jobs/image-jobs';
 import { jobHandlers } from './jobs/job-handlers';
@@ -41,9 +42,9 @@ import { LayerDirectories } from './layers/layer-directories';
 import { LayerStore } from './layers/layer-store';
 import { UNPACK_TASK } from './layers/layer-task';
 import { LayerThreads } from './layers/layer-threads';
-import { Decompressor } from './layers/compression';
 import { LayerIntake } from './layers/layer-intake';
 import { LoadImages } from './load/load-images';
+import { PlainArchive } from './load/plain-archive';
 import { ManifestCatalog } from './manifests/manifest-catalog';
 import { ManifestCollection } from './manifests/manifest-collection';
 import { ManifestStore } from './manifests/manifest-store';
@@ -97,9 +98,10 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     SnapshotDirectories,
     InitLayer,
     SnapshotStore,
-    Decompressor,
     LayerIntake,
+    PlainArchive,
     LoadImages,
+    DownloadArchive,
     ImportImage,
     CommitContainer,
     CompressLayer,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { invalidArgument } from '@gantry/shared/errors';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
@@ -22,16 +22,15 @@ export class ImageTransfersController {
   @HttpCode(200)
   async load(
     @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
     @Req() request: Request,
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    const platforms = query.list('platform');
-    if (platforms.length > 1) throw notImplemented('loading several chosen platforms is not built yet');
+    const platformsJson = platformsOf(query, minor);
     const uploadId = await this.upload(request);
-    const quiet = query.flag('quiet');
-    const lines = this.jobs.run('load', { uploadId, quiet, platform: platforms[0] ?? '' }, signal);
-    await sendJobProgress(response, lines);
+    const quiet = query.flag('quiet', minor < 23);
+    await sendJobProgress(response, this.jobs.run('load', { uploadId, quiet, platformsJson }, signal));
   }
 
   /** Pull (`fromImage`) or import (`fromSrc`). */
@@ -46,12 +45,11 @@ export class ImageTransfersController {
     if (query.text('fromImage') !== '') return this.pull(query, request, response, signal);
     const source = query.text('fromSrc');
     if (source === '') throw invalidArgument('bad parameter: fromImage or fromSrc is required');
-    if (source !== '-') throw notImplemented('importing from a URL is not built yet');
-    const uploadId = await this.upload(request);
     const lines = this.jobs.run(
       'import',
       {
-        uploadId,
+        source,
+        uploadId: source === '-' ? await this.upload(request) : '',
         ...splitReference(query.text('repo'), query.text('tag')),
         message: query.text('message'),
         changes: query.list('changes'),
@@ -91,7 +89,7 @@ export class ImageTransfersController {
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    await this.save(query.list('names'), minor < 48 ? [] : query.list('platform'), response, signal);
+    await this.save(query.list('names'), platformsOf(query, minor), response, signal);
   }
 
   @Get('images/*name/get')
@@ -102,7 +100,7 @@ export class ImageTransfersController {
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    await this.save([name], minor < 48 ? [] : query.list('platform'), response, signal);
+    await this.save([name], platformsOf(query, minor), response, signal);
   }
 
   private async save(
@@ -123,6 +121,15 @@ export class ImageTransfersController {
     await this.data.upload(id, request);
     return id;
   }
+}
+
+/** OCI platforms as JSON, since API 1.48; several of them since 1.52. */
+function platformsOf(query: QueryParameters, minor: number): string[] {
+  const platforms = minor < 48 ? [] : query.list('platform').filter((platform) => platform !== '');
+  if (platforms.length > 1 && minor < 52) {
+    throw invalidArgument('multiple platform parameters are not supported by this API version');
+  }
+  return platforms;
 }
 
 /** The CLI sends `repo=name:tag` and no tag. */

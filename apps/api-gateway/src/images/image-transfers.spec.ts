@@ -56,8 +56,18 @@ describe('images as archives', () => {
     expect(asked.at(-1)).toMatch(/^PUT \/uploads\/[0-9a-f-]{36}$/);
   });
 
-  it('imports from nothing but the body', async () => {
-    expect((await gateway.ask('POST', '/images/create?fromSrc=http://x/y')).status).toBe(501);
+  it('takes several platforms since API 1.52', async () => {
+    const asked = ['{"os":"linux","architecture":"arm64"}', '{"os":"linux","architecture":"amd64"}'];
+    const query = asked.map((platform) => `platform=${encodeURIComponent(platform)}`).join('&');
+    for (const [method, path] of [
+      ['POST', 'images/load'],
+      ['GET', 'images/a/get'],
+    ] as const) {
+      expect((await gateway.ask(method, `/v1.51/${path}?${query}`)).status).toBe(400);
+    }
+  });
+
+  it('creates from an image or from a source', async () => {
     expect((await gateway.ask('POST', '/images/create')).status).toBe(400);
   });
 });

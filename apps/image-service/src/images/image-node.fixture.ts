@@ -15,15 +15,17 @@ import { ImageDatabase } from '../database/image-database';
 import { type PrivateDatabase, startPrivateDatabase } from '../database/private-database.fixture';
 import { ExportImages } from '../export/export-images';
 import { IMAGE_SETTINGS, loadImageSettings } from '../image-settings';
+import { DownloadArchive } from '../import/download-archive';
 import { ImportImage } from '../import/import-image';
-import { Decompressor } from '../layers/compression';
 import { LayerArchive } from '../layers/layer-archive';
+import { LayerChains } from '../layers/layer-chains';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LayerIntake } from '../layers/layer-intake';
 import { LayerStore } from '../layers/layer-store';
 import { UNPACK_TASK, type UnpackTask } from '../layers/layer-task';
 import { unpackLayer } from '../layers/unpack-layer';
 import { LoadImages } from '../load/load-images';
+import { PlainArchive } from '../load/plain-archive';
 import { ManifestCatalog } from '../manifests/manifest-catalog';
 import { ManifestCollection } from '../manifests/manifest-collection';
 import { ManifestStore } from '../manifests/manifest-store';
@@ -90,7 +92,8 @@ export class ImageNode {
         ...[ImageRecords, ImageStore, ImageLookup, ImageCatalog, LayerUsage],
         ...[ListImages, InspectImage, ImageManifests, ImageAttestations, ImageRemoval, PruneImages],
         ...[SnapshotDirectories, InitLayer, SnapshotStore],
-        ...[Decompressor, LayerIntake, LoadImages, ImportImage, CommitContainer, ExportImages],
+        ...[LayerChains, LayerIntake, PlainArchive, LoadImages, DownloadArchive, ImportImage],
+        ...[CommitContainer, ExportImages],
         ...more,
       ],
     }).compile();
@@ -140,6 +143,7 @@ export class ImageNode {
     writeFileSync(path, tarOf(more.members ?? seed));
     const colon = name.lastIndexOf(':');
     const options = {
+      source: '-',
       repository: name.slice(0, colon),
       tag: name.slice(colon + 1),
       message: '',
@@ -147,7 +151,8 @@ export class ImageNode {
       platform: '',
       created: new Date(),
     };
-    return this.app.get(ImportImage).import(path, options);
+    const context = { onLine: async () => {}, signal: new AbortController().signal };
+    return this.app.get(ImportImage).import(path, options, context);
   }
 
   /** The read-write layer of a container that does not run. Returns the container's id. */

@@ -62,13 +62,7 @@ export class ImageStore {
 
   /** `docker tag`: points a name at an image; it may have pointed elsewhere, whose id is returned then. */
   async tag(imageId: string, name: NamedReference): Promise<string | undefined> {
-    const { repository, tag, digest } = withDefaultTag(name);
-    if (digest !== undefined || tag === undefined) {
-      throw invalidArgument('refusing to create a tag with a digest reference');
-    }
-    if (familiarRepository(repository) === 'sha256') {
-      throw invalidArgument('refusing to create an ambiguous tag using digest algorithm as name');
-    }
+    const { repository, tag } = taggable(name);
     const before = await this.point(imageId, { repository, tag });
     await this.announce(imageId, 'tag', familiar({ repository, tag }));
     return before !== null && before !== imageId ? before : undefined;
@@ -143,4 +137,16 @@ export class ImageStore {
   publish(imageId: string, action: string, name: string, labels: Record<string, string>): void {
     this.events.publish(engineEvent('image', action, imageId, { ...labels, name }));
   }
+}
+
+/** The name as one that an image can be given. @throws InvalidArgument for one that would not mean this very image */
+export function taggable(name: NamedReference): { repository: string; tag: string } {
+  const { repository, tag, digest } = withDefaultTag(name);
+  if (digest !== undefined || tag === undefined) {
+    throw invalidArgument('refusing to create a tag with a digest reference');
+  }
+  if (familiarRepository(repository) === 'sha256') {
+    throw invalidArgument('refusing to create an ambiguous tag using digest algorithm as name');
+  }
+  return { repository, tag };
 }

@@ -181,7 +181,14 @@ describe('images', () => {
     await remove('a:1');
     const lines: unknown[] = [];
     const load = () =>
-      app.get(LoadImages).load(path, { quiet: true, platform: '' }, async (line) => void lines.push(line));
+      app
+        .get(LoadImages)
+        .load(
+          path,
+          { quiet: true, platforms: [] },
+          async (line) => void lines.push(line),
+          new AbortController().signal,
+        );
     await Promise.all([load(), load()]);
     expect(lines).toEqual([{ stream: 'Loaded image: a:1\n' }, { stream: 'Loaded image: a:1\n' }]);
     expect((await inspect('a:1')).Id).toBe(id);
@@ -204,7 +211,9 @@ describe('images', () => {
         { name: 'l', type: 'file', data: tarOf([{ name: 'x', type: 'file' }]) },
       ]),
     );
-    const load = app.get(LoadImages).load(path, { quiet: true, platform: '' }, async () => {});
+    const load = app
+      .get(LoadImages)
+      .load(path, { quiet: true, platforms: [] }, async () => {}, new AbortController().signal);
     await expect(load).rejects.toMatchObject({ kind: 'InvalidArgument' });
     expect((await inspect('a:1')).Id).toBe(id);
     const temporary = readdirSync(join(dataRoot, 'overlay2')).filter((name) => name.startsWith('.tmp-'));

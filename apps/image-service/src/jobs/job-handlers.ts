@@ -1,5 +1,6 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { NodeCheck } from '../check/node-check';
+import { platformOfJson } from '../images/image-config';
 import { ImportImage } from '../import/import-image';
 import { LoadImages } from '../load/load-images';
 import { PullImages } from '../pull/pull-images';
@@ -19,13 +20,15 @@ export const jobHandlers: FactoryProvider<ImageJobHandlers> = {
     pushing: PushImages,
     checking: NodeCheck,
   ): ImageJobHandlers => ({
-    load: async (data, { onLine }) => {
-      await loading.load(uploads.path(data.uploadId), data, onLine);
+    load: async ({ uploadId, quiet, platformsJson }, { onLine, signal }) => {
+      const platforms = platformsJson.map(platformOfJson).filter((platform) => platform !== undefined);
+      await loading.load(uploads.path(uploadId), { quiet, platforms }, onLine, signal);
       return {};
     },
-    import: async (data, { created, onLine }) => {
+    import: async ({ uploadId, ...options }, { created, onLine, signal }) => {
+      const upload = options.source === '-' ? uploads.path(uploadId) : undefined;
       // The job's time, not now: a second attempt has to make the same image.
-      const id = await importing.import(uploads.path(data.uploadId), { ...data, created });
+      const id = await importing.import(upload, { ...options, created }, { onLine, signal });
       await onLine({ status: id });
       return { id };
     },

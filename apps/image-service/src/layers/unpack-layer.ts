@@ -10,6 +10,7 @@ import { LAYER_DIFF, LAYER_SPLIT, LAYER_TAR } from './layer-files';
 import { type LayerSource, openSource, type SourceWatch } from './layer-source';
 import { LayerWriter } from './layer-writer';
 import { TarSplitWriter } from './tar-split';
+import { checkUnpackedSize } from './unpacked-size';
 
 export interface UnpackedLayer {
   /** sha256 of the uncompressed archive. */
@@ -21,9 +22,6 @@ export interface UnpackedLayer {
 }
 
 type Port = Pick<Linux, 'files' | 'paths' | 'mounts' | 'host' | 'processes'>;
-
-/** What a small archive may be compressed by is nobody's business. Bytes. */
-const RATIO_COUNTS_FROM = 256 * 1024 * 1024;
 
 /**
  * Unpacks an archive into the new directory `directory` (diff/ and what is needed to make the archive again), all of it on
@@ -51,7 +49,7 @@ export async function unpackLayer(
     const reader = new TarReader(new Both(split, writer, limits.maxEntries));
     for await (const chunk of openSource(linux, source, counting)) {
       archiveSize += chunk.length;
-      if (source.kind === 'file') checkSize(archiveSize, consumed, limits);
+      if (source.kind === 'file') checkUnpackedSize('layer', archiveSize, consumed, limits);
       hash.update(chunk);
       reader.write(chunk);
     }
@@ -64,19 +62,6 @@ export async function unpackLayer(
   if (writer.replaced) await keepArchive(linux, source, join(directory, LAYER_TAR));
   linux.mounts.syncfs(directory);
   return { diffId: `sha256:${hash.digest('hex')}`, size: writer.size, archiveSize };
-}
-
-function checkSize(archiveSize: number, consumed: number, { maxBytes, maxRatio }: LayerLimits): void {
-  if (archiveSize > maxBytes) {
-    throw invalidArgument(
-      `layer is too large: more than ${maxBytes} bytes unpacked (GANTRY_LAYER_MAX_BYTES)`,
-    );
-  }
-  if (archiveSize > RATIO_COUNTS_FROM && archiveSize > consumed * maxRatio) {
-    throw invalidArgument(
-      `layer is compressed more than ${maxRatio} to 1, which looks like a decompression bomb (GANTRY_LAYER_MAX_RATIO)`,
-    );
-  }
 }
 
 /** An archive with two entries of one name cannot be made again from what is unpacked: it is kept. */

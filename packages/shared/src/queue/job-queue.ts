@@ -7,8 +7,16 @@ export const IMAGE_QUEUE = 'image';
 
 /** The names and data of the jobs on IMAGE_QUEUE. */
 export interface ImageJobs {
-  load: { uploadId: string; quiet: boolean; platform: string };
+  load: {
+    uploadId: string;
+    quiet: boolean;
+    /** OCI platforms as JSON; none: the host's. */
+    platformsJson: string[];
+  };
   import: {
+    /** `-`: the upload; else a URL. */
+    source: string;
+    /** Empty where the source is a URL. */
     uploadId: string;
     repository: string;
     tag: string;
