@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { busyboxRootfs } from '../support/busybox-image';
-import { api, instance, killService, pidOf } from '../support/engine';
+import { byHand } from '../support/by-hand';
+import { api, instance, killService } from '../support/engine';
 import { createContainer, freshName, removeContainer } from '../support/containers';
 import { EngineClient } from '../support/engine-client';
 import { eventually } from '../support/eventually';
@@ -89,21 +89,4 @@ describe('two gateways and two image-services', () => {
     );
     await api.delete(`/images/${repository}`);
   });
-
-  /** As README says: the service's own program with the instance's environment and another address. */
-  async function byHand(service: string, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-    const environment = Object.fromEntries(
-      readFileSync(`/proc/${pidOf('gateway')}/environ`, 'utf8')
-        .split('\0')
-        .filter((line) => line.includes('='))
-        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-    );
-    const child = spawn(process.execPath, [join(__dirname, '..', '..', 'apps', service, 'dist', 'main.js')], {
-      env: { ...environment, NODE_CHANNEL_FD: undefined, ...env },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
-    const [message] = (await once(child, 'message')) as [{ ready: boolean }];
-    expect(message).toEqual({ ready: true });
-    return child;
-  }
 });

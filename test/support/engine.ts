@@ -7,13 +7,14 @@ import type { ServiceName } from './test-instance';
 
 /** The instance that global-setup started, as the specs see it. */
 const socket = process.env['GANTRY_TEST_SOCKET'] ?? '';
-const { name, runDir, dataRoot } = JSON.parse(process.env['GANTRY_TEST_INSTANCE'] ?? '{}') as {
+const { name, runDir, dataRoot, certificates } = JSON.parse(process.env['GANTRY_TEST_INSTANCE'] ?? '{}') as {
   name: string;
   runDir: string;
   dataRoot: string;
+  certificates: string;
 };
 
-export const instance = { name, runDir, dataRoot, socket };
+export const instance = { name, runDir, dataRoot, certificates, socket };
 export const dockerHost = `unix://${socket}`;
 export const api = new EngineClient(socket);
 export const docker = dockerOn(dockerHost);

@@ -1,16 +1,16 @@
 import { createServer, request as send, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What is done to an answer; the parts go together. */
+/** What is done to an answer; the parts go together. Positions are in the whole blob, whatever range of it is sent. */
 export interface Fault {
   /** The upstream is not asked; this is the whole answer. */
   answer?: { status: number; headers?: Record<string, string>; body?: Buffer | string };
   /** 307 to the same path of another server. */
   redirect?: string;
-  /** The connection is cut after so many bytes of the body. */
-  cutAfter?: number;
-  /** After so many bytes of the body nothing comes until `until` resolves. */
-  holdAfter?: { bytes: number; until: Promise<unknown> };
+  /** The position at which the connection is cut. */
+  cutAt?: number;
+  /** At this position nothing more comes until `until` resolves. */
+  hold?: { at: number; until: Promise<unknown> };
   /** The whole blob comes with 200, whatever was asked for. */
   ignoreRange?: boolean;
   /** Bytes that the header Content-Length says too many or too few. The connection ends with the body. */
@@ -67,10 +67,9 @@ export class FaultProxy {
     this.rules.unshift({ method, path, fault, left: times });
   }
 
-  /** Forgets all rules and what has passed. */
-  reset(): void {
+  /** From now on nothing is done wrong. */
+  behave(): void {
     this.rules = [];
-    this.passed.length = 0;
   }
 
   /** Bytes of a blob that were sent, all requests together. */
@@ -144,11 +143,14 @@ export class FaultProxy {
     fault: Fault,
     passed: Passed,
   ): Promise<void> {
-    const stops = [fault.cutAfter, fault.holdAfter?.bytes].filter((stop) => stop !== undefined);
+    const offset = passed.status === 206 ? Number(/^bytes=(\d+)-/.exec(passed.range ?? '')?.[1] ?? 0) : 0;
+    const stops = [fault.cutAt, fault.hold?.at].filter((stop) => stop !== undefined);
     for await (const chunk of body) {
-      for (const piece of splitAt(corrupted(chunk, passed.bytes, fault), passed.bytes, stops)) {
-        if (fault.holdAfter && passed.bytes === fault.holdAfter.bytes) await fault.holdAfter.until;
-        if (passed.bytes === fault.cutAfter) return void response.destroy();
+      const begin = offset + passed.bytes;
+      for (const piece of splitAt(corrupted(chunk, begin, fault), begin, stops)) {
+        const at = offset + passed.bytes;
+        if (fault.hold && at === fault.hold.at) await fault.hold.until;
+        if (at === fault.cutAt) return void response.destroy();
         if (response.destroyed) return;
         passed.bytes += piece.length;
         // Handed to the kernel, so that a cut loses nothing of it.

@@ -16,6 +16,7 @@ export default async function globalSetup(): Promise<void> {
     name: instance.name,
     runDir: instance.runDir,
     dataRoot: instance.dataRoot,
+    certificates: instance.certificates,
   });
   const imported = await new EngineClient(instance.socket).post(
     '/images/create?fromSrc=-&repo=busybox&tag=latest&changes=CMD%20%5B%22sh%22%5D&changes=ENV%20PATH%3D%2Fbin',

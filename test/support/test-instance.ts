@@ -21,6 +21,8 @@ export class TestInstance {
     readonly name: string,
     readonly runDir: string,
     readonly dataRoot: string,
+    /** The certs.d of registries (GANTRY_CERTS_DIR). */
+    readonly certificates: string,
     readonly logFile: string,
     private readonly directory: string,
     private readonly launch: () => ChildProcess,
@@ -37,6 +39,7 @@ export class TestInstance {
     await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
     const runDir = join(directory, 'run');
     const dataRoot = join(directory, 'data');
+    const certificates = join(directory, 'certs.d');
     const logFile = join(LOGS, `${name}.log`);
     await mkdir(LOGS, { recursive: true });
     const hosts = [`unix://${runDir}/docker.sock`, ...(options.hosts ?? [])];
@@ -51,10 +54,10 @@ export class TestInstance {
         {
           cwd: ROOT,
           stdio: ['ignore', 'pipe', 'pipe'],
-          env: { ...process.env, GANTRY_NO_INSTALL: '1', ...options.env },
+          env: { ...process.env, GANTRY_NO_INSTALL: '1', GANTRY_CERTS_DIR: certificates, ...options.env },
         },
       );
-    const instance = new TestInstance(name, runDir, dataRoot, logFile, directory, launch);
+    const instance = new TestInstance(name, runDir, dataRoot, certificates, logFile, directory, launch);
     await instance.ready();
     return instance;
   }

@@ -13,6 +13,8 @@ export interface JobSummary {
   created: string;
   started?: string;
   finished?: string;
+  /** The process that has it, or had it last. */
+  worker?: number;
   /** The newest line of its progress. */
   progress?: unknown;
   /** Clients that follow it. */
@@ -27,6 +29,8 @@ interface QueuedJob {
   timestamp: number;
   processedOn?: number;
   finishedOn?: number;
+  /** The name of its worker: ends in `<pid>/<start time>`. */
+  processedBy?: string;
 }
 
 export function summaryOf(
@@ -34,6 +38,7 @@ export function summaryOf(
   more: { state: string; watchers: number; progress: unknown },
 ): JobSummary {
   const date = (ms: number) => new Date(ms).toISOString();
+  const pid = /\/(\d+)\/\d+$/.exec(job.processedBy ?? '')?.[1];
   return {
     id: String(job.id),
     name: job.name,
@@ -42,6 +47,7 @@ export function summaryOf(
     created: date(job.timestamp),
     ...(job.processedOn ? { started: date(job.processedOn) } : {}),
     ...(job.finishedOn ? { finished: date(job.finishedOn) } : {}),
+    ...(pid === undefined ? {} : { worker: Number(pid) }),
     ...(more.progress === undefined ? {} : { progress: more.progress }),
     watchers: more.watchers,
   };
