@@ -2,6 +2,7 @@ import { constants, fstatSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
+import { isKind } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { BlobStore } from '../blobs/blob-store';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
@@ -52,7 +53,7 @@ export class BlobDownloads {
 
   /**
    * Downloads a blob while `use` reads it. Whoever uses it moves the file away in the end; where they fail otherwise than
-   * by `signal`, the bytes were bad and are dropped. Returns undefined when another process has brought the blob
+   * by `signal`, the bytes were bad and are dropped, as they are where the registry has other ones than the manifest says. Returns undefined when another process has brought the blob
    * meanwhile.
    */
   async fetch<T>(
@@ -98,7 +99,8 @@ export class BlobDownloads {
       const isDownloads = failure.signal.aborted;
       failure.abort(error);
       await arrived.catch(() => {});
-      if (!isDownloads && !signal.aborted) this.drop(file.path);
+      const isBad = !isDownloads || isKind(failure.signal.reason, 'InvalidArgument');
+      if (file.present === 0 || (isBad && !signal.aborted)) this.drop(file.path);
       throw failure.signal.reason;
     }
   }
