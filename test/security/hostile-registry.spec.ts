@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { busyboxRootfs, tarOf } from '../support/busybox-image';
+import { tarOf } from '../support/busybox-image';
 import { freshName } from '../support/containers';
 import { api } from '../support/engine';
+import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { pull, storedNames, type Pulled } from '../support/pulls';
 import {
@@ -27,11 +29,20 @@ interface Listed {
 
 describe('a hostile registry', () => {
   jest.setTimeout(60_000);
+  /** The registry that is being prepared: each attack has its own. */
   let proxy: FaultProxy;
-  beforeAll(async () => {
-    proxy = await FaultProxy.start();
+  const proxies: FaultProxy[] = [];
+  async function anotherProxy(): Promise<FaultProxy> {
+    const another = await FaultProxy.start();
+    proxies.push(another);
+    return another;
+  }
+  beforeEach(async () => {
+    proxy = await anotherProxy();
   });
-  afterAll(() => proxy?.stop());
+  afterAll(async () => {
+    for (const each of proxies) await each.stop();
+  });
 
   let sequence = 0;
   /** An image of which nobody has anything yet. */
@@ -295,8 +306,8 @@ describe('a hostile registry', () => {
     'a layer whose gzip breaks off': [
       /.+/,
       async (repository) => {
-        const tar = await busyboxRootfs();
-        const { config } = makeImage({ layers: [{ tar }], config: { Labels: { broken: 'gzip' } } });
+        const tar = await tarOf([{ header: { name: 'f' }, body: randomBytes(MEBIBYTE) }]);
+        const { config } = makeImage({ layers: [{ tar }] });
         const whole = gzipSync(tar, { level: 1 });
         const layers = [blobOf(`${OCI_LAYER}+gzip`, whole.subarray(0, whole.length / 2))];
         serve(repository, { config, layers, manifest: manifestOf(config, layers) });
@@ -315,9 +326,9 @@ describe('a hostile registry', () => {
   };
 
   const results: Record<string, Pulled> = {};
-  const repositories: Record<string, string> = {};
-  let before: { stored: string[]; images: string[] };
-  let after: typeof before;
+  /** What was pulled, with its host. */
+  const names: Record<string, string> = {};
+  let before: Awaited<ReturnType<typeof state>>;
   let old: string;
 
   const state = async () => ({
@@ -328,63 +339,56 @@ describe('a hostile registry', () => {
   // All at once: some of them take their time.
   beforeAll(async () => {
     old = (await api.get<{ Id: string }>('/images/busybox/json')).body.Id;
-    for (const name of Object.keys(attacks)) {
+    for (const [name, [, prepare]] of Object.entries(attacks)) {
+      proxy = await anotherProxy();
       const repository = freshName('hostile');
-      repositories[name] = repository;
-      await api.post(`/images/busybox/tag?repo=${proxy.host}/${repository}&tag=1`);
+      await prepare(repository);
+      names[name] = `${proxy.host}/${repository}`;
+      await api.post(`/images/busybox/tag?repo=${names[name]}&tag=1`);
     }
     before = await state();
     await Promise.all(
-      Object.entries(attacks).map(async ([name, [, prepare, tag = '1']]) => {
-        const repository = repositories[name]!;
-        await prepare(repository);
-        const who = { username: 'user', password: 'secret' };
-        results[name] = await pull(`${proxy.host}/${repository}`, `&tag=${tag}`, who);
+      Object.entries(attacks).map(async ([name, [, , tag = '1']]) => {
+        results[name] = await pull(names[name]!, `&tag=${tag}`, { username: 'user', password: 'secret' });
       }),
     );
-    after = await state();
   });
   afterAll(async () => {
-    for (const repository of Object.values(repositories)) {
-      await api.delete(`/images/${proxy.host}/${repository}:1`);
-    }
+    for (const name of Object.values(names)) await api.delete(`/images/${name}:1`);
   });
 
   it.each(Object.keys(attacks))('%s is refused, and the old image stays', async (name) => {
     expect(results[name]?.error).toMatch(attacks[name]![0]);
     // A complaint about ourselves would be none about the registry.
     expect(results[name]?.error).not.toMatch(/undefined|TypeError|ENOENT|internal/i);
-    const tagged = await api.get<{ Id: string }>(`/images/${proxy.host}/${repositories[name]}:1/json`);
+    const tagged = await api.get<{ Id: string }>(`/images/${names[name]}:1/json`);
     expect(tagged.body.Id).toBe(old);
   });
 
-  it('leaves nothing behind', () => {
-    expect(after).toEqual(before);
+  it('leaves nothing behind', async () => {
+    // What a client uploaded goes when the job has said how it ended.
+    await eventually(async () => expect(await state()).toEqual(before));
   });
 
   it('gets no credentials for another host', async () => {
-    const other = await FaultProxy.start();
-    try {
-      const made = await image();
-      const repository = freshName('hostile');
-      serve(repository, made);
-      const { digest, bytes } = made.layers[0]!;
-      const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } };
-      for (const method of ['GET', 'HEAD']) {
-        proxy.on(method, path(repository, 'manifests', ''), { answer: challenge }, 1);
-      }
-      proxy.on('GET', path(repository, 'blobs', digest), { redirect: `http://${other.host}` });
-      other.on('GET', path(repository, 'blobs', digest), { answer: { status: 200, body: bytes } });
-      const who = { username: 'user', password: 'secret' };
-      expect((await pull(`${proxy.host}/${repository}`, '&tag=1', who)).error).toBe('');
-      expect(proxy.passed.some(({ authorization }) => authorization?.startsWith('Basic '))).toBe(true);
-      expect(other.passed.map(({ authorization, status }) => ({ authorization, status }))).toEqual([
-        { authorization: undefined, status: 200 },
-      ]);
-      await api.delete(`/images/${proxy.host}/${repository}:1`);
-    } finally {
-      await other.stop();
+    const other = await anotherProxy();
+    const made = await image();
+    const repository = freshName('hostile');
+    serve(repository, made);
+    const { digest, bytes } = made.layers[0]!;
+    const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } };
+    for (const method of ['GET', 'HEAD']) {
+      proxy.on(method, path(repository, 'manifests', ''), { answer: challenge }, 1);
     }
+    proxy.on('GET', path(repository, 'blobs', digest), { redirect: `http://${other.host}` });
+    other.on('GET', path(repository, 'blobs', digest), { answer: { status: 200, body: bytes } });
+    const who = { username: 'user', password: 'secret' };
+    expect((await pull(`${proxy.host}/${repository}`, '&tag=1', who)).error).toBe('');
+    expect(proxy.passed.some(({ authorization }) => authorization?.startsWith('Basic '))).toBe(true);
+    expect(other.passed.map(({ authorization, status }) => ({ authorization, status }))).toEqual([
+      { authorization: undefined, status: 200 },
+    ]);
+    await api.delete(`/images/${proxy.host}/${repository}:1`);
   });
 
   it('that is only slow to make up its mind is borne with', async () => {
