@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { EngineError, ERROR_KINDS, type ErrorKind, messageOf, unavailable } from '@gantry/shared/errors';
+import { inLargePieces, written } from '@gantry/shared/streams';
 
 /** Errors of the data socket: `{"kind": ..., "message": ...}`. */
 interface DataError {
@@ -23,14 +23,23 @@ export class ImageData {
   async upload(id: string, source: Readable): Promise<void> {
     const request = this.request('PUT', `/uploads/${id}`);
     const response = answerOf(request);
+    let early: IncomingMessage | undefined;
+    response.then(
+      (answer) => (early = answer),
+      () => {},
+    );
     try {
-      await pipeline(source, request);
+      await inLargePieces(source, async (piece) => {
+        await Promise.race([written(request, piece), response]);
+        if (early) throw new Error('it answered before the end');
+      });
+      request.end();
     } catch (error) {
-      // An answer that came before the end says why.
-      const answered = await Promise.race([response.catch(() => undefined), Promise.resolve(undefined)]);
-      if (answered) await checkAnswer(answered);
-      response.catch(() => {});
+      if (early) await checkAnswer(early);
       throw unavailable(`image-service did not take the upload: ${messageOf(error)}`, error);
+    } finally {
+      // Half an upload must not look whole.
+      if (!request.writableEnded) request.destroy();
     }
     const answer = await response;
     await checkAnswer(answer);

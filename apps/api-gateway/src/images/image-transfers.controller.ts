@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { pipeline } from 'node:stream/promises';
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
+import { inLargePieces, written } from '@gantry/shared/streams';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
@@ -113,7 +113,13 @@ export class ImageTransfersController {
     const archive = await this.data.export(names, platforms, signal);
     response.setHeader('Content-Type', 'application/x-tar');
     // A source or a client that breaks takes the connection with it: half an archive must not look whole.
-    await pipeline(archive, response).catch(() => response.destroy());
+    try {
+      await inLargePieces(archive, (piece) => written(response, piece));
+      response.end();
+    } catch {
+      archive.destroy();
+      response.destroy();
+    }
   }
 
   private async upload(request: Request): Promise<string> {

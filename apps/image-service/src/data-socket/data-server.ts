@@ -1,5 +1,5 @@
-import { chmodSync, createWriteStream, mkdirSync, rmSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import {
   createServer as createPlainServer,
   type IncomingMessage,
@@ -9,12 +9,11 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { EngineError, httpStatusOf, invalidArgument, messageOf, notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { inLargePieces, written } from '@gantry/shared/streams';
 import { BlobStore } from '../blobs/blob-store';
 import { ExportImages } from '../export/export-images';
 
@@ -89,7 +88,12 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
     const path = this.blobs.uploadPath(id);
     const partial = this.blobs.ownPath('part');
     try {
-      await pipeline(request, createWriteStream(partial, { mode: 0o600, highWaterMark: 1024 * 1024 }));
+      const file = await open(partial, 'wx', 0o600);
+      try {
+        await inLargePieces(request, (piece) => file.writeFile(piece));
+      } finally {
+        await file.close();
+      }
       await rename(partial, path);
     } catch (error) {
       await rm(partial, { force: true });
@@ -102,11 +106,14 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
     if (names.length === 0) throw invalidArgument('no image is named');
     const images = await this.exporting.resolve(names);
     response.writeHead(200, { 'content-type': 'application/x-tar' });
-    await pipeline(Readable.from(this.exporting.write(images)), response);
+    await inLargePieces(this.exporting.write(images), (piece) => written(response, piece));
+    response.end();
     this.exporting.announce(images);
   }
 
   private fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    // Nobody is left to be told, and nothing is wrong here.
+    if (request.socket.destroyed) return;
     if (!(error instanceof EngineError)) {
       this.logger.error({ err: error, method: request.method, url: request.url }, 'data request failed');
     }

@@ -13,7 +13,9 @@ const RAW = 1;
 const CONTENT = 2;
 
 const BATCH = 1024 * 1024;
-const READ_SIZE = 1024 * 1024;
+const PIECE = 256 * 1024;
+/** Of a record: type and length. */
+const HEAD = 5;
 
 export class TarSplitWriter implements TarVisitor {
   private readonly fd: number;
@@ -62,56 +64,99 @@ export class TarSplitWriter implements TarVisitor {
   }
 }
 
-/** The bytes of the archive again. @throws DataLoss where a file of the layer is not what it was. */
+/** The bytes of the archive again, in pieces of one size. @throws DataLoss where a file of the layer is not what it was. */
 export async function* reassemble(
   linux: Pick<Linux, 'paths'>,
   splitFile: string,
   diff: string,
 ): AsyncGenerator<Buffer> {
-  for await (const { type, payload } of records(splitFile)) {
-    if (type === RAW) yield payload;
-    else {
-      const size = Number(payload.readBigUInt64BE(0));
-      yield* contentOf(linux, diff, payload.toString('utf8', 8), size);
-    }
-  }
-}
-
-async function* records(path: string): AsyncGenerator<{ type: number; payload: Buffer }> {
+  const gathered = new Gathered();
+  const split = createReadStream(splitFile).pipe(createGunzip({ chunkSize: PIECE }));
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>) {
+  for await (const chunk of split as AsyncIterable<Buffer>) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;
-    while (rest.length - at >= 5) {
-      const length = rest.readUInt32BE(at + 1);
-      if (rest.length - at - 5 < length) break;
-      yield { type: rest.readUInt8(at), payload: rest.subarray(at + 5, at + 5 + length) };
-      at += 5 + length;
+    for (let end = endOfRecord(rest, at); end <= rest.length; end = endOfRecord(rest, at)) {
+      const payload = rest.subarray(at + HEAD, end);
+      if (rest.readUInt8(at) === RAW) gathered.copy(payload);
+      else yield* contentOf(linux, diff, payload, gathered);
+      while (gathered.hasFull()) yield gathered.take();
+      at = end;
     }
     rest = rest.subarray(at);
   }
+  if (rest.length > 0) throw dataLoss(`${splitFile} ends in the middle of a record`);
+  yield gathered.last();
+}
+
+/** Beyond the end of `bytes` when the record is not whole. */
+function endOfRecord(bytes: Buffer, at: number): number {
+  if (bytes.length - at < HEAD) return Infinity;
+  return at + HEAD + bytes.readUInt32BE(at + 1);
 }
 
 function* contentOf(
   linux: Pick<Linux, 'paths'>,
   diff: string,
-  name: string,
-  size: number,
+  payload: Buffer,
+  gathered: Gathered,
 ): Generator<Buffer> {
+  const name = payload.toString('utf8', 8);
   const fd = linux.paths.openInRoot(
     diff,
     name,
     constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
   );
   try {
-    for (let left = size; left > 0;) {
-      const buffer = Buffer.allocUnsafe(Math.min(READ_SIZE, left));
-      const length = readSync(fd, buffer, 0, buffer.length, null);
+    for (let left = Number(payload.readBigUInt64BE(0)); left > 0;) {
+      const length = gathered.read(fd, left);
       if (length === 0) throw dataLoss(`the layer's file ${name} is shorter than it was`);
       left -= length;
-      yield buffer.subarray(0, length);
+      while (gathered.hasFull()) yield gathered.take();
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Makes large pieces of many small ones: what a piece costs on its way is the same for both. */
+class Gathered {
+  private current = Buffer.allocUnsafeSlow(PIECE);
+  private filled = 0;
+  private readonly full: Buffer[] = [];
+
+  copy(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length;) {
+      const length = bytes.copy(this.current, this.filled, at);
+      at += length;
+      this.advance(length);
+    }
+  }
+
+  /** At most `wanted` bytes of a file, and no more than the piece has room for. Returns how many. */
+  read(fd: number, wanted: number): number {
+    const length = readSync(fd, this.current, this.filled, Math.min(wanted, PIECE - this.filled), null);
+    this.advance(length);
+    return length;
+  }
+
+  hasFull(): boolean {
+    return this.full.length > 0;
+  }
+
+  take(): Buffer {
+    return this.full.shift() ?? Buffer.alloc(0);
+  }
+
+  last(): Buffer {
+    return this.current.subarray(0, this.filled);
+  }
+
+  private advance(length: number): void {
+    this.filled += length;
+    if (this.filled < PIECE) return;
+    this.full.push(this.current);
+    this.current = Buffer.allocUnsafeSlow(PIECE);
+    this.filled = 0;
   }
 }

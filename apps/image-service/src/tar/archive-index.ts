@@ -76,7 +76,7 @@ export class ArchiveIndex {
     });
     const chunk = Buffer.alloc(CHUNK);
     const zeros = Buffer.alloc(BLOCK);
-    for (;;) {
+    while (!reader.ended) {
       const length = readSync(fd, chunk, 0, BLOCK, position);
       if (length === 0) break;
       reader.write(chunk.subarray(0, length));

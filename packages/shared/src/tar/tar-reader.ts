@@ -35,10 +35,15 @@ export class TarReader {
 
   constructor(private readonly visitor: TarVisitor) {}
 
+  /** Whether the end of the archive has been seen: what follows is no part of it. */
+  get ended(): boolean {
+    return this.zeroBlocks >= 2;
+  }
+
   write(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.zeroBlocks >= 2) {
+      if (this.ended) {
         this.visitor.raw?.(chunk.subarray(at));
         return;
       }
