@@ -94,11 +94,7 @@ export class LayerStore {
   ): Promise<StoredLayer> {
     const { temporary, diffId, size, archiveSize } = staged;
     try {
-      if (expected !== undefined && diffId !== expected) {
-        throw invalidArgument(
-          `invalid diffID for layer: expected ${JSON.stringify(expected)}, got ${JSON.stringify(diffId)}`,
-        );
-      }
+      if (expected !== undefined) checkDiffId(diffId, expected);
       const layer: StoredLayer = {
         chainId: chainIdOf(parent?.chainId, diffId),
         diffId,
@@ -204,4 +200,12 @@ export class LayerStore {
   private key(chainId: string) {
     return { nodeId_chainId: { nodeId: this.nodeId, chainId } };
   }
+}
+
+/** @throws InvalidArgument where a layer is another one than an image's configuration says */
+export function checkDiffId(actual: string, expected: string): void {
+  if (actual === expected) return;
+  throw invalidArgument(
+    `invalid diffID for layer: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`,
+  );
 }
