@@ -4,12 +4,15 @@ import { BlobStore } from '../blobs/blob-store';
 import { BlobDownloads } from '../downloads/blob-downloads';
 import { shortId } from '../images/image-references';
 import { LayerChains, type WantedLayer } from '../layers/layer-chains';
-import { LayerStore, type StagedLayer, type StoredLayer } from '../layers/layer-store';
+import { checkDiffId, LayerStore, type StagedLayer, type StoredLayer } from '../layers/layer-store';
 import type { Descriptor } from '../manifests/manifest';
 import { ManifestStore } from '../manifests/manifest-store';
 import { layerKindOf } from '../manifests/media-types';
 import type { ProgressLines } from '../progress/progress-lines';
 import type { Repository } from '../registry/registry';
+
+/** A layer as the manifest has it, and what it has to be when it is decompressed. */
+type DescribedLayer = Descriptor & { diffId: string };
 
 /** Brings the layers of an image: each one is hashed, decompressed and unpacked while it downloads. */
 @Injectable()
@@ -43,7 +46,7 @@ export class PullLayers {
       const id = shortId(descriptor.digest);
       return {
         diffId,
-        stage: (abort) => this.stage(repository, descriptor, lines, abort),
+        stage: (abort) => this.stage(repository, { ...descriptor, diffId }, lines, abort),
         onExisting: async () => lines.status(id, 'Already exists'),
         onCommitted: async () => {
           const { digest, mediaType, size } = descriptor;
@@ -63,7 +66,7 @@ export class PullLayers {
 
   private async stage(
     repository: Repository,
-    descriptor: Descriptor,
+    descriptor: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
   ): Promise<StagedLayer> {
@@ -83,7 +86,7 @@ export class PullLayers {
 
   private async bring(
     repository: Repository,
-    descriptor: Descriptor,
+    descriptor: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
   ): Promise<StagedLayer> {
@@ -119,7 +122,7 @@ export class PullLayers {
   /** undefined when another process of this node has brought the blob. */
   private async fromRegistry(
     repository: Repository,
-    { digest, size }: Descriptor,
+    { digest, size, diffId }: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
   ): Promise<StagedLayer | undefined> {
@@ -146,6 +149,8 @@ export class PullLayers {
         },
       });
       try {
+        // What the configuration does not mean is not kept.
+        checkDiffId(staged.diffId, diffId);
         await this.blobs.adopt(blob.path, digest);
       } catch (error) {
         await this.layers.discard(staged);
