@@ -6,7 +6,7 @@ import { forbidden } from '@gantry/shared/errors';
 import type { Agent, Dispatcher } from 'undici';
 import type { ImageSettings } from '../image-settings';
 import { hostnameOf, isInsecure, isLinkLocal } from './addresses';
-import { certificatesOf } from './certificates';
+import { certificatesOf, type HostCertificates } from './certificates';
 import { connectionError } from './registry-errors';
 
 export interface HttpRequest {
@@ -50,6 +50,7 @@ const PASSING_CODES = [
  * are never talked to.
  */
 export class Transport {
+  /** By host and certificates. */
   private readonly agents = new Map<string, Promise<Agent>>();
 
   constructor(private readonly settings: ImageSettings) {}
@@ -133,16 +134,18 @@ export class Transport {
   }
 
   private agent(host: string): Promise<Agent> {
-    const known = this.agents.get(host) ?? this.createAgent(host);
-    this.agents.set(host, known);
-    known.catch(() => this.agents.delete(host));
+    // Looked at each time, as dockerd does: a certificate counts from when it is there.
+    const certificates = certificatesOf(this.settings.certificates, host);
+    const key = JSON.stringify([host, certificates]);
+    const known = this.agents.get(key) ?? this.createAgent(host, certificates);
+    this.agents.set(key, known);
+    known.catch(() => this.agents.delete(key));
     return known;
   }
 
-  private async createAgent(host: string): Promise<Agent> {
+  private async createAgent(host: string, { authorities, client }: HostCertificates): Promise<Agent> {
     const { Agent } = await import('undici');
     const { rootCertificates } = await import('node:tls');
-    const { authorities, client } = certificatesOf(this.settings.certificates, host);
     return new Agent({
       connectTimeout: CONNECT_TIMEOUT_MS,
       keepAliveTimeout: 10_000,
