@@ -9,7 +9,7 @@ import { putImage, putIndex } from '../support/registry-image';
 
 const KINDS: [string, RegistryOptions][] = [
   ['plain', {}],
-  ['with TLS', { tls: true }],
+  ['with TLS and client certificates', { tls: true, clientCertificates: true }],
   ['with basic auth', { auth: 'basic' }],
   ['with TLS and tokens', { tls: true, auth: 'token' }],
 ];
@@ -44,12 +44,16 @@ describe.each(KINDS)('the stock CLI and a registry %s', (_, options) => {
   });
 
   if (options.tls) {
-    it('is trusted for its certificate in certs.d only', async () => {
-      // Loopback needs none, as with dockerd; whoever gives one wants it checked.
+    it('is shown the certificates of certs.d', async () => {
+      const { ca, cert, key } = registry.certificates!;
       const directory = join(instance.certificates, registry.host);
+      if (options.clientCertificates) expect(await docker(['pull', `${name}:1`])).toMatchObject({ code: 1 });
       mkdirSync(directory, { recursive: true });
-      copyFileSync(registry.certificates!.ca, join(directory, 'ca.crt'));
-      if (!options.auth) expect(await docker(['pull', '-q', `${name}:1`])).toMatchObject({ code: 0 });
+      copyFileSync(ca, join(directory, 'ca.crt'));
+      copyFileSync(cert, join(directory, 'client.cert'));
+      copyFileSync(key, join(directory, 'client.key'));
+      if (options.auth) return;
+      expect(await docker(['pull', '-q', `${name}:1`])).toMatchObject({ code: 0, stdout: `${name}:1\n` });
       await docker(['rmi', `${name}:1`]);
     });
   }

@@ -15,6 +15,8 @@ const HTPASSWD = 'user:$2y$04$TH2emujv.WgKVqWzcmKN4.usoR2r9Awh.Jm1Ky2uBAFecVKFo0
 
 export interface RegistryOptions {
   tls?: boolean;
+  /** Only clients with a certificate of the CA are let in. */
+  clientCertificates?: boolean;
   auth?: 'basic' | 'token';
 }
 
@@ -36,7 +38,7 @@ export class TestRegistry {
     private readonly process: ChildProcess,
   ) {}
 
-  static async start({ tls = false, auth }: RegistryOptions = {}): Promise<TestRegistry> {
+  static async start({ tls = false, clientCertificates, auth }: RegistryOptions = {}): Promise<TestRegistry> {
     const directory = mkdtempSync(join(tmpdir(), 'gantry-registry-'));
     const certificates = tls || auth === 'token' ? makeCertificates(directory) : undefined;
     const tokens = auth === 'token' && certificates ? await TokenServer.start(certificates) : undefined;
@@ -50,7 +52,15 @@ export class TestRegistry {
       http: {
         addr: host,
         relativeurls: true,
-        ...(tls && certificates ? { tls: { certificate: certificates.cert, key: certificates.key } } : {}),
+        ...(tls && certificates
+          ? {
+              tls: {
+                certificate: certificates.cert,
+                key: certificates.key,
+                ...(clientCertificates ? { clientcas: [certificates.ca] } : {}),
+              },
+            }
+          : {}),
       },
       ...(auth ? { auth: tokens?.configuration ?? htpasswd } : {}),
     };
@@ -77,10 +87,14 @@ export class TestRegistry {
   ): Promise<RegistryAnswer> {
     const url = new URL(path, this.url);
     const call = url.protocol === 'https:' ? tlsRequest : plainRequest;
-    const ca = this.certificates && readFileSync(this.certificates.ca);
+    const [ca, cert, key] = this.certificates
+      ? [this.certificates.ca, this.certificates.cert, this.certificates.key].map((file) =>
+          readFileSync(file),
+        )
+      : [];
     const headers = { ...this.authorization(url.pathname), ...options.headers };
     return new Promise((resolve, reject) => {
-      const outgoing = call(url, { method, headers, ca }, (incoming) => {
+      const outgoing = call(url, { method, headers, ca, cert, key }, (incoming) => {
         const parts: Buffer[] = [];
         incoming.on('data', (part: Buffer) => parts.push(part));
         incoming.once('error', reject);
