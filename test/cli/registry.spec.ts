@@ -16,7 +16,7 @@ const KINDS: [string, RegistryOptions][] = [
 
 describe.each(KINDS)('the stock CLI and a registry %s', (_, options) => {
   // The login lies in it.
-  const configDirectory = mkdtempSync(join(tmpdir(), 'gantry-docker-config-'));
+  let configDirectory: string;
   const docker = (args: string[], input?: string) =>
     plainDocker(args, { input, env: { DOCKER_CONFIG: configDirectory } });
   const repository = freshName('cli');
@@ -24,6 +24,7 @@ describe.each(KINDS)('the stock CLI and a registry %s', (_, options) => {
   let name: string;
 
   beforeAll(async () => {
+    configDirectory = mkdtempSync(join(tmpdir(), 'gantry-docker-config-'));
     registry = await TestRegistry.start(options);
     name = `${registry.host}/team/${repository}`;
     const rootfs = { tar: await busyboxRootfs() };
