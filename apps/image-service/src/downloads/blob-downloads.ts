@@ -143,7 +143,7 @@ export class BlobDownloads {
   private async lock(path: string, digest: string, signal: AbortSignal): Promise<FileHandle | undefined> {
     for (;;) {
       signal.throwIfAborted();
-      if (this.blobs.has(digest)) return undefined;
+      if (this.blobs.claim(digest)) return undefined;
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       if (this.linux.files.tryLock(handle.fd) && isStillAt(handle, path)) return handle;
       await handle.close();

@@ -15,8 +15,9 @@ const MAGIC: [Compression, Buffer][] = [
 /** A skippable frame, with which a zstd file may begin (RFC 8878, 3.1.2). */
 const ZSTD_SKIPPABLE = /^[\x50-\x5f]\x2a\x4d\x18/;
 
-const CHUNK = 256 * 1024;
-const READ_AHEAD = 1024 * 1024;
+/** Small ones are collected sooner: each is a buffer of its own. */
+const CHUNK = 64 * 1024;
+const READ_AHEAD = 512 * 1024;
 
 /** By the first bytes of a file. */
 export function compressionOfHead(head: Buffer): Compression {

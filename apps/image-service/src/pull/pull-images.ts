@@ -136,10 +136,11 @@ export class PullImages {
     { root, indexes, fetched, imageId }: ResolvedImage,
   ): Promise<boolean> {
     await this.manifests.put(fetched, imageId);
-    for (const index of indexes) await this.manifests.put(index, null);
     const { digests } = await this.images.references(imageId);
     const { repository, tag } = name;
     await this.images.addDigest(imageId, repository, root.digest);
+    // An index is kept for the sake of a name.
+    for (const index of indexes) await this.manifests.put(index, null);
     if (tag !== undefined && name.digest === undefined) {
       return (await this.images.point(imageId, { repository, tag })) !== imageId;
     }

@@ -51,7 +51,6 @@ export class PullLayers {
         onCommitted: async () => {
           const { digest, mediaType, size } = descriptor;
           await this.manifests.addLayerBlob({ digest, mediaType, diffId, size: BigInt(size) });
-          this.blobs.claim(digest);
           lines.status(id, 'Pull complete');
         },
       };

@@ -4,7 +4,7 @@ import { EngineError, invalidArgument } from '@gantry/shared/errors';
 import type { UploadableBlob } from './registry';
 import { RegistryError } from './registry-errors';
 import type { RegistrySession } from './registry-session';
-import type { HttpAnswer } from './transport';
+import { discard, type HttpAnswer } from './transport';
 
 /** Attempts that sent nothing before an upload is given up. */
 const MAX_FRUITLESS = 5;
@@ -29,7 +29,7 @@ export async function uploadBlob(
 ): Promise<void> {
   const begin = async (): Promise<Upload> => {
     const answer = await session.ask({ method: 'POST', path, scopes, signal }, [202]);
-    answer.body.destroy();
+    discard(answer);
     return { location: locationOf(answer), offset: 0 };
   };
   let upload = await begin();
@@ -79,7 +79,7 @@ async function sendRest(
       { method: 'PATCH', path: location, headers, body, scopes, signal },
       [202],
     );
-    answer.body.destroy();
+    discard(answer);
     return { location: locationOf(answer), offset: blob.size };
   } finally {
     source.destroy();
@@ -100,7 +100,7 @@ async function finish(
     { method: 'PUT', path: url.href, body: Buffer.alloc(0), scopes, signal },
     [201, 204],
   );
-  answer.body.destroy();
+  discard(answer);
 }
 
 /** How far the registry is; undefined when it knows the upload no more. */
@@ -111,7 +111,7 @@ async function resume(
   signal: AbortSignal | undefined,
 ): Promise<Upload | undefined> {
   const answer = await session.ask({ method: 'GET', path: location, scopes, signal }, [204, 404]);
-  answer.body.destroy();
+  discard(answer);
   if (answer.status === 404) return undefined;
   const last = /^(?:bytes=)?0-(\d+)$/.exec(answer.headers['range'] ?? '')?.[1];
   const offset = last === undefined || last === '0' ? 0 : Number(last) + 1;

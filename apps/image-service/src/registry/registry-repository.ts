@@ -14,7 +14,7 @@ import type {
 } from './registry';
 import { engineErrorOf, pullError, RegistryError } from './registry-errors';
 import type { RegistrySession } from './registry-session';
-import type { HttpAnswer } from './transport';
+import { discard, type HttpAnswer } from './transport';
 
 /** Bytes; what registries themselves allow. */
 const MAX_MANIFEST = 4 * 1024 * 1024;
@@ -81,7 +81,7 @@ export class RegistryRepository implements Repository {
         [200, 404],
       ),
     );
-    answer.body.destroy();
+    discard(answer);
     if (answer.status === 404) return undefined;
     const digest = answer.headers['docker-content-digest'];
     const size = Number(answer.headers['content-length']);
@@ -128,7 +128,7 @@ export class RegistryRepository implements Repository {
     }
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers['content-range'] ?? '');
     if (!range || Number(range[1]) !== from) {
-      answer.body.destroy();
+      discard(answer);
       throw unavailable(`the registry answered another range than ${from}-`);
     }
     return { offset: from, ...(range[3] !== '*' && { total: Number(range[3]) }), body: answer.body };
@@ -141,7 +141,7 @@ export class RegistryRepository implements Repository {
         [200, 404],
       ),
     );
-    answer.body.destroy();
+    discard(answer);
     return answer.status === 200 ? Number(answer.headers['content-length'] ?? 0) : undefined;
   }
 
@@ -155,7 +155,7 @@ export class RegistryRepository implements Repository {
         [201, 202],
       ),
     );
-    answer.body.destroy();
+    discard(answer);
     const location = answer.headers['location'];
     if (answer.status === 201) return true;
     if (location) await this.cancelUpload(new URL(location, answer.url).href, signal);
@@ -186,7 +186,7 @@ export class RegistryRepository implements Repository {
         [200, 201, 202],
       ),
     );
-    answer.body.destroy();
+    discard(answer);
     const computed = answer.headers['docker-content-digest'];
     if (computed !== undefined && computed !== digest) {
       throw dataLoss(`the registry computed the digest ${computed} for the manifest ${digest}`);
@@ -198,7 +198,7 @@ export class RegistryRepository implements Repository {
   private async cancelUpload(location: string, signal: AbortSignal | undefined): Promise<void> {
     const request = { method: 'DELETE', path: location, scopes: this.scopes(), signal } as const;
     const answer = await this.session.ask(request, [200, 202, 204]).catch(() => undefined);
-    answer?.body.destroy();
+    if (answer) discard(answer);
     signal?.throwIfAborted();
   }
 

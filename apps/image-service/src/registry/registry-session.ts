@@ -5,7 +5,7 @@ import type { Authorizer } from './authorizer';
 import { readBody } from './body';
 import type { RegistryCredentials } from './registry';
 import { registryErrorOf } from './registry-errors';
-import type { HttpAnswer, HttpRequest, Transport } from './transport';
+import { discard, type HttpAnswer, type HttpRequest, type Transport } from './transport';
 
 const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
@@ -86,7 +86,7 @@ export class RegistrySession {
       const wants = this.authorizer.learn(url.origin, answer.headers['www-authenticate'], authorization);
       // A stream cannot be sent twice; whoever sends one tries again by himself.
       if (!wants || (body && !Buffer.isBuffer(body))) return answer;
-      answer.body.destroy();
+      discard(answer);
     }
   }
 

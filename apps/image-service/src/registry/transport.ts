@@ -32,6 +32,9 @@ const MAX_REDIRECTS = 10;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** Without a byte. */
 const SILENCE_TIMEOUT_MS = 60_000;
+const DISCARD_TIMEOUT_MS = 1_000;
+/** Bytes. */
+const MAX_DISCARDED = 64 * 1024;
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 60_000;
 /** Worth another attempt where the request may be repeated. */
@@ -65,7 +68,7 @@ export class Transport {
         const answer = await this.follow(request);
         if (isLast || !PASSING_STATUS.includes(answer.status)) return answer;
         pause = retryAfter(answer) ?? pause;
-        answer.body.destroy();
+        discard(answer);
       } catch (error) {
         request.signal?.throwIfAborted();
         const { code = '' } = (error as { cause?: { code?: string } }).cause ?? {};
@@ -88,7 +91,7 @@ export class Transport {
       const location = answer.headers['location'];
       const isRedirect = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
       if (!isRedirect || (request.method !== 'GET' && request.method !== 'HEAD')) return answer;
-      answer.body.destroy();
+      discard(answer);
       if (hop === MAX_REDIRECTS) throw forbidden('stopped after 10 redirects');
       const target = new URL(location, url);
       this.checkRedirect(url, target);
@@ -127,6 +130,8 @@ export class Transport {
     }
     // Whoever reads it sees an error; one that nobody reads is of no interest, and must not end the process.
     answer.body.on('error', () => {});
+    // Whoever reads sees it; of a body that nobody reads it does not matter.
+    answer.body.on('error', () => {});
     const entries = Object.entries(answer.headers).map(
       ([name, value]) => [name, Array.isArray(value) ? value[0] : value] as const,
     );
@@ -157,6 +162,18 @@ export class Transport {
       },
     });
   }
+}
+
+/** Nobody wants the body: a short one is read, so that the connection serves again. */
+export function discard({ body }: Pick<HttpAnswer, 'body'>): void {
+  body.resume();
+  const wait = globalThis.setTimeout(() => body.destroy(), DISCARD_TIMEOUT_MS).unref();
+  let length = 0;
+  body.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > MAX_DISCARDED) body.destroy();
+  });
+  body.once('close', () => clearTimeout(wait));
 }
 
 function retryAfter(answer: HttpAnswer): number | undefined {
