@@ -20,6 +20,7 @@ import { RequestDurations } from './metrics/request-durations';
 import { NetworksController } from './networks/networks.controller';
 import { ServiceClients } from './peers/service-clients';
 import { PluginsController } from './plugins/plugins.controller';
+import { RegistryController } from './registry/registry.controller';
 import { NotBuiltController, SwarmController } from './routing/not-built.controller';
 import { SystemController } from './system/system.controller';
 import { VolumesController } from './volumes/volumes.controller';
@@ -38,6 +39,7 @@ import { VolumesController } from './volumes/volumes.controller';
     NotBuiltController,
     ImageTransfersController,
     ImagePushController,
+    RegistryController,
     ImagesController,
     VolumesController,
     NetworksController,

@@ -18,6 +18,9 @@ import { RowInspection } from './check/row-inspection';
 import { CommitContainer } from './commit/commit-container';
 import { DataServer } from './data-socket/data-server';
 import { DatabaseModule } from './database/database.module';
+import { InspectDistribution } from './distribution/inspect-distribution';
+import { RegistriesController } from './distribution/registries.controller';
+import { SearchImages } from './distribution/search-images';
 import { ExportImages } from './export/export-images';
 import { ImageAttestations } from './images/image-attestations';
 import { ImageCatalog } from './images/image-catalog';
@@ -128,6 +131,9 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     RestoreImages,
     Reconcile,
     ImagesController,
+    InspectDistribution,
+    SearchImages,
+    RegistriesController,
     SnapshotsController,
   ],
 })

@@ -1,7 +1,8 @@
-import { ImageServiceService, SnapshotServiceService } from '@gantry/proto/image';
+import { ImageServiceService, RegistryServiceService, SnapshotServiceService } from '@gantry/proto/image';
 import { registration, runService } from '@gantry/shared/grpc';
 import { ImagesController } from './images/images.controller';
 import { ImageServiceModule } from './image-service.module';
+import { RegistriesController } from './distribution/registries.controller';
 import { SnapshotsController } from './snapshots/snapshots.controller';
 
 void runService({
@@ -10,6 +11,7 @@ void runService({
   address: (config) => config.addresses.image,
   services: (app) => [
     registration(ImageServiceService, app.get(ImagesController)),
+    registration(RegistryServiceService, app.get(RegistriesController)),
     registration(SnapshotServiceService, app.get(SnapshotsController)),
   ],
 });

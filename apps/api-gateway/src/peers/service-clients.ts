@@ -6,7 +6,12 @@ import {
   ExecServiceService,
   type ExecServiceServer,
 } from '@gantry/proto/container';
-import { ImageServiceService, type ImageServiceServer } from '@gantry/proto/image';
+import {
+  ImageServiceService,
+  type ImageServiceServer,
+  RegistryServiceService,
+  type RegistryServiceServer,
+} from '@gantry/proto/image';
 import { NetworkServiceService, type NetworkServiceServer } from '@gantry/proto/network';
 import { VolumeServiceService, type VolumeServiceServer } from '@gantry/proto/volume';
 import { type Client, messages, Peers } from '@gantry/shared/grpc';
@@ -17,6 +22,7 @@ export class ServiceClients {
   readonly containers: Client<ContainerServiceServer>;
   readonly execs: Client<ExecServiceServer>;
   readonly images: Client<ImageServiceServer>;
+  readonly registries: Client<RegistryServiceServer>;
   readonly volumes: Client<VolumeServiceServer>;
   readonly networks: Client<NetworkServiceServer>;
 
@@ -24,6 +30,7 @@ export class ServiceClients {
     this.containers = peers.container.client<ContainerServiceServer>(ContainerServiceService);
     this.execs = peers.container.client<ExecServiceServer>(ExecServiceService);
     this.images = peers.image.client<ImageServiceServer>(ImageServiceService);
+    this.registries = peers.image.client<RegistryServiceServer>(RegistryServiceService);
     this.volumes = peers.volume.client<VolumeServiceServer>(VolumeServiceService);
     this.networks = peers.network.client<NetworkServiceServer>(NetworkServiceService);
   }

@@ -18,21 +18,6 @@ export class NotBuiltController {
     return notBuilt('building images');
   }
 
-  @Post('auth')
-  auth(): never {
-    return notBuilt('logging in to a registry');
-  }
-
-  @Get('images/search')
-  search(): never {
-    return notBuilt('searching a registry');
-  }
-
-  @Get('distribution/*name/json')
-  distribution(): never {
-    return notBuilt('inspecting images in a registry');
-  }
-
   @Post(['session', 'grpc'])
   session(): never {
     return notBuilt('BuildKit');
