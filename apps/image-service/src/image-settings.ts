@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 
 /** DI token of the ImageSettings. */
@@ -22,7 +23,7 @@ const environment = z.object({
   GANTRY_CERTS_DIR: z.string().startsWith('/').default('/etc/docker/certs.d'),
   GANTRY_MAX_DOWNLOADS: count(3),
   GANTRY_MAX_UPLOADS: count(5),
-  GANTRY_MAX_UNPACKS: count(3),
+  GANTRY_MAX_UNPACKS: count(Math.min(Math.max(availableParallelism(), 2), 4)),
   GANTRY_DOWNLOAD_SEGMENT: count(64 * 1024 ** 2),
   GANTRY_LAYER_MAX_BYTES: count(64 * GIBIBYTE),
   GANTRY_LAYER_MAX_ENTRIES: count(2_000_000),
@@ -41,7 +42,7 @@ export interface ImageSettings {
   /** Streams at a time of this process. */
   maxDownloads: number;
   maxUploads: number;
-  /** Layers that are unpacked at a time by this process. */
+  /** Layers that are unpacked at a time by this process; by default one a processor, 2 to 4. */
   maxUnpacks: number;
   /** Bytes; a larger layer is downloaded in pieces of this size at once. */
   downloadSegment: number;
