@@ -224,13 +224,14 @@ describe('what has lost its row or its directory', () => {
   });
 
   it('names of images that are gone', async () => {
-    await checked.database.$executeRaw`ALTER TABLE tags DROP CONSTRAINT tags_node_id_image_id_fkey`;
-    await checked.database.tag.create({
-      data: { nodeId: 'node', repository: 'docker.io/library/x', tag: '1', imageId: 'sha256:0' },
-    });
+    // A foreign key is a trigger, which replicas do without; taking it away would need locks that records wait for.
+    await checked.database.$transaction([
+      checked.database.$executeRaw`SET LOCAL session_replication_role = replica`,
+      checked.database.tag.create({
+        data: { nodeId: 'node', repository: 'docker.io/library/x', tag: '1', imageId: 'sha256:0' },
+      }),
+    ]);
     expect(await checked.repaired()).toEqual(['name is the name of an image that is gone: removed']);
-    await checked.database.$executeRaw`ALTER TABLE tags ADD CONSTRAINT tags_node_id_image_id_fkey
-      FOREIGN KEY (node_id, image_id) REFERENCES images (node_id, id) ON DELETE RESTRICT ON UPDATE CASCADE`;
   });
 });
 
