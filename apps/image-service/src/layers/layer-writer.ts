@@ -2,7 +2,7 @@ import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { type Linux, SystemError, hasCode } from '@gantry/shared/linux';
 import { type TarEntry, type TarVisitor } from '@gantry/shared/tar';
-import { componentsOf } from './layer-path';
+import { componentsOf, shown } from './layer-path';
 import { OPAQUE_XATTR, OVERLAY_XATTR_PREFIXES, parseWhiteout } from './whiteout';
 
 const O_PATH = 0o10000000;
@@ -106,7 +106,7 @@ export class LayerWriter implements TarVisitor {
 
   private placeRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') {
-      throw invalidArgument(`Error processing tar file: ${JSON.stringify(entry.name)} is not a directory`);
+      throw invalidArgument(`Error processing tar file: ${shown(entry.name)} is not a directory`);
     }
     this.setAttributes(this.root, '.', entry);
     this.directories.set('', entry.mtime);
@@ -144,7 +144,7 @@ export class LayerWriter implements TarVisitor {
         break;
       }
       default:
-        throw invalidArgument(`Error processing tar file: unhandled type of ${JSON.stringify(entry.name)}`);
+        throw invalidArgument(`Error processing tar file: unhandled type of ${shown(entry.name)}`);
     }
     this.setAttributes(parent, name, entry);
     files.utimesAt(parent, name, entry.mtime, entry.mtime);
@@ -161,7 +161,7 @@ export class LayerWriter implements TarVisitor {
     const components = componentsOf(entry.linkName, 'hard link target');
     const target = components.pop();
     if (target === undefined) {
-      throw invalidArgument(`Error processing tar file: invalid hard link ${JSON.stringify(entry.linkName)}`);
+      throw invalidArgument(`Error processing tar file: invalid hard link ${shown(entry.linkName)}`);
     }
     const from = this.linux.paths.openInRoot(this.root, components.join('/'), O_PATH | O_DIRECTORY);
     try {
@@ -241,7 +241,16 @@ export class LayerWriter implements TarVisitor {
     } catch (error) {
       if (error instanceof EngineError || hasCode(error, ...HOST_TROUBLE)) throw error;
       if (!(error instanceof SystemError) && !hasCode(error, 'EINVAL', 'EOVERFLOW')) throw error;
-      throw invalidArgument(`Error processing tar file: ${JSON.stringify(name)}: ${messageOf(error)}`, error);
+      throw invalidArgument(`Error processing tar file: ${shown(name)}: ${reasonOf(error)}`, error);
     }
   }
+}
+
+/** What archives run into, as strerror(3) has it; without the name, which may be long. */
+function reasonOf(error: unknown): string {
+  if (hasCode(error, 'ENAMETOOLONG')) return 'file name too long';
+  if (hasCode(error, 'ENOENT')) return 'no such file or directory';
+  if (hasCode(error, 'ENOTDIR')) return 'not a directory';
+  if (hasCode(error, 'ELOOP')) return 'too many levels of symbolic links';
+  return messageOf(error);
 }

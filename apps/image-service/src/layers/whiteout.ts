@@ -1,4 +1,5 @@
 import { invalidArgument } from '@gantry/shared/errors';
+import { shown } from './layer-path';
 
 /** How layers say that something below them is gone (OCI image-spec, layer.md, "Whiteouts"). */
 const PREFIX = '.wh.';
@@ -19,7 +20,7 @@ export function parseWhiteout(name: string): Whiteout | undefined {
   if (name.startsWith(META_PREFIX)) return { kind: 'ignored' };
   const hidden = name.slice(PREFIX.length);
   if (hidden === '' || hidden === '.' || hidden === '..') {
-    throw invalidArgument(`Error processing tar file: invalid whiteout name: ${JSON.stringify(name)}`);
+    throw invalidArgument(`Error processing tar file: invalid whiteout name: ${shown(name)}`);
   }
   return { kind: 'removed', name: hidden };
 }
