@@ -73,7 +73,6 @@ export class CommitContainer {
       ...(base?.['os.version'] && { 'os.version': base['os.version'] }),
       created,
       ...(options.author && { author: options.author }),
-      ...(options.comment && { comment: options.comment }),
       container: options.containerId,
       config,
       rootfs: { type: 'layers', diff_ids: layers.map((one) => one.diffId) },

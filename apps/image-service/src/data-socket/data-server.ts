@@ -16,10 +16,11 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { inLargePieces, written } from '@gantry/shared/streams';
 import { BlobStore } from '../blobs/blob-store';
 import { ExportImages } from '../export/export-images';
+import { platformOfJson } from '../images/image-config';
 
 /**
  * Bulk bytes over HTTP/1.1, several times as fast as gRPC: `PUT /uploads/<id>` (201) and `DELETE /uploads/<id>` (204) for
- * what a job will take, `GET /export?name=a&name=b` for `docker save`. Errors are JSON `{kind, message}`.
+ * what a job will take, `GET /export?name=a&name=b&platform=<json>` for `docker save`. Errors are JSON `{kind, message}`.
  */
 @Injectable()
 export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -78,7 +79,7 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
       return;
     }
     if (url.pathname === '/export' && request.method === 'GET') {
-      return this.export(url.searchParams.getAll('name'), response);
+      return this.export(url.searchParams, response);
     }
     throw notFound('page not found');
   }
@@ -102,9 +103,14 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
     response.writeHead(201).end();
   }
 
-  private async export(names: string[], response: ServerResponse): Promise<void> {
+  private async export(query: URLSearchParams, response: ServerResponse): Promise<void> {
+    const names = query.getAll('name');
     if (names.length === 0) throw invalidArgument('no image is named');
-    const images = await this.exporting.resolve(names);
+    const platforms = query.getAll('platform').map(platformOfJson);
+    const images = await this.exporting.resolve(
+      names,
+      platforms.filter((platform) => platform !== undefined),
+    );
     response.writeHead(200, { 'content-type': 'application/x-tar' });
     await inLargePieces(this.exporting.write(images), (piece) => written(response, piece));
     response.end();

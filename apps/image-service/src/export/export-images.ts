@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { notFound } from '@gantry/shared/errors';
 import { digestOf } from '../blobs/blob-store';
 import { type Image, ImageDatabase } from '../database/image-database';
-import { type ImageConfig, parseImageConfig } from '../images/image-config';
+import { checkPlatform, type ImageConfig, parseImageConfig, type Platform } from '../images/image-config';
 import { ImageLookup } from '../images/image-lookup';
 import { ImageStore } from '../images/image-store';
 import { LayerArchive } from '../layers/layer-archive';
@@ -45,12 +45,14 @@ export class ExportImages {
     @Inject(LayerArchive) private readonly archive: LayerArchive,
   ) {}
 
-  /** All that is asked for, in that order, each image once. @throws NotFound before anything is written. */
-  async resolve(names: string[]): Promise<ExportedImage[]> {
+  /** All that is asked for, in that order, each image once. @throws NotFound, also for a platform, before anything is written. */
+  async resolve(names: string[], platforms: Platform[] = []): Promise<ExportedImage[]> {
     const found = new Map<string, ExportedImage>();
     for (const name of names) {
       for (const { image, tag } of await this.imagesOf(name)) {
         const exported = found.get(image.id) ?? (await this.describe(image));
+        // An image is one platform's here.
+        for (const platform of platforms) checkPlatform(exported.config, platform, name);
         const isNew = tag && !exported.tags.some((t) => t.repository === tag.repository && t.tag === tag.tag);
         if (isNew) exported.tags.push(tag);
         found.set(image.id, exported);
