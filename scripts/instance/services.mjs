@@ -10,7 +10,7 @@ const MEMORY_SAVING = { MALLOC_ARENA_MAX: '2' };
 // read into goes back to the kernel at once instead of leaving holes. A load peaks at 180 MB with it, at 260 MB without.
 const BULK = {
   service: 'image-service',
-  flags: ['--heap-growing-percent=25'],
+  flags: ['--heap-growing-percent=100'],
   env: { MALLOC_MMAP_THRESHOLD_: '65536' },
 };
 
