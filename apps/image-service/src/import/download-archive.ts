@@ -7,6 +7,7 @@ import { EngineError, invalidArgument, messageOf, notFound } from '@gantry/share
 import { BlobStore } from '../blobs/blob-store';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
 import type { ProgressLines } from '../progress/progress-lines';
+import { reasonOf } from '../registry/registry-errors';
 import { type HttpAnswer, Transport } from '../registry/transport';
 
 /** Of the answer to a refused request, for the message. Bytes. */
@@ -66,7 +67,9 @@ export class DownloadArchive implements OnApplicationShutdown {
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw error instanceof EngineError ? error : invalidArgument(`${url.href}: ${messageOf(error)}`, error);
+      throw error instanceof EngineError
+        ? error
+        : invalidArgument(`${url.href}: ${reasonOf(url, error)}`, error);
     }
   }
 

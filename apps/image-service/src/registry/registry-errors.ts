@@ -92,7 +92,8 @@ export function connectionError(method: string, url: URL, error: unknown): Engin
   return unavailable(`${name} "${url.origin}${path}": ${reasonOf(url, error)}`, error);
 }
 
-function reasonOf(url: URL, error: unknown): string {
+/** Why a connection failed. */
+export function reasonOf(url: URL, error: unknown): string {
   const { code = '', address, port } = error as { code?: string; address?: string; port?: number };
   if (code === 'ECONNREFUSED') {
     return `dial tcp ${address ?? url.hostname}:${port ?? (url.port || '443')}: connect: connection refused`;
