@@ -1,4 +1,4 @@
-import { constants, existsSync, fstatSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { constants, existsSync, fstatSync, readFileSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 /** A piece of a blob that is fetched by one request at a time. Bytes. */
@@ -31,18 +31,11 @@ export class PartialFile {
     const mapPath = mapOf(path);
     const present = fstatSync(data.fd).size;
     const known = readMap(mapPath);
-    // What was begun in one piece goes on in one piece.
-    const isWhole = size <= segmentSize || (known === undefined && present > 0);
-    if (isWhole) {
-      rmSync(mapPath, { force: true });
+    // What was begun in one piece goes on in one piece, and what was begun in several in those.
+    if (!known && (size <= segmentSize || present > 0)) {
       if (present > size) await data.truncate(size);
-      return new PartialFile(
-        path,
-        size,
-        [{ start: 0, end: size, have: Math.min(present, size) }],
-        data,
-        undefined,
-      );
+      const whole = { start: 0, end: size, have: Math.min(present, size) };
+      return new PartialFile(path, size, [whole], data, undefined);
     }
     const step = known?.step ?? segmentSize;
     const segments: Segment[] = [];
@@ -66,21 +59,25 @@ export class PartialFile {
   }
 
   /** Adds the next bytes of a segment; the bytes first, then what says that they are there. */
-  async append(segment: Segment, bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      const place = segment.start + segment.have;
-      const { bytesWritten } = await this.data.write(bytes, at, bytes.length - at, place);
-      at += bytesWritten;
+  async append(segment: Segment, chunks: Buffer[]): Promise<void> {
+    for (let rest = chunks; rest.length > 0;) {
+      const { bytesWritten } = await this.data.writev(rest, segment.start + segment.have);
       segment.have += bytesWritten;
-      if (!this.map) continue;
-      const position = COUNT * (1 + this.segments.indexOf(segment));
-      writeSync(this.map.fd, encode(segment.have), 0, COUNT, position);
+      this.note(segment);
+      const left = rest.reduce((sum, chunk) => sum + chunk.length, 0) - bytesWritten;
+      rest = left > 0 ? [Buffer.concat(rest).subarray(-left)] : [];
     }
   }
 
   async close(): Promise<void> {
     await this.data.close();
     await this.map?.close();
+  }
+
+  private note(segment: Segment): void {
+    if (!this.map) return;
+    const position = COUNT * (1 + this.segments.indexOf(segment));
+    writeSync(this.map.fd, encode(segment.have), 0, COUNT, position);
   }
 }
 

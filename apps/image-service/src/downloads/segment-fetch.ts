@@ -7,6 +7,8 @@ import type { PartialFile, Segment } from './partial-file';
 const MAX_FRUITLESS = 5;
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
+/** Bytes that go to disk, and to whoever reads them there, at once. */
+const BATCH = 256 * 1024;
 
 export interface FetchHooks {
   /** More of the file is there. */
@@ -90,15 +92,30 @@ async function receive(
   hooks: FetchHooks,
 ): Promise<void> {
   let skip = from - answer.offset;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    const passed = Math.min(skip, chunk.length);
-    skip -= passed;
-    const room = segment.end - segment.start - segment.have;
-    const wanted = chunk.subarray(passed, passed + room);
-    if (wanted.length > 0) await file.append(segment, wanted);
+  let batch: Buffer[] = [];
+  let batched = 0;
+  const flush = async (): Promise<void> => {
+    if (batched === 0) return;
+    const chunks = batch;
+    [batch, batched] = [[], 0];
+    await file.append(segment, chunks);
     hooks.onBytes();
-    if (chunk.length - passed <= room) continue;
-    if (isPart) return;
-    throw invalidArgument(`the registry sent more than the ${file.size} bytes that the manifest says`);
+  };
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      const passed = Math.min(skip, chunk.length);
+      skip -= passed;
+      const room = segment.end - segment.start - segment.have - batched;
+      const wanted = chunk.subarray(passed, passed + room);
+      batch.push(wanted);
+      batched += wanted.length;
+      if (batched >= BATCH) await flush();
+      if (chunk.length - passed <= room) continue;
+      if (isPart) return;
+      throw invalidArgument(`the registry sent more than the ${file.size} bytes that the manifest says`);
+    }
+  } finally {
+    // What came before a connection broke need not come again.
+    await flush();
   }
 }

@@ -8,6 +8,9 @@ import { unpackLayer } from './unpack-layer';
 /** Bytes between two notices of how far it is. */
 const NOTICE_STEP = 1024 * 1024;
 
+// Only words leave this thread, and names that are not there are an everyday thing here.
+Error.stackTraceLimit = 0;
+
 const linux = createLinux();
 const tell = (notice: LayerThreadNotice): void => parentPort?.postMessage(notice);
 
