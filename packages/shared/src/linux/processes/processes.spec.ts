@@ -65,7 +65,8 @@ describe('spawn', () => {
     expect(ends.map((end) => end.code)).toEqual(Array.from({ length: 100 }, (_, index) => index));
     expect(pids.filter((pid) => processes.startTime(pid) !== undefined)).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(readdirSync('/proc/self/fd').length).toBe(before);
+    // Fewer: something of an earlier test was closed meanwhile.
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before);
   });
 });
 
