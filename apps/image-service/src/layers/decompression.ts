@@ -16,7 +16,7 @@ const MAGIC: [Compression, Buffer][] = [
 const ZSTD_SKIPPABLE = /^[\x50-\x5f]\x2a\x4d\x18/;
 
 /** Small ones are collected sooner: each is a buffer of its own. */
-const CHUNK = 128 * 1024;
+const CHUNK = 64 * 1024;
 const READ_AHEAD = 512 * 1024;
 
 /** By the first bytes of a file. */

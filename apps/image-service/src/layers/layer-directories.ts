@@ -23,6 +23,7 @@ import { faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { makerOf, ownName } from '../process-names';
 import { syncDirectory } from '../sync-directory';
+import { Slots } from '../slots';
 import {
   LAYER_COMMITTED,
   LAYER_DIFF,
@@ -53,6 +54,8 @@ export class LayerDirectories {
   readonly root: string;
   /** What this process is deleting at the moment. */
   private readonly erasing = new Set<string>();
+  /** One tree at a time: nobody waits for it, and others want the processors. */
+  private readonly erasures = new Slots(1);
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -202,6 +205,10 @@ export class LayerDirectories {
   /** Deletes for good, symlinks never followed. */
   async erase(name: string): Promise<void> {
     this.erasing.add(name);
+    await this.erasures.use(() => this.eraseNow(name));
+  }
+
+  private async eraseNow(name: string): Promise<void> {
     try {
       await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
