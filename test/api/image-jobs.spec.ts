@@ -58,6 +58,7 @@ describe('jobs of pulls', () => {
     await isHeld(digest);
     const second = pull(image, '&tag=1');
     await eventually(async () => expect((await jobOf(subject)).watchers).toBe(2));
+    await eventually(async () => expect((await jobOf(subject)).progress?.status).toBe('Downloading'));
     const { body } = await api.get<Job[]>('/gantry/jobs');
     expect(body.filter((job) => job.subject === subject)).toEqual([
       {

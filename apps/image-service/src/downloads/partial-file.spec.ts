@@ -101,6 +101,31 @@ describe('fetching a segment', () => {
     await file.close();
   });
 
+  it('has on disk what came, also while the registry stalls', async () => {
+    const file = await opened(100);
+    let goOn = () => {};
+    const stalled = new Promise<void>((resolve) => (goOn = resolve));
+    const repository = registry(() => ({
+      offset: 0,
+      total: 100,
+      body: Readable.from(
+        (async function* () {
+          yield bytes(0, 40);
+          await stalled;
+          yield bytes(40, 100);
+        })(),
+      ),
+    }));
+    let fetched: Promise<void> | undefined;
+    await new Promise<void>((onBytes) => {
+      fetched = fetchSegment(repository, 'sha256:0', file, segment(file, 0), { ...hooks, onBytes }, signal);
+    });
+    expect(readFileSync(path).equals(bytes(0, 40))).toBe(true);
+    goOn();
+    await fetched;
+    await file.close();
+  });
+
   it('passes over what a registry without ranges sends', async () => {
     const file = await opened(30, 10);
     const repository = registry(() => ({ offset: 0, total: 30, body: Readable.from([bytes(0, 30)]) }));

@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as pauseFor } from 'node:timers/promises';
 import { EngineError, invalidArgument, messageOf, unavailable } from '@gantry/shared/errors';
 import type { BlobAnswer, Repository } from '../registry/registry';
 import type { PartialFile, Segment } from './partial-file';
@@ -9,6 +9,8 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 /** Bytes that go to disk, and to whoever reads them there, at once. */
 const BATCH = 256 * 1024;
+/** How long less than that waits for more. Milliseconds. */
+const LINGER_MS = 20;
 
 export interface FetchHooks {
   /** More of the file is there. */
@@ -40,7 +42,7 @@ export async function fetchSegment(
       if (fruitless >= MAX_FRUITLESS) throw unavailable(messageOf(error), error);
       const pause = Math.min(FIRST_PAUSE_MS * 2 ** fruitless, MAX_PAUSE_MS);
       hooks.onRetry(Math.ceil(pause / 1000));
-      await setTimeout(pause, undefined, { signal });
+      await pauseFor(pause, undefined, { signal });
     }
   }
 }
@@ -92,30 +94,57 @@ async function receive(
   hooks: FetchHooks,
 ): Promise<void> {
   let skip = from - answer.offset;
-  let batch: Buffer[] = [];
-  let batched = 0;
-  const flush = async (): Promise<void> => {
-    if (batched === 0) return;
-    const chunks = batch;
-    [batch, batched] = [[], 0];
+  let room = segment.end - from;
+  const batches = new Batches(async (chunks) => {
     await file.append(segment, chunks);
     hooks.onBytes();
-  };
+  });
   try {
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       const passed = Math.min(skip, chunk.length);
       skip -= passed;
-      const room = segment.end - segment.start - segment.have - batched;
       const wanted = chunk.subarray(passed, passed + room);
-      batch.push(wanted);
-      batched += wanted.length;
-      if (batched >= BATCH) await flush();
-      if (chunk.length - passed <= room) continue;
+      await batches.add(wanted);
+      if (chunk.length - passed <= room) {
+        room -= wanted.length;
+        continue;
+      }
       if (isPart) return;
       throw invalidArgument(`the registry sent more than the ${file.size} bytes that the manifest says`);
     }
   } finally {
     // What came before a connection broke need not come again.
-    await flush();
+    await batches.flush();
+  }
+}
+
+/** Chunks on their way to disk, some at once; none of them waits for long. */
+class Batches {
+  private chunks: Buffer[] = [];
+  private bytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private written: Promise<void> = Promise.resolve();
+
+  constructor(private readonly write: (chunks: Buffer[]) => Promise<void>) {}
+
+  /** Resolves when there is room for more. @throws what a write ended with */
+  async add(chunk: Buffer): Promise<void> {
+    if (chunk.length === 0) return;
+    this.chunks.push(chunk);
+    this.bytes += chunk.length;
+    if (this.bytes >= BATCH) return this.flush();
+    // A registry that stalls does not keep from the disk what it has sent.
+    this.timer ??= setTimeout(() => void this.flush().catch(() => {}), LINGER_MS);
+  }
+
+  /** @throws what this write or one before ended with */
+  flush(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const { chunks } = this;
+    if (chunks.length === 0) return this.written;
+    [this.chunks, this.bytes] = [[], 0];
+    this.written = this.written.then(() => this.write(chunks));
+    return this.written;
   }
 }
