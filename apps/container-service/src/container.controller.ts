@@ -4,6 +4,7 @@ import { notImplemented } from '@gantry/shared/errors';
 import { fromJson, toJson, writeMessage, type Implementation } from '@gantry/shared/grpc';
 import { ArchiveService } from './archive/archive.service';
 import { AttachService } from './attach/attach.service';
+import { ContainerStreams } from './attach/container-streams';
 import { ContainerCreator } from './create/container-creator';
 import { ContainerCommitter } from './lifecycle/container-committer';
 import { ContainerPauser } from './lifecycle/container-pauser';
@@ -42,6 +43,7 @@ export class ContainerController implements Service {
     private readonly networks: ContainerNetworks,
     private readonly peers: ServicePeers,
     private readonly attachments: AttachService,
+    private readonly streams: ContainerStreams,
     private readonly logReader: LogsService,
     private readonly archives: ArchiveService,
     private readonly usage: StatsService,
@@ -112,6 +114,7 @@ export class ContainerController implements Service {
     const outcome = this.waiters.wait(record, condition, gone.signal);
     await writeMessage(call, { event: { $case: 'registered', value: {} } });
     const value = await Promise.race([outcome, abandoned]);
+    if (value) await Promise.race([this.streams.delivered(record.id), abandoned]);
     if (value) await writeMessage(call, { event: { $case: 'result', value } });
   };
 

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
@@ -5,6 +6,9 @@ import type { ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { OutputQueue } from './output-queue';
 import { ProcessStreams } from './process-streams';
+
+/** How long the end of a container is kept back for clients that do not read its output. Milliseconds. */
+const PATIENCE_MS = 2_000;
 
 /** A client that attached before the container runs. */
 interface Waiting {
@@ -18,6 +22,8 @@ interface Waiting {
  */
 @Injectable()
 export class ContainerStreams {
+  /** What those who are attached have still to get. */
+  private readonly delivering = new Map<string, Promise<void>>();
   private readonly connected = new Map<string, Promise<ProcessStreams | undefined>>();
   private readonly waiting = new Map<string, Set<Waiting>>();
 
@@ -68,6 +74,19 @@ export class ContainerStreams {
     (await this.connected.get(record.id))?.remove(queue);
   }
 
+  /**
+   * Resolves when the output of a container that has ended is on its way to those who are attached, or it is clear that one
+   * of them does not read: who waits for the end does not overtake who reads.
+   */
+  async delivered(id: string): Promise<void> {
+    const delivered = this.delivering.get(id);
+    if (!delivered) return;
+    const patience = new AbortController();
+    const given = setTimeout(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {});
+    await Promise.race([delivered, given]);
+    patience.abort();
+  }
+
   private async connectWaiting(record: ContainerRecord): Promise<void> {
     if (this.waiting.has(record.id)) this.admit(record.id, await this.connect(record.id));
   }
@@ -90,7 +109,14 @@ export class ContainerStreams {
     const forget = () => {
       if (this.connected.get(id) === opening) this.connected.delete(id);
     };
-    void opening.then((streams) => (streams ? streams.ended.then(forget) : forget()), forget);
+    void opening.then((streams) => {
+      if (!streams) return forget();
+      void streams.ended.then(forget);
+      const delivered = streams.delivered.then(() => {
+        if (this.delivering.get(id) === delivered) this.delivering.delete(id);
+      });
+      this.delivering.set(id, delivered);
+    }, forget);
     return opening;
   }
 

@@ -12,6 +12,10 @@ export class OutputQueue implements AsyncIterable<Output> {
   /** Called when a full queue has room again, or will never be read again. */
   onRoom: () => void = () => {};
 
+  /** Resolves when all of it was taken by who reads it, or nobody reads it any more. */
+  readonly finished: Promise<void>;
+
+  private finish!: () => void;
   private readonly packets: { stream: AttachStream; data: Buffer }[] = [];
   private bytes = 0;
   private ended = false;
@@ -21,7 +25,9 @@ export class OutputQueue implements AsyncIterable<Output> {
   constructor(
     private readonly selected: Record<AttachStream, boolean>,
     private readonly limit = 1024 * 1024,
-  ) {}
+  ) {
+    this.finished = new Promise((resolve) => (this.finish = resolve));
+  }
 
   get full(): boolean {
     return this.bytes >= this.limit;
@@ -45,13 +51,14 @@ export class OutputQueue implements AsyncIterable<Output> {
     this.packets.length = 0;
     this.bytes = 0;
     this.end();
+    this.finish();
     this.onRoom();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Output> {
     for (;;) {
       if (this.packets.length > 0) yield this.take();
-      else if (this.ended) return;
+      else if (this.ended) return this.finish();
       else await new Promise<void>((resolve) => (this.wake = resolve));
     }
   }

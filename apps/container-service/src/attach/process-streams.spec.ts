@@ -67,6 +67,21 @@ describe('ProcessStreams', () => {
     expect(await textOf(late)).toBe('');
   });
 
+  it('has delivered its output when those who are attached have it, or have left', async () => {
+    const [reader, sleeper] = [new OutputQueue(BOTH), new OutputQueue(BOTH)];
+    streams.add(reader);
+    streams.add(sleeper);
+    connection.say('last words');
+    connection.ended();
+    let delivered = false;
+    void streams.delivered.then(() => (delivered = true));
+    expect(await textOf(reader)).toBe('O:last words;');
+    await new Promise(setImmediate);
+    expect(delivered).toBe(false);
+    streams.remove(sleeper);
+    await streams.delivered;
+  });
+
   it('waits for the slowest reader, and for nobody once it left', async () => {
     const [slow, fast] = [new OutputQueue(BOTH, 10), new OutputQueue(BOTH, 10)];
     streams.add(slow);

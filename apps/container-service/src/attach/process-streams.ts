@@ -9,6 +9,8 @@ import type { OutputQueue } from './output-queue';
 export class ProcessStreams {
   /** Resolves after the last output was handed to the queues. */
   readonly ended: Promise<void>;
+  /** Resolves when all output is on its way to those who were attached in the end. */
+  readonly delivered: Promise<void>;
 
   private readonly queues = new Set<OutputQueue>();
   private over = false;
@@ -20,9 +22,14 @@ export class ProcessStreams {
       for (const queue of this.queues) queue.push(stream, data);
       this.balance();
     });
+    let deliver: (queues: Promise<void>[]) => void;
+    this.delivered = new Promise<Promise<void>[]>((resolve) => (deliver = resolve))
+      .then((all) => Promise.all(all))
+      .then(() => undefined);
     this.ended = new Promise((resolve) => {
       connection.onEnd(() => {
         this.over = true;
+        deliver([...this.queues].map(({ finished }) => finished));
         for (const queue of this.queues) queue.end();
         this.queues.clear();
         resolve();
