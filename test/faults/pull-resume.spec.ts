@@ -14,18 +14,21 @@ import { TestRegistry } from '../support/registry';
 import { type Blob, putImage } from '../support/registry-image';
 
 const SIZE = 1_500_000;
-/** How far each of the layers has come when the worker is killed, as parts of it. */
+/**
+ * How far each of the layers has come when the worker is killed, as parts of it. As many layers as downloads at a time, so
+ * that none that is held keeps another from beginning.
+ */
 const POINTS = [
-  [0, 0, 0, 0],
-  [0.1, 0, 0, 0],
-  [0.2, 0.1, 0.05, 0],
-  [0.5, 0.1, 0.1, 0],
-  [0.5, 0.9, 0.3, 0],
-  [1, 0.9, 0.5, 0],
-  [1, 1, 0.6, 0],
-  [1, 1, 0.6, 0.3],
-  [1, 1, 0.99, 0.5],
-  [1, 1, 1, 0.9],
+  [0, 0, 0],
+  [0.1, 0, 0],
+  [0.2, 0.1, 0],
+  [0.5, 0.1, 0.1],
+  [0.5, 0.9, 0.1],
+  [1, 0.9, 0.3],
+  [1, 1, 0.3],
+  [1, 1, 0.6],
+  [1, 1, 0.9],
+  [1, 1, 0.99],
 ];
 
 describe('kill -9 of image-service at ten points of a pull', () => {
@@ -57,7 +60,7 @@ describe('kill -9 of image-service at ten points of a pull', () => {
   });
 
   it('loses no byte that was on disk, and the image is whole', async () => {
-    const bodies = [1, 2, 3].map(() => randomBytes(SIZE));
+    const bodies = [1, 2].map(() => randomBytes(SIZE));
     const tars = await Promise.all(
       bodies.map((body, index) => tarOf([{ header: { name: `f${index}` }, body }])),
     );
@@ -90,7 +93,7 @@ describe('kill -9 of image-service at ten points of a pull', () => {
     expect((await pulled).error).toBe('');
     for (const check of checks) check();
     expect((await api.get<{ Id: string }>(`/images/${subject}/json`)).body.Id).toBe(id);
-    const { stdout } = await docker(['run', '--rm', subject, 'sha256sum', '/f0', '/f1', '/f2']);
+    const { stdout } = await docker(['run', '--rm', subject, 'sha256sum', '/f0', '/f1']);
     expect(stdout).toBe(bodies.map((body, index) => `${sha256(body)}  /f${index}\n`).join(''));
     await api.delete(`/images/${subject}`);
   });
