@@ -8,15 +8,7 @@ import { SERVICES } from '../instance/names.mjs';
 import { root } from './root.mjs';
 
 const STAMP = join(root, '.cache', 'build-stamp');
-const INPUTS = [
-  'apps',
-  'packages',
-  'proto',
-  'scripts/bundle-service.mjs',
-  'package-lock.json',
-  'tsconfig.base.json',
-  'turbo.json',
-];
+const INPUTS = ['apps', 'packages', 'proto', 'scripts/bundle-service.mjs', 'package-lock.json', 'turbo.json'];
 const OUTPUTS = new Set(['node_modules', 'dist', 'generated', '.turbo']);
 
 /** @returns {boolean} */

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { KernelFiles, KernelMounts, KernelPaths } from '@gantry/shared/linux';
+import { createLinux } from '@gantry/shared/linux';
 import { type Member, tarOf } from '@gantry/shared/tar';
 import { LAYER_SPLIT, LAYER_TAR } from './layer-files';
 import { tarOfUpper } from './overlay-tar';
@@ -21,7 +21,7 @@ import { loadImageSettings } from '../image-settings';
 import { reassemble } from './tar-split';
 import { unpackLayer, type UnpackedLayer } from './unpack-layer';
 
-const linux = { files: new KernelFiles(), paths: new KernelPaths(), mounts: new KernelMounts() };
+const linux = createLinux();
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 let base: string;
