@@ -1,4 +1,4 @@
-// npm run bench -- --against unix:///path.sock[,...]: sees to the build, then runs test/bench/main.ts.
+// bench.mjs NAME --against unix:///path.sock[,...]: sees to the build, then runs test/bench/NAME.ts.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './host/programs.mjs';
@@ -7,13 +7,15 @@ import { instanceNames } from './instance/names.mjs';
 import { root } from './workspace/root.mjs';
 import { setUp } from './workspace/set-up.mjs';
 
+const [name, ...options] = process.argv.slice(2);
+
 await runCommand(async () => {
   await setUp(instanceNames({}), { forTests: true });
   const { build } = await import('esbuild');
-  const outfile = join(root, '.cache', 'bench.mjs');
+  const outfile = join(root, '.cache', `bench-${name}.mjs`);
   mkdirSync(join(root, '.cache'), { recursive: true });
   await build({
-    entryPoints: [join(root, 'test', 'bench', 'main.ts')],
+    entryPoints: [join(root, 'test', 'bench', `${name}.ts`)],
     outfile,
     bundle: true,
     platform: 'node',
@@ -25,7 +27,7 @@ await runCommand(async () => {
     logLevel: 'warning',
   });
   try {
-    await run(process.execPath, [outfile, ...process.argv.slice(2)], { cwd: root });
+    await run(process.execPath, [outfile, ...options], { cwd: root });
   } catch {
     process.exit(1);
   }
