@@ -11,6 +11,7 @@ import type {
   PutArchiveRequest,
   PutArchiveStart,
 } from '@gantry/proto/container';
+import { ArchiveUnpacker, decompressed, TreePacker } from '@gantry/shared/archives';
 import { forbidden, invalidArgument, notFound } from '@gantry/shared/errors';
 import { incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { hasCode, LINUX, type FileStatus, type Linux } from '@gantry/shared/linux';
@@ -20,10 +21,7 @@ import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { resolveUser } from '../spec/container-user';
 import { ContainerViews, type ContainerView } from './container-views';
-import { decompressed } from './decompressed';
-import { TreePacker } from './pack-tree';
 import { containerPath, goBase, pathStatDocument } from './path-stat';
-import { ArchiveUnpacker } from './unpack-archive';
 
 const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_RDONLY, S_IFLNK, S_IFMT } = constants;

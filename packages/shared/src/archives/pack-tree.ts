@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, readdirSync } from 'node:fs';
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import { hasCode, type FileStatus, type Files } from '@gantry/shared/linux';
-import { encodeHeader, END_OF_ARCHIVE, newEntry, tarPadding, type TarEntryType } from '@gantry/shared/tar';
+import { hasCode, type FileStatus, type Files } from '../linux';
+import { encodeHeader, END_OF_ARCHIVE, newEntry, tarPadding, type TarEntryType } from '../tar';
 
 const readAsync = promisify(read);
 const { O_RDONLY, O_DIRECTORY, O_NONBLOCK, S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFBLK, S_IFCHR, S_IFIFO } =

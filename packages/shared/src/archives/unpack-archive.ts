@@ -1,8 +1,8 @@
 import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs';
 import { posix } from 'node:path';
-import { invalidArgument } from '@gantry/shared/errors';
-import { hasCode, type FileStatus, type Linux } from '@gantry/shared/linux';
-import type { TarEntry, TarVisitor } from '@gantry/shared/tar';
+import { invalidArgument } from '../errors';
+import { hasCode, type FileStatus, type Linux } from '../linux';
+import type { TarEntry, TarVisitor } from '../tar';
 
 const O_PATH = 0o10000000;
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } = constants;

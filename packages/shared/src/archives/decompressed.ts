@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { PassThrough, Readable, pipeline, type Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { internal, invalidArgument, messageOf } from '@gantry/shared/errors';
-import type { Linux } from '@gantry/shared/linux';
+import { internal, invalidArgument, messageOf } from '../errors';
+import type { Linux } from '../linux';
 
 const MAGIC: [string, Buffer][] = [
   ['gzip', Buffer.from([0x1f, 0x8b])],

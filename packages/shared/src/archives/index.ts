@@ -1,0 +1,3 @@
+export * from './decompressed';
+export * from './pack-tree';
+export * from './unpack-archive';
