@@ -15,7 +15,7 @@ import { Conmon } from './runtime/conmon';
 import { MonitorPaths } from './runtime/monitor-paths';
 import { OciRuntime } from './runtime/oci-runtime';
 import type { RuntimeChoice, Runtimes } from './runtime/runtimes';
-import { DEFAULT_CAPABILITIES } from './spec/capabilities';
+import { DEFAULT_CAPABILITIES } from '@gantry/shared/oci';
 
 export interface RunOptions {
   args: string[];

@@ -19,7 +19,7 @@ import { TarReader } from '@gantry/shared/tar';
 import { ContainerEvents } from '../lifecycle/container-events';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
-import { resolveUser } from '../spec/container-user';
+import { resolveUser } from '@gantry/shared/oci';
 import { ContainerViews, type ContainerView } from './container-views';
 import { containerPath, goBase, pathStatDocument } from './path-stat';
 

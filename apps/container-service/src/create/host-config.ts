@@ -1,26 +1,11 @@
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { HostConfig, Resources } from '../records/api-documents';
-import { containerCapabilities } from '../spec/capabilities';
+import { containerCapabilities, MASKED_PATHS, READONLY_PATHS } from '@gantry/shared/oci';
 import { parseDeviceRule } from '../spec/devices';
 import { rlimits } from '../spec/resources';
 import { parseSecurityOptions } from '../spec/security-options';
 import { logCapOf } from '../logs/log-options';
 
-const MASKED_PATHS = [
-  '/proc/acpi',
-  '/proc/asound',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/sys/devices/virtual/powercap',
-  '/sys/firmware',
-];
-const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 const MIN_MEMORY_BYTES = 6 * 1024 * 1024;
 const RESTART_POLICIES = ['no', 'always', 'unless-stopped', 'on-failure'];

@@ -9,7 +9,7 @@ import { FileChanges } from '../file-changes';
 import { RuntimeCreateError } from '../runtime/conmon';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { RuntimeChoice } from '../runtime/runtimes';
-import type { OciProcess } from '../spec/oci-spec';
+import type { OciProcess } from '@gantry/shared/oci';
 import type { ExecProcess, ExecRecord } from './exec-record';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';

@@ -1,9 +1,6 @@
 import type { Paths } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
-import { containerCapabilities } from '../spec/capabilities';
-import { resolveUser } from '../spec/container-user';
-import type { OciProcess } from '../spec/oci-spec';
-import { processEnvironment } from '../spec/process-environment';
+import { containerCapabilities, type OciProcess, processEnvironment, resolveUser } from '@gantry/shared/oci';
 import type { ExecConfig } from './exec-record';
 
 /**

@@ -24,7 +24,7 @@ import { ContainerEvents } from '../lifecycle/container-events';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
-import type { OciSpec } from '../spec/oci-spec';
+import type { OciSpec } from '@gantry/shared/oci';
 import { ExecExits } from './exec-exits';
 import { execProcess } from './exec-process';
 import { ExecMonitor } from './exec-monitor';

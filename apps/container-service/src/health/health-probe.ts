@@ -8,7 +8,7 @@ import type { ContainerRecord } from '../records/container-record';
 import { timestamp } from '../records/timestamps';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { Runtimes } from '../runtime/runtimes';
-import type { OciSpec } from '../spec/oci-spec';
+import type { OciSpec } from '@gantry/shared/oci';
 import { goDuration, type HealthCheck } from './health-config';
 
 /** Bytes of output kept, as dockerd does. */

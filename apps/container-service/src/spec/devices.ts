@@ -2,7 +2,7 @@ import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import type { HostConfig } from '../records/api-documents';
-import type { OciDevice, OciDeviceRule } from './oci-spec';
+import type { OciDevice, OciDeviceRule } from '@gantry/shared/oci';
 
 /** What a container may do with device nodes where nothing is said: the ones the runtime makes, and mknod of any. */
 const DEFAULT_RULES: OciDeviceRule[] = [

@@ -1,7 +1,7 @@
 import { join, posix } from 'node:path';
 import type { ContainerMount } from '../records/container-record';
 import type { HostConfig, MountRequest } from '../records/api-documents';
-import type { OciMount } from './oci-spec';
+import type { OciMount } from '@gantry/shared/oci';
 
 const DEV_OPTIONS = ['nosuid', 'strictatime', 'mode=755', 'size=65536k'];
 const TMPFS_DEFAULTS = ['noexec', 'nosuid', 'nodev'];

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { invalidArgument } from '@gantry/shared/errors';
 import type { Resources, ThrottleDevice, Ulimit } from '../records/api-documents';
 import { deviceNumbers } from './devices';
-import type { OciResources, OciThrottle } from './oci-spec';
+import type { OciResources, OciThrottle } from '@gantry/shared/oci';
 
 const NANO_CPU_PERIOD_US = 100_000;
 

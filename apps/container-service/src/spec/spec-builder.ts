@@ -7,12 +7,16 @@ import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { RuntimeChoice } from '../runtime/runtimes';
-import { containerCapabilities } from './capabilities';
-import { resolveUser } from './container-user';
+import {
+  containerCapabilities,
+  type OciNamespace,
+  type OciProcess,
+  type OciSpec,
+  processEnvironment,
+  resolveUser,
+} from '@gantry/shared/oci';
 import { planDevices } from './devices';
 import { ociMounts, rootfsPropagation } from './mounts';
-import type { OciNamespace, OciProcess, OciSpec } from './oci-spec';
-import { processEnvironment } from './process-environment';
 import { ociResources, rlimits } from './resources';
 import { SeccompProfiles } from './seccomp-profile';
 import { parseSecurityOptions, type SecurityOptions } from './security-options';

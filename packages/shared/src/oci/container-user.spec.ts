@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLinux } from '@gantry/shared/linux';
+import { createLinux } from '../linux';
 import { resolveUser } from './container-user';
 
 describe('resolveUser', () => {

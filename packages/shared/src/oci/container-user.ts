@@ -1,6 +1,6 @@
 import { closeSync, constants, readFileSync } from 'node:fs';
-import { invalidArgument } from '@gantry/shared/errors';
-import type { Paths } from '@gantry/shared/linux';
+import { invalidArgument } from '../errors';
+import type { Paths } from '../linux';
 
 export interface ContainerUser {
   uid: number;

@@ -1,4 +1,4 @@
-import type { OciSeccomp } from '@gantry/shared/linux';
+import type { OciSeccomp } from '../linux';
 
 /** OCI runtime-spec 1.1, config.md and config-linux.md, as far as Gantry writes it. */
 export interface OciSpec {

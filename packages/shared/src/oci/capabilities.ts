@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { invalidArgument } from '@gantry/shared/errors';
+import { invalidArgument } from '../errors';
 
 /** In the order of their numbers (capability.h): bit n of /proc/<pid>/status is element n. */
 const NAMES = (

@@ -1,0 +1,5 @@
+export * from './capabilities';
+export * from './container-user';
+export * from './masked-paths';
+export * from './oci-spec';
+export * from './process-environment';
