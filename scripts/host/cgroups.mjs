@@ -143,6 +143,14 @@ export function groupDirectories(name) {
 }
 
 /**
+ * Lets the processes of a group and of those below it run again: one that is frozen takes no signal.
+ * @param {string} group its directory
+ */
+export function thawGroups(group) {
+  withChildren(group).forEach(thaw);
+}
+
+/**
  * Ends every process below a group and removes the group. Waits at most 10 s for the processes.
  * @param {string} group its directory
  * @returns {Promise<number>} how many processes were killed
@@ -155,7 +163,6 @@ export async function removeGroup(group) {
     const pids = groups.flatMap(processesOf);
     if (pids.length === 0) break;
     if (Date.now() > deadline) throw new Error(`processes ${pids.join(', ')} in ${group} do not end`);
-    groups.forEach(thaw);
     for (const pid of pids) {
       killed.add(pid);
       kill(pid);
@@ -194,7 +201,6 @@ function processesOf(group) {
   }
 }
 
-// A frozen process does not act on SIGKILL under cgroup v1.
 function thaw(group) {
   for (const [file, value] of [
     ['freezer.state', 'THAWED'],

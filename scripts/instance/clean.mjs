@@ -1,7 +1,7 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
 // marker, a link only with the instance's alias, the table and cgroups only when a directory proves the instance was here.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { groupDirectories, removeGroup } from '../host/cgroups.mjs';
+import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
 import { output } from '../host/programs.mjs';
 import { pidDirectory } from './lock.mjs';
@@ -58,7 +58,10 @@ async function endMonitors(directories, say) {
 }
 
 async function removeGroups(name, say) {
-  for (const group of groupDirectories(name)) {
+  const groups = groupDirectories(name);
+  // In every hierarchy before the first is emptied: with cgroup v1 what is frozen in one does not die in any.
+  groups.forEach(thawGroups);
+  for (const group of groups) {
     const killed = await removeGroup(group);
     say(`removed the cgroup ${group}${killed > 0 ? ` and ended ${killed} processes in it` : ''}`);
   }

@@ -67,6 +67,8 @@ describe('a second instance on the same host, on TCP with TLS', () => {
     expect((await dockerOn(other.dockerHost)(['ps', '-q', '--no-trunc'])).stdout.trim()).toBe(there);
     expect((await docker(['ps', '-q', '--no-trunc', '--filter', `name=${name}`])).stdout.trim()).toBe(here);
 
+    // What is frozen takes no SIGKILL before it is thawed.
+    expect((await new EngineClient(other.socket).post(`/containers/${there}/pause`)).status).toBe(204);
     const directory = dirname(other.dataRoot);
     await other.clean();
     expect(remainsOf(other.name, directory)).toEqual([]);

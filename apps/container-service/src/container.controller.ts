@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { ContainerServiceServer } from '@gantry/proto/container';
-import { notImplemented } from '@gantry/shared/errors';
 import { fromJson, toJson, writeMessage, type Implementation } from '@gantry/shared/grpc';
 import { ArchiveService } from './archive/archive.service';
 import { AttachService } from './attach/attach.service';
@@ -17,6 +16,7 @@ import { ContainerPrune } from './listing/container-prune';
 import { NodeInfo } from './listing/node-info';
 import { LogsService } from './logs/logs.service';
 import { ContainerNetworks } from './networks/container-networks';
+import { LinkRemoval } from './networks/link-removal';
 import type { EndpointSettings } from './records/api-documents';
 import { ContainerStore } from './records/container-store';
 import { ServicePeers } from './service-peers';
@@ -41,6 +41,7 @@ export class ContainerController implements Service {
     private readonly node: NodeInfo,
     private readonly committer: ContainerCommitter,
     private readonly networks: ContainerNetworks,
+    private readonly links: LinkRemoval,
     private readonly peers: ServicePeers,
     private readonly attachments: AttachService,
     private readonly streams: ContainerStreams,
@@ -96,8 +97,8 @@ export class ContainerController implements Service {
     toJson({ Warnings: await this.updater.update(container, config) });
 
   remove: Service['remove'] = async ({ container, volumes, force, link }) => {
-    if (link) throw notImplemented('removing legacy links is not supported');
-    await this.stopper.remove(container, { force, volumes });
+    if (link) await this.links.remove(container);
+    else await this.stopper.remove(container, { force, volumes });
     return {};
   };
 

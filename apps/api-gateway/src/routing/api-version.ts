@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import { ENGINE_VERSION } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
+import { linkAsOneSegment } from './link-names';
 
 /** API versions are `1.<minor>`; within Gantry only the minor number is passed around. */
 export const NEWEST_API_MINOR = 56;
@@ -43,6 +44,7 @@ export function apiVersionMiddleware(request: Request, response: Response, next:
     }
     request.url = request.url.slice(prefix[0].length) || '/';
   }
+  request.url = linkAsOneSegment(request.url);
   if (request.method === 'HEAD' && !HEAD_PATHS.test(request.url)) next(notFound('page not found'));
   else next();
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { conflict, invalidArgument, isKind, messageOf, notFound } from '@gantry/shared/errors';
+import { conflict, invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { HostFactsProvider } from '../host-facts';
 import { ContainerEvents } from '../lifecycle/container-events';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import { requestedEndpoints, type NetworkingConfig } from '../networks/endpoints';
+import { linksById } from '../networks/legacy-links';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 import { NEVER, type ContainerMount, type ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -151,14 +152,7 @@ export class ContainerCreator {
     for (const mode of [hostConfig.NetworkMode, hostConfig.IpcMode, hostConfig.PidMode]) {
       if (mode.startsWith('container:')) this.store.resolve(mode.slice('container:'.length));
     }
-    for (const link of hostConfig.Links ?? []) {
-      const [name = ''] = link.split(':');
-      try {
-        this.store.resolve(name);
-      } catch (error) {
-        throw notFound(`could not get container for ${name}: ${messageOf(error)}`);
-      }
-    }
+    hostConfig.Links = linksById(hostConfig.Links, this.store);
   }
 
   private defaultHostname(id: string, hostConfig: HostConfig): string {

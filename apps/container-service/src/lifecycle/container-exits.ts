@@ -110,8 +110,7 @@ export class ContainerExits {
       execDuration: String(Math.floor(ran / 1000)),
     });
     this.lifecycle.emit('exited', record);
-    if (again) this.waiters.exitedToRestart(record);
-    else this.waiters.exited(record);
+    this.waiters.exited(record);
     if (record.hostConfig.AutoRemove && !again && !this.restartingByUser.has(id)) {
       await this.remover.removeLocked(record, { volumes: true });
       return;

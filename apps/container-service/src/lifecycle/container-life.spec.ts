@@ -265,8 +265,11 @@ withRuntime('the life of a container', () => {
   it('restarts what fails, as often as asked', async () => {
     const policy = { Name: 'on-failure', MaximumRetryCount: 2 };
     const record = await service.run(['sh', '-c', 'exit 5'], { RestartPolicy: policy });
+    // Each end is told, also that of a run which the policy has followed by another.
     await expect(service.wait(record)).resolves.toMatchObject({ statusCode: 5 });
-    expect(record).toMatchObject({ restartCount: 2, state: { Status: 'exited' } });
+    expect(record.state).toMatchObject({ Status: 'restarting', Running: true });
+    while (record.state.Status !== 'exited') await service.wait(record);
+    expect(record).toMatchObject({ restartCount: 2, state: { ExitCode: 5 } });
   });
 
   it('runs eight at once', async () => {

@@ -37,14 +37,9 @@ export class ContainerWaiters {
     });
   }
 
-  /** It ended and is not going to be restarted. */
+  /** It ended, whether or not its policy starts it again: `docker wait` returns at each end. */
   exited(record: ContainerRecord): void {
     this.settle(record, (condition) => condition !== 'removed');
-  }
-
-  /** It ended and the policy starts it again. */
-  exitedToRestart(record: ContainerRecord): void {
-    this.settle(record, (condition) => condition === 'next-exit');
   }
 
   removed(record: ContainerRecord): void {

@@ -11,17 +11,20 @@ export interface Sizes {
 }
 
 /** API: ContainerSummary. */
-export function containerSummary(record: ContainerRecord, imageName: string, sizes: Sizes): object {
+export function containerSummary(
+  record: ContainerRecord,
+  more: { imageName: string; linkNames: string[]; sizes: Sizes },
+): object {
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
-    Image: imageName,
+    Names: [...more.linkNames, `/${record.name}`],
+    Image: more.imageName,
     ImageID: record.imageId,
     ImageManifestDescriptor: record.imageManifestDescriptor,
     Command: commandText([record.path, ...record.args]),
     Created: Math.floor(millisOf(record.created) / 1000),
     Ports: portList(record.networkSettings, record),
-    ...sizes,
+    ...more.sizes,
     Labels: record.config.Labels,
     State: record.state.Status,
     Status: statusText(record.state),
@@ -38,7 +41,13 @@ export function containerSummary(record: ContainerRecord, imageName: string, siz
 /** API: ContainerInspectResponse. */
 export function containerDocument(
   record: ContainerRecord,
-  more: { paths: MonitorPaths; files: NetworkFiles; execIds: string[]; sizes: Sizes },
+  more: {
+    paths: MonitorPaths;
+    files: NetworkFiles;
+    execIds: string[];
+    links: string[] | null;
+    sizes: Sizes;
+  },
 ): object {
   const { paths, files } = more;
   const logged = record.hostConfig.LogConfig.Type !== 'none';
@@ -62,7 +71,7 @@ export function containerDocument(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: more.execIds.length > 0 ? more.execIds : null,
-    HostConfig: record.hostConfig,
+    HostConfig: { ...record.hostConfig, Links: more.links },
     GraphDriver: record.graphDriver ?? { Name: 'overlay2', Data: { MergedDir: record.rootfs } },
     ...more.sizes,
     Mounts: mountPoints(record),

@@ -3,6 +3,7 @@ import { isKind } from '@gantry/shared/errors';
 import { filterTerms, type FilterTerms } from '@gantry/shared/filters';
 import { fromJson } from '@gantry/shared/grpc';
 import { ContainerFiles } from '../lifecycle/container-files';
+import { linkDocument, namesByLinks } from '../networks/legacy-links';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -37,9 +38,14 @@ export class ContainerListing {
       .filter((record) => everything || record.state.Running)
       .filter(matches);
     const wanted = query.limit > 0 ? found.slice(0, query.limit) : found;
+    const linkNames = namesByLinks(this.store);
     return Promise.all(
       wanted.map(async (record) =>
-        containerSummary(record, record.config.Image, query.size ? await this.sizes(record) : {}),
+        containerSummary(record, {
+          imageName: record.config.Image,
+          linkNames: linkNames.get(record.id) ?? [],
+          sizes: query.size ? await this.sizes(record) : {},
+        }),
       ),
     );
   }
@@ -51,6 +57,7 @@ export class ContainerListing {
       paths: this.paths,
       files: this.files.networkFiles(record),
       execIds: [...this.store.execIds(record.id)],
+      links: linkDocument(record, this.store),
       sizes: size ? await this.sizes(record) : {},
     });
   }

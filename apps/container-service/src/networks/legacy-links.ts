@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { conflict } from '@gantry/shared/errors';
+import { conflict, messageOf, notFound } from '@gantry/shared/errors';
 import type { ContainerRecord } from '../records/container-record';
 import type { ContainerStore } from '../records/container-store';
 
@@ -8,14 +8,54 @@ interface Link {
   alias: string;
 }
 
-/** The containers that `--link name[:alias]` on the default bridge names. */
+/**
+ * What `--link name[:alias]` asks for, with the id in place of the name: a link outlives a renaming of its target.
+ * @throws NotFound in Docker's words
+ */
+export function linksById(links: string[] | null, store: ContainerStore): string[] | null {
+  return (
+    links?.map((link) => {
+      const [name = '', alias] = link.split(':');
+      try {
+        return `${store.resolve(name).id}:${posix.basename(alias || name)}`;
+      } catch (error) {
+        throw notFound(`could not get container for ${name}: ${messageOf(error)}`);
+      }
+    }) ?? null
+  );
+}
+
+/** The containers that a container's links name; one that was removed took its links with it. */
 export function linksOf(record: ContainerRecord, store: ContainerStore): Link[] {
-  return (record.hostConfig.Links ?? []).map((link) => {
-    const [name = '', alias] = link.split(':');
-    const target = store.resolve(name);
-    return { target, alias: posix.basename(alias ?? name) };
+  return (record.hostConfig.Links ?? []).flatMap((link) => {
+    const [id = '', alias = ''] = link.split(':');
+    const target = store.get(id);
+    return target ? [{ target, alias }] : [];
   });
 }
+
+/** API: HostConfig.Links, `/target:/container/alias`. */
+export function linkDocument(record: ContainerRecord, store: ContainerStore): string[] | null {
+  const links = namingLinks(record, store);
+  return links.length === 0
+    ? null
+    : links.map(({ target, alias }) => `/${target.name}:/${record.name}/${alias}`);
+}
+
+/** The further names, `/container/alias`, that links give to containers, by the id of the target. */
+export function namesByLinks(store: ContainerStore): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const record of store.all()) {
+    for (const { target, alias } of namingLinks(record, store)) {
+      names.set(target.id, [...(names.get(target.id) ?? []), `/${record.name}/${alias}`]);
+    }
+  }
+  return names;
+}
+
+/** A link on a network of the user's gives an alias there, not a further name. */
+const namingLinks = (record: ContainerRecord, store: ContainerStore): Link[] =>
+  record.hostConfig.NetworkMode === 'bridge' ? linksOf(record, store) : [];
 
 /** The variables that a link brings into the environment, as Docker has named them since 0.6. */
 export function linkEnvironment(record: ContainerRecord, links: Link[]): string[] {

@@ -1,3 +1,4 @@
 import { ContainerNetworks } from './container-networks';
+import { LinkRemoval } from './link-removal';
 
-export const NETWORKS_PROVIDERS = [ContainerNetworks];
+export const NETWORKS_PROVIDERS = [ContainerNetworks, LinkRemoval];

@@ -33,9 +33,12 @@ export class ContainerStore {
     return id === undefined ? undefined : this.byId.get(id);
   }
 
-  /** By full id, name (with or without its slash) or unambiguous id prefix, in that order. NotFound in Docker's words. */
+  /**
+   * By full id, name (with or without its slash), legacy link (`container/alias`) or unambiguous id prefix, in that order.
+   * NotFound in Docker's words.
+   */
   resolve(reference: string): ContainerRecord {
-    const known = this.byId.get(reference) ?? this.byExactName(reference);
+    const known = this.byId.get(reference) ?? this.byExactName(reference) ?? this.byLink(reference);
     if (known) return known;
     let found: ContainerRecord | undefined;
     if (/^[0-9a-f]+$/.test(reference)) {
@@ -47,6 +50,14 @@ export class ContainerStore {
     }
     if (!found) throw notFound(`No such container: ${reference}`);
     return found;
+  }
+
+  private byLink(reference: string): ContainerRecord | undefined {
+    const [, container, alias] = /^\/?([^/]+)\/([^/]+)$/.exec(reference) ?? [];
+    if (container === undefined) return undefined;
+    const links = this.byExactName(container)?.hostConfig.Links ?? [];
+    const link = links.find((each) => each.split(':')[1] === alias);
+    return link === undefined ? undefined : this.byId.get(link.split(':')[0] ?? '');
   }
 
   /** Holds a name before the record exists. Returns the id of who has it already. */
