@@ -10,7 +10,7 @@ RUN npm prune --omit=dev --no-audit --no-fund
 FROM node:20-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends \
-    crun runc conmon iproute2 nftables libnftables1 libseccomp2 tini procps \
+    crun runc conmon iproute2 nftables libnftables1 libseccomp2 tini procps isal \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /gantry
 COPY --from=build /gantry/package.json ./

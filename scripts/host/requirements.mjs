@@ -50,6 +50,7 @@ export function inspectHost(names, { forTests = false } = {}) {
       'tini',
       'not found: no --init',
     ),
+    fromApt('igzip', findProgram('igzip'), 'isal', 'not found: gzip is inflated by zlib, which is slower'),
     fromApt('ps', findProgram('ps'), 'procps', 'not found: no docker top'),
     names.privatePostgres
       ? fromApt('postgresql', findPostgres(), 'postgresql')

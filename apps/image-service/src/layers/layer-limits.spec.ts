@@ -2,16 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { KernelFiles, KernelMounts, KernelPaths, type Linux } from '@gantry/shared/linux';
+import { createLinux } from '@gantry/shared/linux';
 import { tarOf } from '@gantry/shared/tar';
 import { type LayerLimits, loadImageSettings } from '../image-settings';
 import { unpackLayer } from './unpack-layer';
 
-const linux = {
-  files: new KernelFiles(),
-  paths: new KernelPaths(),
-  mounts: new KernelMounts(),
-} as unknown as Linux;
+const linux = createLinux();
 
 describe('what a layer must not exceed', () => {
   let base: string;

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { faultPoint } from '@gantry/shared/faults';
+import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/image-database';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
@@ -11,6 +12,7 @@ import { chainIdOf } from './chain-id';
 import { LayerDirectories } from './layer-directories';
 import type { LayerSource } from './layer-source';
 import { UNPACK_TASK, type UnpackObserver, type UnpackTask } from './layer-task';
+import { SharedFlush } from './shared-flush';
 import type { UnpackedLayer } from './unpack-layer';
 
 export type StoredLayer = Pick<
@@ -28,6 +30,7 @@ export interface StagedLayer extends UnpackedLayer {
 export class LayerStore {
   private readonly nodeId: string;
   private readonly slots: Slots;
+  private readonly flush: SharedFlush;
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -35,10 +38,12 @@ export class LayerStore {
     @Inject(LayerDirectories) private readonly directories: LayerDirectories,
     @Inject(UNPACK_TASK) private readonly unpack: UnpackTask,
     @Inject(IMAGE_SETTINGS) private readonly settings: ImageSettings,
+    @Inject(LINUX) linux: Pick<Linux, 'mounts'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.nodeId = config.nodeId;
     this.slots = new Slots(settings.maxUnpacks);
+    this.flush = new SharedFlush(() => linux.mounts.syncfs(directories.root));
   }
 
   async find(chainId: string): Promise<StoredLayer | undefined> {
@@ -74,9 +79,16 @@ export class LayerStore {
     return this.commit(await this.stage(source), parent, diffId);
   }
 
-  /** Unpacks an archive, whatever it will lie on. Whoever stages commits or discards. */
+  /** Unpacks an archive, whatever it will lie on, and flushes it to disk. Whoever stages commits or discards. */
   async stage(source: LayerSource, observer: UnpackObserver = {}): Promise<StagedLayer> {
-    return this.slots.use(() => this.unpackTemporary(source, observer), observer.signal);
+    const staged = await this.slots.use(() => this.unpackTemporary(source, observer), observer.signal);
+    try {
+      await this.flush.reach();
+    } catch (error) {
+      await this.erase(staged.temporary);
+      throw error;
+    }
+    return staged;
   }
 
   async discard(staged: StagedLayer): Promise<void> {

@@ -21,11 +21,11 @@ export interface UnpackedLayer {
   archiveSize: number;
 }
 
-type Port = Pick<Linux, 'files' | 'paths' | 'mounts' | 'host' | 'processes'>;
+type Port = Pick<Linux, 'files' | 'paths' | 'host' | 'processes'>;
 
 /**
- * Unpacks an archive into the new directory `directory` (diff/ and what is needed to make the archive again), all of it on
- * disk when this returns. On an error the directory is left for the caller to remove.
+ * Unpacks an archive into the new directory `directory` (diff/ and what is needed to make the archive again). The caller
+ * flushes it to disk, and removes it after an error.
  */
 export async function unpackLayer(
   linux: Port,
@@ -60,7 +60,6 @@ export async function unpackLayer(
     writer.close();
   }
   if (writer.replaced) await keepArchive(linux, source, join(directory, LAYER_TAR));
-  linux.mounts.syncfs(directory);
   return { diffId: `sha256:${hash.digest('hex')}`, size: writer.size, archiveSize };
 }
 

@@ -130,10 +130,10 @@ describe('overlay', () => {
     expect(readdirSync(target)).toEqual(['deep']);
   });
 
-  it('is read-only without an upper directory', () => {
+  it('is read-only without an upper directory', async () => {
     const target = directory('merged');
     mounts.overlay({ lower: layers(2, 1), target });
     expect(() => writeFileSync(join(target, 'x'), '')).toThrow('EROFS');
-    mounts.syncfs(target);
+    await mounts.syncfs(target);
   });
 });

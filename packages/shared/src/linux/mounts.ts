@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import { resolve } from 'node:path';
-import { hasCode } from './errno';
+import { SystemError, hasCode } from './errno';
 import { MountInfo, parseMountInfo } from './mount-info';
 import { AT_FDCWD, SYSCALL, check, libc } from './native';
 import { OverlayOptions, mountOverlay } from './overlay-mount';
@@ -55,15 +56,15 @@ export interface Mounts {
   setPropagation(target: string, propagation: Propagation): void;
   makePrivate(target: string): void;
   makeShared(target: string): void;
-  /** Flushes the whole file system that holds `path` (syncfs(2)). */
-  syncfs(path: string): void;
+  /** Flushes the whole file system that holds `path` (syncfs(2)), in a thread of its own. EIO where that failed. */
+  syncfs(path: string): Promise<void>;
 }
 
 const mount = libc.declare(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 );
 const umount2 = libc.declare('int umount2(const char *target, int flags)');
-const syncfs = libc.declare('int syncfs(int fd)');
+const syncfs = libc.declareAsync('int syncfs(int fd)');
 const mountSetattr = libc.declare(
   'long syscall(long number, long dirfd, const char *path, long flags, void *attr, long size)',
 );
@@ -140,10 +141,10 @@ export class KernelMounts implements Mounts {
     this.setPropagation(target, 'shared');
   }
 
-  syncfs(path: string): void {
+  async syncfs(path: string): Promise<void> {
     const fd = openSync(path, constants.O_RDONLY);
     try {
-      check(syncfs(fd), 'syncfs', path);
+      if ((await syncfs(fd)) !== 0) throw new SystemError(osConstants.errno.EIO, 'syncfs', path);
     } finally {
       closeSync(fd);
     }

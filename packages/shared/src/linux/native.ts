@@ -1,4 +1,4 @@
-import koffi, { type LibraryHandle } from 'koffi';
+import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
 import { SystemError } from './errno';
 
 export type NativeValue = string | number | bigint | null | Buffer | (string | null)[] | number[];
@@ -34,6 +34,17 @@ export class NativeLibrary {
   declare<T = number>(prototype: string): (...values: NativeValue[]) => T {
     let resolved: ((...values: NativeValue[]) => T) | undefined;
     return (...values) => (resolved ??= this.open().func(prototype))(...values);
+  }
+
+  /** The same, run in a thread of koffi's pool; errno is lost on the way. */
+  declareAsync<T = number>(prototype: string): (...values: NativeValue[]) => Promise<T> {
+    let resolved: KoffiFunc<(...values: NativeValue[]) => T> | undefined;
+    return (...values) => {
+      const call = (resolved ??= this.open().func(prototype) as KoffiFunc<(...values: NativeValue[]) => T>);
+      return new Promise<T>((resolve, reject) => {
+        call.async(...values, (error: Error | null, result: T) => (error ? reject(error) : resolve(result)));
+      });
+    };
   }
 
   private open(): LibraryHandle {
