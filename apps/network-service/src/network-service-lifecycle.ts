@@ -30,10 +30,10 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
     await this.thread.stack.prepareHost();
     await this.networks.restore();
     await this.recovery.restore();
-    await this.firewall.stand(() => ({
-      networks: this.networkRegistry.all(),
-      ports: this.sandboxRegistry.all().flatMap((sandbox) => sandbox.ports),
-    }));
+    await this.firewall.stand(
+      this.networkRegistry.all(),
+      this.sandboxRegistry.all().flatMap((sandbox) => sandbox.ports),
+    );
     this.dockerUser.watch(() => this.networkRegistry.all());
     await this.recovery.reopenResolvers();
     await this.recovery.sweep();

@@ -6,6 +6,7 @@ import { ResolverService } from './dns/resolver.service';
 import { ServiceDirectory } from './dns/service-directory';
 import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
+import { RulesetWatch } from './firewall/ruleset-watch';
 import { IpamService } from './ipam/ipam.service';
 import { NetworkThread } from './kernel/network-thread';
 import { LinuxModule } from './linux.module';
@@ -33,6 +34,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     SandboxRegistry,
     NetworkThread,
     IpamService,
+    RulesetWatch,
     FirewallService,
     DockerUserChain,
     PortAllocator,

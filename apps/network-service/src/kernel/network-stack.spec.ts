@@ -3,7 +3,10 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLinux } from '@gantry/shared/linux';
-import { renderNetwork, renderPorts, renderTable } from '../firewall/ruleset';
+import { baseTable } from '../firewall/base-table';
+import { networkRules } from '../firewall/network-rules';
+import { portElements } from '../firewall/port-elements';
+import { addPart, removePart } from '../firewall/table';
 import type { NetworkRecord } from '../records/network-record';
 import { adoptNamespace } from '../sandboxes/adopt-namespace';
 import { NetworkStack } from './network-stack';
@@ -35,6 +38,7 @@ const network = (id: string, link: string, subnet: string, gateway: string): Net
   link,
 });
 const first = network('a', 'tbr1', '10.71.0.0/24', '10.71.0.1');
+const firewall = baseTable();
 const second = network('b', 'tbr2', '10.72.0.0/24', '10.72.0.1');
 
 const plan = (hostLink: string, parent: string, address: string): InterfacePlan => ({
@@ -82,8 +86,8 @@ beforeAll(() => {
     socket.close();
     stack.ensureBridge({ name: 'tbr1', alias: 'test:one', address: '10.71.0.1/24' });
     stack.ensureBridge({ name: 'tbr2', alias: 'test:two', address: '10.72.0.1/24' });
-    stack.firewall(renderTable('gtest', [first], []));
-    stack.firewall(renderNetwork('gtest', second));
+    for (const one of [first, second]) addPart(firewall, networkRules(one));
+    stack.reconcileFirewall('gtest', firewall);
     for (const [name, link, parent, address, gateway] of [
       ['one', 'vtest0001', 'tbr1', '10.71.0.2/24', '10.71.0.1'],
       ['two', 'vtest0002', 'tbr1', '10.71.0.3/24', '10.71.0.1'],
@@ -129,7 +133,8 @@ it('leads published ports to their container, from everywhere', async () => {
       address: '10.71.0.2',
     } as const,
   ];
-  onHost((stack) => stack.firewall(renderPorts('gtest', 'add', ports)));
+  addPart(firewall, portElements(ports));
+  onHost((stack) => stack.reconcileFirewall('gtest', firewall));
   expect(await read(host, '127.0.0.1', 8081)).toBe('one');
   expect(await read(host, '127.0.0.1', 8082)).toBe('one');
   expect(await read(host, '10.71.0.1', 8081)).toBe('one');
@@ -137,7 +142,8 @@ it('leads published ports to their container, from everywhere', async () => {
   expect(await read(path('two'), '10.71.0.1', 8081)).toBe('one');
   expect(await read(path('one'), '10.71.0.1', 8081)).toBe('one');
   expect(await read(path('other'), '10.72.0.1', 8081)).toBe('one');
-  onHost((stack) => stack.firewall(renderPorts('gtest', 'delete', ports)));
+  removePart(firewall, portElements(ports));
+  onHost((stack) => stack.reconcileFirewall('gtest', firewall));
   expect(await read(host, '127.0.0.1', 8081)).toBe('');
 });
 
@@ -181,9 +187,4 @@ it('leaves nothing of a sandbox that could not be built', () => {
   expect(build).toThrow();
   expect(existsSync(path('broken'))).toBe(false);
   expect(onHost((stack) => stack.hasLink('vtest0005'))).toBe(false);
-});
-
-it('notices that the firewall is gone', () => {
-  expect(onHost((stack) => stack.firewallStands('gtest'))).toBe(true);
-  expect(onHost((stack) => stack.firewallStands('nothere'))).toBe(false);
 });

@@ -7,10 +7,10 @@ import {
   type NetlinkRequest,
   type NetlinkSocket,
 } from '@gantry/shared/linux';
+import { HostFirewall } from '../firewall/host-firewall';
+import type { FirewallTable } from '../firewall/table';
 import type { BridgePlan, DefaultRoute, InterfacePlan, ResolverSockets, SandboxPlan } from './plans';
 import { RESOLVER_ADDRESS } from './resolver-address';
-
-const MAX_TRIES = 5;
 
 type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
 
@@ -20,9 +20,11 @@ type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sock
  */
 export class NetworkStack {
   private readonly host: NetlinkSocket;
+  private readonly hostFirewall: HostFirewall;
 
   constructor(private readonly linux: Port) {
     this.host = linux.netlink.open();
+    this.hostFirewall = new HostFirewall(linux.nftables);
   }
 
   /** Routing between our bridges and the world. */
@@ -141,37 +143,17 @@ export class NetworkStack {
 
   /** One nftables transaction on the host. */
   firewall(commands: string): void {
-    for (let tries = 1; ; tries++) {
-      try {
-        return this.linux.nftables.run(commands);
-      } catch (error) {
-        // The kernel gives a transaction up, whole, when a signal comes while it checks the rules.
-        if (tries === MAX_TRIES || !String(error).includes('Interrupted system call')) throw error;
-      }
-    }
+    this.hostFirewall.run(commands);
+  }
+
+  /** Makes `table inet <name>` what it shall be, touching only what differs. Answers how many commands it took. */
+  reconcileFirewall(table: string, desired: FirewallTable): number {
+    return this.hostFirewall.reconcile(table, desired);
   }
 
   /** Whether another program's rules drop forwarded packets that they do not know (dockerd's do). */
   othersDropForwarded(): boolean {
-    const { nftables } = this.linux.nftables.query('list chains') as {
-      nftables: { chain?: { family: string; hook?: string; policy?: string } }[];
-    };
-    return nftables.some(
-      ({ chain }) =>
-        chain?.hook === 'forward' &&
-        chain.policy === 'drop' &&
-        (chain.family === 'ip' || chain.family === 'inet'),
-    );
-  }
-
-  /** Whether `table inet <name>` exists with its chains. */
-  firewallStands(table: string): boolean {
-    try {
-      this.linux.nftables.query(`list chain inet ${table} forward`);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.hostFirewall.othersDropForwarded();
   }
 
   /**
@@ -194,6 +176,7 @@ export class NetworkStack {
 
   close(): void {
     this.host.close();
+    this.hostFirewall.close();
   }
 
   private fillSandbox(plan: SandboxPlan): void {

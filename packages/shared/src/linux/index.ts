@@ -11,6 +11,7 @@ export * from './namespaces';
 export * from './netlink/netlink';
 export * from './netlink/requests';
 export * from './nftables';
+export type { NftablesChange, NftablesMonitor } from './nftables-monitor';
 export type { OverlayOptions } from './overlay-mount';
 export * from './paths';
 export * from './processes/processes';

@@ -34,7 +34,12 @@ export class RecordingLinux implements Linux {
     withinNetworkNamespace: (_namespace: unknown, action: () => unknown) => action(),
   });
   readonly netlink = this.port('netlink', { open: () => this.netlinkSocket });
-  readonly nftables = this.port('nftables', { available: true, query: { nftables: [] } });
+  readonly nftables = this.port('nftables', {
+    available: true,
+    query: { nftables: [] },
+    open: () => this.nftables,
+    monitor: { close: () => undefined },
+  });
   readonly processes = this.port('processes', {
     wait: Promise.resolve({ code: 0, signal: null }),
     run: Promise.resolve({ code: 0, signal: null, stdout: '', stderr: '', timedOut: false }),
