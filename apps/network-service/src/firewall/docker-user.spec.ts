@@ -21,7 +21,9 @@ function chainWith(options: { drops: boolean; present?: string[] }) {
   const thread = { stack: { othersDropForwarded: async () => options.drops } } as unknown as NetworkThread;
   const logger = { warn: (text: string) => warnings.push(text) } as unknown as Logger;
   let told: ForeignChange = () => undefined;
-  const rulesets = { onForeignChange: (listener: ForeignChange) => (told = listener) } as RulesetWatch;
+  const rulesets = {
+    onForeignChange: (listener: ForeignChange) => (told = listener),
+  } as unknown as RulesetWatch;
   const config = { instance: 't', nftTable: 'gantry-t' } as InstanceConfig;
   const chain = new DockerUserChain(config, linux, logger, thread, rulesets);
   return { chain, commands, warnings, tell: (...tables: string[]) => told(new Set(tables)) };
