@@ -1,6 +1,6 @@
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
 import { RuntimeCreateError } from '../runtime/conmon';
-import { startFailure, type StartFailure } from '../runtime/runtime-errors';
+import { startFailure, type StartFailure } from '@gantry/shared/oci';
 
 const PREFIX = 'OCI runtime exec failed: exec failed: unable to start container process: ';
 /** dockerd's, for whatever is not about the program. */

@@ -13,7 +13,7 @@ import { Conmon, RuntimeCreateError, type MonitorRequest } from '../runtime/conm
 import { ExitWatch } from '../runtime/exit-watch';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { OciRuntime } from '../runtime/oci-runtime';
-import { startFailure } from '../runtime/runtime-errors';
+import { startFailure } from '@gantry/shared/oci';
 import { Runtimes, type RuntimeChoice } from '../runtime/runtimes';
 import { ServicePeers } from '../service-peers';
 import { SpecBuilder } from '../spec/spec-builder';

@@ -165,7 +165,7 @@ export class Reconciler {
       },
       async () => {
         const { sandboxes } = await this.peers.sandboxes.list({});
-        for (const { containerId } of this.orphans(sandboxes))
+        for (const { containerId } of this.orphans(sandboxes.filter(({ owner }) => owner === '')))
           await this.peers.sandboxes.release({ containerId });
       },
       async () => {

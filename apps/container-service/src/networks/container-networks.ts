@@ -47,6 +47,7 @@ export class ContainerNetworks {
         containerName: target.name,
         alias,
       })),
+      owner: '',
     });
     record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
     return answer;

@@ -2,20 +2,7 @@ import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import type { HostConfig } from '../records/api-documents';
-import type { OciDevice, OciDeviceRule } from '@gantry/shared/oci';
-
-/** What a container may do with device nodes where nothing is said: the ones the runtime makes, and mknod of any. */
-const DEFAULT_RULES: OciDeviceRule[] = [
-  { allow: false, access: 'rwm' },
-  ...[5, 3, 9, 8].map((minor) => ({ allow: true, type: 'c', major: 1, minor, access: 'rwm' })),
-  { allow: true, type: 'c', major: 5, minor: 0, access: 'rwm' },
-  { allow: true, type: 'c', major: 5, minor: 1, access: 'rwm' },
-  { allow: true, type: 'c', major: 1, minor: 7, access: 'rwm' },
-  { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
-  { allow: true, type: 'c', major: 136, access: 'rwm' },
-  { allow: true, type: 'c', access: 'm' },
-  { allow: true, type: 'b', access: 'm' },
-];
+import { DEFAULT_DEVICE_RULES, type OciDevice, type OciDeviceRule } from '@gantry/shared/oci';
 
 export interface DevicePlan {
   devices: OciDevice[];
@@ -28,7 +15,7 @@ export function planDevices(hostConfig: HostConfig): DevicePlan {
     return { devices: allHostDevices(), rules: [{ allow: true, access: 'rwm' }] };
   }
   const devices: OciDevice[] = [];
-  const rules = [...DEFAULT_RULES];
+  const rules = [...DEFAULT_DEVICE_RULES];
   for (const mapping of hostConfig.Devices ?? []) {
     const access = mapping.CgroupPermissions || 'rwm';
     const inContainer = mapping.PathInContainer || mapping.PathOnHost;

@@ -88,6 +88,7 @@ export class RowInspection implements Inspection {
         images: { none: {} },
         children: { none: {} },
         snapshots: { none: {} },
+        steps: { none: {} },
       },
     });
     for (const { chainId } of unused) {

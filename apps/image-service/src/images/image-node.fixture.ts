@@ -23,7 +23,7 @@ import { LayerDirectories } from '../layers/layer-directories';
 import { LayerIntake } from '../layers/layer-intake';
 import { LayerStore } from '../layers/layer-store';
 import { UNPACK_TASK, type UnpackTask } from '../layers/layer-task';
-import { unpackLayer } from '../layers/unpack-layer';
+import { makeLayer } from '../layers/make-layer';
 import { LoadImages } from '../load/load-images';
 import { PlainArchive } from '../load/plain-archive';
 import { ManifestCatalog } from '../manifests/manifest-catalog';
@@ -70,7 +70,7 @@ export class ImageNode {
       DATABASE_URL: database.url,
     });
     const events: EngineEvent[] = [];
-    const unpack: UnpackTask = (task, observer) => unpackLayer(linux, task, observer);
+    const unpack: UnpackTask = (task, observer) => makeLayer(linux, task, observer);
     const app = await Test.createTestingModule({
       providers: [
         { provide: INSTANCE_CONFIG, useValue: config },

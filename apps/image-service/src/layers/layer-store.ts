@@ -8,6 +8,7 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ImageDatabase, isForeignKeyViolation, type Layer } from '../database/image-database';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
 import { Slots } from '../slots';
+import type { AdoptedSource } from './adopt-upper';
 import { chainIdOf } from './chain-id';
 import { LayerDirectories } from './layer-directories';
 import type { LayerSource } from './layer-source';
@@ -91,7 +92,28 @@ export class LayerStore {
     return staged;
   }
 
-  async discard(staged: StagedLayer): Promise<void> {
+  /**
+   * The diff/ of a directory that {@link LayerDirectories.makeTemporary} made, which was the upper directory of an overlay, as a
+   * staged layer: nothing is copied. Removed with all that is in it when it fails.
+   */
+  async adopt(
+    temporary: string,
+    source: Omit<AdoptedSource, 'kind'>,
+    signal: AbortSignal,
+  ): Promise<StagedLayer> {
+    const adopted: AdoptedSource = { kind: 'adopted', ...source };
+    const task = { source: adopted, directory: temporary, limits: this.settings.layerLimits };
+    try {
+      const layer = await this.slots.use(() => this.unpack(task, { signal }), signal);
+      await this.flush.reach();
+      return { temporary, ...layer };
+    } catch (error) {
+      await this.erase(temporary);
+      throw error;
+    }
+  }
+
+  async discard(staged: Pick<StagedLayer, 'temporary'>): Promise<void> {
     await this.erase(staged.temporary);
   }
 
@@ -148,7 +170,8 @@ export class LayerStore {
   /** Whoever looked for directories without a row at the wrong moment has given one of these a row again. */
   private async forgetAgain(released: StoredLayer[]): Promise<void> {
     const layerId = { in: released.map((layer) => layer.layerId) };
-    const unused = { images: { none: {} }, children: { none: {} }, snapshots: { none: {} } };
+    const none = { none: {} };
+    const unused = { images: none, children: none, snapshots: none, steps: none };
     try {
       await this.database.layer.deleteMany({ where: { nodeId: this.nodeId, layerId, ...unused } });
     } catch (error) {
@@ -199,6 +222,7 @@ export class LayerStore {
           AND NOT EXISTS (SELECT 1 FROM layers c WHERE c.node_id = l.node_id AND c.parent_chain_id = l.chain_id)
           AND NOT EXISTS (SELECT 1 FROM images i WHERE i.node_id = l.node_id AND i.top_chain_id = l.chain_id)
           AND NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.node_id = l.node_id AND s.top_chain_id = l.chain_id)
+          AND NOT EXISTS (SELECT 1 FROM build_steps b WHERE b.node_id = l.node_id AND b.top_chain_id = l.chain_id)
         RETURNING chain_id AS "chainId", diff_id AS "diffId", parent_chain_id AS "parentChainId",
           layer_id AS "layerId", size, archive_size AS "archiveSize"`;
       return row;

@@ -1,11 +1,12 @@
 import type { ErrorKind } from '@gantry/shared/errors';
 import type { LayerLimits } from '../image-settings';
+import type { AdoptedSource } from './adopt-upper';
 import type { Growth, LayerSource } from './layer-source';
 import type { UnpackedLayer } from './unpack-layer';
 
 export interface LayerTask {
-  source: LayerSource;
-  /** Has to exist and be empty. */
+  source: LayerSource | AdoptedSource;
+  /** Has to exist, and be empty but for the diff/ that is adopted. */
   directory: string;
   limits: LayerLimits;
 }

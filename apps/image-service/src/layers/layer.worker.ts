@@ -3,7 +3,7 @@ import { EngineError, messageOf } from '@gantry/shared/errors';
 import { createLinux } from '@gantry/shared/linux';
 import { FileGrowth } from './file-growth';
 import type { LayerTask, LayerThreadNotice, LayerThreadOrder } from './layer-task';
-import { unpackLayer } from './unpack-layer';
+import { makeLayer } from './make-layer';
 
 /** Bytes between two notices of how far it is. */
 const NOTICE_STEP = 1024 * 1024;
@@ -38,7 +38,7 @@ async function unpack(task: LayerTask, isGrowing: boolean): Promise<LayerThreadN
   };
   try {
     const watch = { signal: cancelled.signal, onConsumed, ...(isGrowing && { growth }) };
-    return { ok: true, layer: await unpackLayer(linux, task, watch) };
+    return { ok: true, layer: await makeLayer(linux, task, watch) };
   } catch (error) {
     const kind = error instanceof EngineError ? error.kind : 'Internal';
     return { ok: false, kind, message: messageOf(error) };

@@ -17,6 +17,8 @@ export interface SandboxRecord {
   resolver: ResolverSettings;
   extraHosts: string[];
   links: { containerId: string; containerName: string; alias: string }[];
+  /** Missing: container-service; `build`: image-service, for build steps. */
+  owner?: string;
   /** Port of the resolver inside the namespace. */
   dnsPort?: number;
 }

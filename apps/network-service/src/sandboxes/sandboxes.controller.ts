@@ -61,9 +61,11 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
   }
 
   async list() {
-    const sandboxes = this.service.all().map(({ containerId }) => ({
+    const sandboxes = this.service.all().map(({ containerId, containerName, owner = '' }) => ({
       containerId,
       netnsPath: this.service.pathOf(containerId),
+      containerName,
+      owner,
     }));
     return { sandboxes };
   }

@@ -314,6 +314,7 @@ function newSandbox(request: AttachSandboxRequest): SandboxRecord {
     resolver: { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions },
     extraHosts: request.extraHosts,
     links: request.links,
+    ...(request.owner && { owner: request.owner }),
   };
 }
 

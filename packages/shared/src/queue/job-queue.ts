@@ -5,6 +5,54 @@ import { redisOptions } from '../redis';
 /** The queue of long operations on images. Its workers are the image-services of the node. */
 export const IMAGE_QUEUE = 'image';
 
+/** API: the parameters of ImageBuild. */
+export interface BuildJob {
+  /** The context as a tar archive, compressed or not. Empty where it is `remote`. */
+  uploadId: string;
+  /** URL of a git repository, an archive or a Dockerfile; empty: the upload. */
+  remote: string;
+  /** The path of the Dockerfile in the context. */
+  dockerfile: string;
+  /** Names for the image, each with or without a tag. */
+  names: string[];
+  /** null: the value of the engine's environment, which has none. */
+  arguments: Record<string, string | null>;
+  labels: Record<string, string>;
+  /** A stage's name or number; empty: the last one. */
+  target: string;
+  platform: string;
+  noCache: boolean;
+  /** Ask the registry for base images even where they are here. */
+  pull: boolean;
+  /** Only the id at the end. */
+  quiet: boolean;
+  /** Say that the containers of steps are removed. */
+  removesContainers: boolean;
+  squash: boolean;
+  /** Only these images are the cache. */
+  cacheFrom: string[];
+  networkMode: string;
+  /** `name:ip` */
+  extraHosts: string[];
+  limits: BuildLimits;
+  /** The upload that holds the header X-Registry-Config. Empty: nobody. */
+  credentialsId: string;
+}
+
+/** Limits of RUN, with the meaning they have in HostConfig; 0 and empty: none. */
+export interface BuildLimits {
+  memory: number;
+  memorySwap: number;
+  cpuShares: number;
+  cpuPeriod: number;
+  cpuQuota: number;
+  cpusetCpus: string;
+  cpusetMems: string;
+  shmSize: number;
+  cgroupParent: string;
+  ulimits: { Name: string; Soft: number; Hard: number }[];
+}
+
 /** The names and data of the jobs on IMAGE_QUEUE. */
 export interface ImageJobs {
   load: {
@@ -41,6 +89,7 @@ export interface ImageJobs {
     platformJson: string;
     credentialsId: string;
   };
+  build: BuildJob;
   check: {
     repair: boolean;
     /** Of all containers there are; missing: nobody could say. */

@@ -1,4 +1,4 @@
-import { EngineError, internal, invalidArgument } from '@gantry/shared/errors';
+import { EngineError, internal, invalidArgument } from '../errors';
 
 /** Why a container did not start: the error for the caller and the exit code that its state shows. */
 export interface StartFailure {
