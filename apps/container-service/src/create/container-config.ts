@@ -1,6 +1,6 @@
 import { invalidArgument } from '@gantry/shared/errors';
 import type { ContainerConfig, HealthConfig } from '../records/api-documents';
-import { signalNumber } from '../lifecycle/signals';
+import { signalNumber } from '@gantry/shared/signals';
 
 const MILLISECOND = 1_000_000;
 

@@ -15,7 +15,7 @@ import { ContainerRemover } from './container-remover';
 import { ContainerStarter } from './container-starter';
 import { ContainerWaiters } from './container-waiters';
 import { restartDelay, wantsRestart } from './restart-policy';
-import { SIGKILL } from './signals';
+import { SIGKILL } from '@gantry/shared/signals';
 
 /** Exit code of a container whose monitor was killed before it could tell. */
 const KILLED = 128 + SIGKILL;

@@ -10,7 +10,7 @@ import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
 import { ContainerStarter } from './container-starter';
 import { ContainerWaiters } from './container-waiters';
-import { SIGKILL, signalNumber } from './signals';
+import { SIGKILL, signalNumber } from '@gantry/shared/signals';
 
 const DEFAULT_STOP_SECONDS = 10;
 const DEFAULT_STOP_SIGNAL = 'SIGTERM';

@@ -44,7 +44,7 @@ describe('Dockerfile instructions on an image configuration', () => {
 
   test.each([
     ['RUN x', 'RUN is not a valid change command'],
-    ['FOO x', 'unknown instruction: FOO'],
+    ['FOO x', 'FOO is not a valid change command'],
     ['EXPOSE x', 'invalid containerPort: x'],
     ['EXPOSE 70000', 'invalid containerPort'],
     ['ENV', 'ENV requires at least one argument'],

@@ -1,5 +1,5 @@
 import { invalidArgument } from '@gantry/shared/errors';
-import { parseDuration } from '../changes/duration';
+import { parseDuration } from '../dockerfile/duration';
 
 /**
  * A moment as Docker's `until` takes it: seconds since the epoch, a date with or without time and zone, or a duration

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { invalidArgument } from '@gantry/shared/errors';
+import { invalidArgument } from '../errors';
 
 const REALTIME = { RTMIN: 34, RTMAX: 64 };
 
