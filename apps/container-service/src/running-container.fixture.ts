@@ -40,6 +40,7 @@ const APPLETS = [
   'md5sum',
   'grep',
   'stty',
+  'tty',
   'true',
 ];
 

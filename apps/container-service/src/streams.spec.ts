@@ -333,11 +333,9 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
       const document = Buffer.from(JSON.stringify({ AttachStdout: true, AttachStderr: true, ...config }));
       return (await exec.create({ container: container.id, config: document })).id;
     };
-    const begin = (id: string, detach = false, service = exec) => {
+    const begin = (id: string, { detach = false, tty = false, service = exec } = {}) => {
       const call = new FakeCall<StartExecRequest, AttachResponse>();
-      call.say({
-        message: { $case: 'start', value: { execId: id, detach, tty: false, consoleSize: undefined } },
-      });
+      call.say({ message: { $case: 'start', value: { execId: id, detach, tty, consoleSize: undefined } } });
       return { call, done: service.start(call.duplex) };
     };
     const inspect = async (id: string, service = exec) =>
@@ -407,6 +405,23 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
       expect(ExitCode).toBe(8);
     });
 
+    it.each([
+      { own: false, asked: true, out: 'o\nnot a tty\n', err: '' },
+      { own: true, asked: false, out: 'o\r\ne\r\n/dev/pts/0\r\n', err: '' },
+    ])('is framed as its start asks, whatever it has itself: $own, $asked', async ({ own, asked, out, err }) => {
+      const id = await create({ Cmd: ['sh', '-c', 'echo o; echo e >&2; tty'], Tty: own });
+      const { call, done } = begin(id, { tty: asked });
+      await done;
+      expect(call.heard[0]?.message).toEqual({ $case: 'started', value: { tty: asked } });
+      expect(textOf(call.heard)).toBe(out);
+      expect(textOf(call.heard, StdStream.STD_STREAM_STDERR)).toBe(err);
+    });
+
+    it('with detach keys that mean nothing is refused', () =>
+      expect(create({ Cmd: ['true'], DetachKeys: 'ctrl-' })).rejects.toThrow(
+        'Invalid escape keys (ctrl-) provided',
+      ));
+
     it("of a missing program says so in dockerd's words", async () => {
       expect(await run({ Cmd: ['nonesuchcmd'] })).toMatchObject({
         out: 'OCI runtime exec failed: exec failed: unable to start container process: exec: "nonesuchcmd": executable file not found in $PATH: unknown\r\n',
@@ -417,7 +432,7 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
 
     it('runs detached, and only once', async () => {
       const id = await create({ Cmd: ['sleep', '0.2'] });
-      await begin(id, true).done;
+      await begin(id, { detach: true }).done;
       expect(await inspect(id)).toMatchObject({ Running: true, ExitCode: null });
       await expect(begin(id).done).rejects.toThrow(`Exec command ${id} is already running`);
       while ((await inspect(id)).Running) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -427,7 +442,7 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
 
     it('survives the service: a new one knows it and its exit code', async () => {
       const id = await create({ Cmd: ['sh', '-c', 'sleep 0.3; exit 5'] });
-      await begin(id, true).done;
+      await begin(id, { detach: true }).done;
       const next = newExecService();
       real.lifecycle.emit('adopted', container);
       expect(await inspect(id, next)).toMatchObject({ Running: true });

@@ -9,15 +9,15 @@ const CONTROL = '@abcdefghijklmnopqrstuvwxyz[\\]^_';
  * The bytes of a key sequence as the API's `detachKeys` spells it: single characters, `ctrl-<c>` and `DEL`, with commas
  * between. Empty: Docker's own, ctrl-p,ctrl-q.
  *
- * @throws InvalidArgument "Invalid detach keys (x) provided"
+ * @throws InvalidArgument "Invalid detach keys (x) provided"; `escape` is what dockerd says when an exec is created
  */
-export function parseDetachKeys(keys: string): Buffer {
+export function parseDetachKeys(keys: string, called: 'detach' | 'escape' = 'detach'): Buffer {
   return Buffer.from(
     (keys || DEFAULT_KEYS).split(',').map((key) => {
       if (key.length === 1 && key.charCodeAt(0) < 128) return key.charCodeAt(0);
       if (key === 'DEL') return 127;
       const code = key.length === 6 && key.startsWith('ctrl-') ? CONTROL.indexOf(key.charAt(5)) : -1;
-      if (code < 0) throw invalidArgument(`Invalid detach keys (${keys}) provided`);
+      if (code < 0) throw invalidArgument(`Invalid ${called} keys (${keys}) provided`);
       return code;
     }),
   );

@@ -55,7 +55,7 @@ export class ExecService {
     const config = fromJson<ExecConfig>(request.config);
     requireRunning(container);
     if (!config.Cmd?.length) throw invalidArgument('No exec command specified');
-    parseDetachKeys(config.DetachKeys ?? '');
+    parseDetachKeys(config.DetachKeys ?? '', 'escape');
     const record: ExecRecord = {
       id: randomBytes(32).toString('hex'),
       containerId: container.id,
@@ -80,7 +80,8 @@ export class ExecService {
     requireRunning(container);
     record.running = true;
     applySize(record, start.value);
-    const started = { message: { $case: 'started' as const, value: { tty: record.config.Tty ?? false } } };
+    // As dockerd: whether the output is framed is for who starts it to say; the exec's own terminal is another thing.
+    const started = { message: { $case: 'started' as const, value: { tty: start.value.tty } } };
 
     if (start.value.detach) {
       await this.begin(container, record);
@@ -89,7 +90,7 @@ export class ExecService {
     }
     await writeMessage(call, started);
     try {
-      await this.serve(call, input, container, record);
+      await this.serve(call, input, container, record, start.value.tty);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const data = Buffer.from(`${messageOf(error)}\r\n`);
@@ -120,9 +121,11 @@ export class ExecService {
     input: AsyncIterator<StartExecRequest>,
     container: ContainerRecord,
     record: ExecRecord,
+    raw: boolean,
   ): Promise<void> {
     const { AttachStdin, AttachStdout, AttachStderr, Tty = false, DetachKeys = '' } = record.config;
-    const queue = new OutputQueue({ stdout: AttachStdout ?? false, stderr: AttachStderr ?? false });
+    // A raw stream has no place for stderr: dockerd leaves it out.
+    const queue = new OutputQueue({ stdout: AttachStdout ?? false, stderr: (AttachStderr ?? false) && !raw });
     let streams: ProcessStreams | undefined;
     await this.begin(container, record, (connected) => {
       streams = connected;
