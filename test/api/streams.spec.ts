@@ -98,6 +98,20 @@ describe('streams', () => {
     expect(splitFrames(Buffer.from(text)).stdout).toBe(expected);
   });
 
+  it('the log of a container that printed nothing is empty, and ends', async () => {
+    const id = await startContainer({});
+    made.push(id);
+    for (const query of ['', '&tail=5', '&since=1', '&until=1']) {
+      expect(await api.get(`/containers/${id}/logs?stdout=1&stderr=1${query}`)).toMatchObject({
+        status: 200,
+        text: '',
+      });
+    }
+    const following = api.get(`/containers/${id}/logs?stdout=1&follow=1`);
+    await api.post(`/containers/${id}/kill`);
+    expect(await following).toMatchObject({ status: 200, text: '' });
+  });
+
   it('keeps a line without its end as it is', async () => {
     const ran = await runContainer({ cmd: ['printf', 'no newline'] });
     made.push(ran.id);
