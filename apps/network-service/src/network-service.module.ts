@@ -14,6 +14,7 @@ import { NetworkServiceLifecycle } from './network-service-lifecycle';
 import { NetworksController } from './networks/networks.controller';
 import { NetworksService } from './networks/networks.service';
 import { PortAllocator } from './ports/port-allocator';
+import { PortRelay } from './ports/port-relay';
 import { NetworkRegistry } from './records/network-registry';
 import { PostgresIndex } from './records/postgres-index';
 import { SandboxRegistry } from './records/sandbox-registry';
@@ -38,6 +39,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     FirewallService,
     DockerUserChain,
     PortAllocator,
+    PortRelay,
     HostResolver,
     ServiceDirectory,
     ResolverService,

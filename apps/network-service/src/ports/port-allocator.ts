@@ -1,21 +1,28 @@
 import { closeSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import type { PortProtocol, PortRequest, PublishedPort } from '../records/sandbox-record';
 
-const ANY = '0.0.0.0';
+const ANY = { 4: '0.0.0.0', 6: '::' } as const;
 const DEFAULT_RANGE = [49153, 65535] as const;
+
+/** Where the ports of a container lead; of one family at least. */
+export interface ContainerAddresses {
+  ipv4?: string;
+  ipv6?: string;
+}
 
 interface Holder {
   hostIp: string;
-  /** Keeps host processes off the port; absent for SCTP. */
+  /** Keeps host processes off the port; absent for SCTP where the kernel has none. */
   fd?: number;
 }
 
 /**
- * Which host ports this node's containers have. Each is also held by a bound socket that never listens, so that a host
- * process and a container cannot both believe that the port is theirs.
+ * Which host ports this node's containers have. Each is also held by a bound socket, so that a host process and a
+ * container cannot both believe that the port is theirs.
  */
 @Injectable()
 export class PortAllocator {
@@ -25,19 +32,25 @@ export class PortAllocator {
   constructor(@Inject(LINUX) private readonly linux: Pick<Linux, 'sockets' | 'host'>) {}
 
   /**
-   * Takes a host port for each request, all or none.
-   * @param address the container's, which the ports lead to
-   * @param defaultHostIp where a request names none
+   * Takes a host port for each request, all or none. A request that names no address is for every address of the host,
+   * and gets the same port on both families.
+   * @param defaultHostIp of the network, for a request that names none; `0.0.0.0` stands for both families, as in dockerd
    * @throws Internal in dockerd's words when a port is taken, by us or by a process of the host
    */
-  allocate(requests: readonly PortRequest[], address: string, defaultHostIp = ANY): PublishedPort[] {
+  allocate(
+    requests: readonly PortRequest[],
+    addresses: ContainerAddresses,
+    defaultHostIp: string = ANY[4],
+  ): PublishedPort[] {
     const taken: PublishedPort[] = [];
     try {
       for (const request of requests) {
-        const hostIp = request.hostIp || defaultHostIp;
-        const hostPort = this.take(request, hostIp, address);
+        const hostIps = request.hostIp ? [request.hostIp] : this.hostIps(defaultHostIp);
+        const hostPort = this.take(request, hostIps, addresses);
         const { protocol, containerPort } = request;
-        taken.push({ protocol, containerPort, hostIp, hostPort, address });
+        for (const hostIp of hostIps) {
+          taken.push({ protocol, containerPort, hostIp, hostPort, address: addressFor(hostIp, addresses) });
+        }
       }
     } catch (error) {
       this.release(taken);
@@ -48,18 +61,18 @@ export class PortAllocator {
 
   /** Takes ports again that a running container has. Answers those that meanwhile somebody else has as well. */
   restore(ports: readonly PublishedPort[]): PublishedPort[] {
-    return ports.filter((port) => {
+    return ports.filter(({ protocol, hostIp, hostPort }) => {
       try {
-        this.reserve(port.protocol, port.hostIp, port.hostPort);
+        this.reserve(protocol, hostIp, hostPort);
         return false;
       } catch {
-        this.hold(port.protocol, port.hostPort, { hostIp: port.hostIp });
+        this.hold(protocol, hostPort, { hostIp });
         return true;
       }
     });
   }
 
-  release(ports: readonly PublishedPort[]): void {
+  release(ports: readonly Pick<PublishedPort, 'protocol' | 'hostIp' | 'hostPort'>[]): void {
     for (const { protocol, hostIp, hostPort } of ports) {
       const key = keyOf(protocol, hostPort);
       const holders = this.holders.get(key) ?? [];
@@ -72,50 +85,88 @@ export class PortAllocator {
     }
   }
 
-  private take(request: PortRequest, hostIp: string, address: string): number {
-    const { protocol, hostPortFirst: first, hostPortLast: last } = request;
-    if (first === 0) return this.takeDynamic(protocol, hostIp);
-    if (first === last) {
-      if (this.isTaken(protocol, hostIp, first)) throw alreadyAllocated(hostIp, first);
-      try {
-        this.reserve(protocol, hostIp, first);
-      } catch (error) {
-        throw bindFailed(error, `${hostIp}:${first}:${address}:${request.containerPort}/${protocol}`);
-      }
-      return first;
-    }
-    for (let port = first; port <= last; port++) if (this.tryReserve(protocol, hostIp, port)) return port;
-    throw internal(`Bind for ${hostIp}:${first}-${last} failed: port is already allocated`);
+  /** The socket that holds a port; undefined when there is none. */
+  socketOf({ protocol, hostIp, hostPort }: PublishedPort): number | undefined {
+    return this.holders.get(keyOf(protocol, hostPort))?.find((holder) => holder.hostIp === hostIp)?.fd;
   }
 
-  private takeDynamic(protocol: PortProtocol, hostIp: string): number {
+  private hostIps(defaultHostIp: string): string[] {
+    if (defaultHostIp !== ANY[4]) return [defaultHostIp];
+    const hasIpv6 = this.linux.host.sysctl('net.ipv6.conf.all.disable_ipv6') === '0';
+    return hasIpv6 ? [ANY[4], ANY[6]] : [ANY[4]];
+  }
+
+  private take(request: PortRequest, hostIps: readonly string[], addresses: ContainerAddresses): number {
+    const { protocol, hostPortFirst: first, hostPortLast: last } = request;
+    if (first === 0) return this.takeDynamic(protocol, hostIps);
+    if (first === last) {
+      for (const hostIp of hostIps) {
+        if (this.isTaken(protocol, hostIp, first)) {
+          throw internal(`Bind for ${withPort(hostIp, first)} failed: port is already allocated`);
+        }
+      }
+      this.reserveAll(protocol, hostIps, first, (hostIp) => {
+        const target = withPort(addressFor(hostIp, addresses), request.containerPort);
+        return `${withPort(hostIp, first)}:${target}/${protocol}`;
+      });
+      return first;
+    }
+    for (let port = first; port <= last; port++) if (this.tryReserve(protocol, hostIps, port)) return port;
+    throw internal(`Bind for ${withPort(hostIps[0] ?? '', first)}-${last} failed: port is already allocated`);
+  }
+
+  private takeDynamic(protocol: PortProtocol, hostIps: readonly string[]): number {
     const [first, last] = this.dynamicRange();
     if (this.nextDynamic < first || this.nextDynamic > last) this.nextDynamic = first;
     for (let tried = first; tried <= last; tried++) {
       const port = this.nextDynamic;
       this.nextDynamic = port < last ? port + 1 : first;
-      if (this.tryReserve(protocol, hostIp, port)) return port;
+      if (this.tryReserve(protocol, hostIps, port)) return port;
     }
     throw internal('all ports are allocated');
   }
 
-  private tryReserve(protocol: PortProtocol, hostIp: string, port: number): boolean {
-    if (this.isTaken(protocol, hostIp, port)) return false;
+  private tryReserve(protocol: PortProtocol, hostIps: readonly string[], port: number): boolean {
+    if (hostIps.some((hostIp) => this.isTaken(protocol, hostIp, port))) return false;
     try {
-      this.reserve(protocol, hostIp, port);
+      this.reserveAll(protocol, hostIps, port, (hostIp) => `${withPort(hostIp, port)}/${protocol}`);
       return true;
     } catch (error) {
-      if (hasCode(error, 'EADDRINUSE')) return false;
-      throw bindFailed(error, `${hostIp}:${port}/${protocol}`);
+      if (hasCode((error as Error).cause, 'EADDRINUSE')) return false;
+      throw error;
+    }
+  }
+
+  /** On all addresses or on none. @param binding how an error names it */
+  private reserveAll(
+    protocol: PortProtocol,
+    hostIps: readonly string[],
+    hostPort: number,
+    binding: (hostIp: string) => string,
+  ): void {
+    const done: string[] = [];
+    for (const hostIp of hostIps) {
+      try {
+        this.reserve(protocol, hostIp, hostPort);
+        done.push(hostIp);
+      } catch (error) {
+        this.release(done.map((each) => ({ protocol, hostIp: each, hostPort })));
+        throw bindFailed(error, binding(hostIp));
+      }
     }
   }
 
   private reserve(protocol: PortProtocol, hostIp: string, port: number): void {
-    const fd =
-      protocol === 'sctp'
-        ? undefined
-        : this.linux.sockets.reservePort({ protocol, address: hostIp, port }).fd;
-    this.hold(protocol, port, { hostIp, fd });
+    this.hold(protocol, port, { hostIp, fd: this.bind(protocol, hostIp, port) });
+  }
+
+  private bind(protocol: PortProtocol, address: string, port: number): number | undefined {
+    try {
+      return this.linux.sockets.reservePort({ protocol, address, port }).fd;
+    } catch (error) {
+      if (protocol === 'sctp' && hasCode(error, 'EPROTONOSUPPORT')) return undefined;
+      throw error;
+    }
   }
 
   private hold(protocol: PortProtocol, port: number, holder: Holder): void {
@@ -124,8 +175,13 @@ export class PortAllocator {
   }
 
   private isTaken(protocol: PortProtocol, hostIp: string, port: number): boolean {
-    const holders = this.holders.get(keyOf(protocol, port)) ?? [];
-    return holders.some((holder) => holder.hostIp === hostIp || holder.hostIp === ANY || hostIp === ANY);
+    const any = ANY[isIPv6(hostIp) ? 6 : 4];
+    return (this.holders.get(keyOf(protocol, port)) ?? []).some(
+      (holder) =>
+        holder.hostIp === hostIp ||
+        holder.hostIp === any ||
+        (hostIp === any && isIPv6(holder.hostIp) === isIPv6(hostIp)),
+    );
   }
 
   private dynamicRange(): readonly [number, number] {
@@ -136,11 +192,14 @@ export class PortAllocator {
   }
 }
 
+/** Of the same family where the container has one; the relay leads from one family to the other. */
+function addressFor(hostIp: string, { ipv4, ipv6 }: ContainerAddresses): string {
+  return (isIPv6(hostIp) ? (ipv6 ?? ipv4) : (ipv4 ?? ipv6)) ?? '';
+}
+
 const keyOf = (protocol: PortProtocol, port: number): string => `${protocol}/${port}`;
 
-function alreadyAllocated(hostIp: string, port: number): Error {
-  return internal(`Bind for ${hostIp}:${port} failed: port is already allocated`);
-}
+const withPort = (ip: string, port: number): string => (isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`);
 
 function bindFailed(error: unknown, binding: string): Error {
   const reason = hasCode(error, 'EADDRINUSE')

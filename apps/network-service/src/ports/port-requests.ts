@@ -1,5 +1,5 @@
+import { isIP } from 'node:net';
 import { invalidArgument } from '@gantry/shared/errors';
-import { parseIp } from '../ipam/cidr';
 import type { PortProtocol, PortRequest } from '../records/sandbox-record';
 
 /** API: PortMap. */
@@ -53,9 +53,5 @@ function parseRange(text: string): [number, number] {
 }
 
 function checkHostIp(ip: string): void {
-  if (ip === '' || parseIp(ip) !== undefined) return;
-  if (ip.includes(':')) {
-    throw invalidArgument(`publishing ports on IPv6 addresses is not supported: ${ip}`);
-  }
-  throw invalidArgument(`invalid IP address: ${ip}`);
+  if (ip !== '' && !isIP(ip)) throw invalidArgument(`invalid IP address: ${ip}`);
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
 import { FirewallService } from '../firewall/firewall.service';
 import { PortAllocator } from '../ports/port-allocator';
+import { PortRelay } from '../ports/port-relay';
 import { OPTION } from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
 import type { EndpointRecord, PublishedPort, SandboxRecord } from '../records/sandbox-record';
@@ -11,6 +12,7 @@ import type { EndpointRecord, PublishedPort, SandboxRecord } from '../records/sa
 export class SandboxPorts {
   constructor(
     private readonly allocator: PortAllocator,
+    private readonly relay: PortRelay,
     private readonly firewall: FirewallService,
     private readonly networks: NetworkRegistry,
   ) {}
@@ -21,7 +23,7 @@ export class SandboxPorts {
     try {
       return this.allocator.allocate(
         sandbox.portRequests,
-        endpoint.address,
+        { ipv4: endpoint.address },
         network?.options[OPTION.hostBinding] || undefined,
       );
     } catch (error) {
@@ -36,13 +38,14 @@ export class SandboxPorts {
 
   async publish(ports: readonly PublishedPort[]): Promise<void> {
     await this.firewall.publish(ports);
+    this.relay.open(ports);
   }
 
   /** From now on nothing leads to the sandbox, and the ports are free. */
   async unpublish(ports: readonly PublishedPort[]): Promise<void> {
     if (ports.length === 0) return;
     try {
-      await this.firewall.unpublish(ports);
+      await Promise.all([this.firewall.unpublish(ports), this.relay.close(ports)]);
     } finally {
       this.allocator.release(ports);
     }
@@ -55,6 +58,8 @@ export class SandboxPorts {
 
   /** After a restart. Answers the ports that meanwhile somebody else has as well. */
   restore(ports: readonly PublishedPort[]): PublishedPort[] {
-    return this.allocator.restore(ports);
+    const contested = this.allocator.restore(ports);
+    this.relay.open(ports);
+    return contested;
   }
 }

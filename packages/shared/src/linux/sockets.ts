@@ -7,7 +7,7 @@ import { check, libc } from './native';
 import { addressBytes } from './netlink/addresses';
 import { O_PATH } from './paths';
 
-export type Transport = 'tcp' | 'udp';
+export type Transport = 'tcp' | 'udp' | 'sctp';
 
 export interface PortAddress {
   protocol: Transport;
@@ -29,9 +29,12 @@ export interface Sockets {
   bind(address: PortAddress): BoundSocket;
   /**
    * Claims a host port: until the descriptor is closed no other process can bind it, and it fails with EADDRINUSE when
-   * one has. It does not listen; connections in TIME_WAIT are no obstacle.
+   * one has. It does not listen; connections in TIME_WAIT are no obstacle. Where the kernel has no SCTP it throws
+   * EPROTONOSUPPORT for that.
    */
   reservePort(address: PortAddress): BoundSocket;
+  /** Another descriptor of the same socket, O_CLOEXEC. */
+  duplicate(fd: number): number;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
   connectSeqpacket(path: string): number;
   /** Connects to conmon's attach socket, trying again while its backlog is full. */
@@ -46,6 +49,7 @@ const shutdown = libc.declare('int shutdown(int fd, int how)');
 const setsockopt = libc.declare(
   'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
 );
+const fcntl = libc.declare('int fcntl(int fd, int command, int value)');
 const getsockname = libc.declare('int getsockname(int fd, void *address, void *length)');
 
 const AF_UNIX = 1;
@@ -56,6 +60,8 @@ const SOCK_DGRAM = 2;
 const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+const IPPROTO_SCTP = 132;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
@@ -79,7 +85,7 @@ export class KernelSockets implements Sockets {
     try {
       return this.bind(address);
     } catch (error) {
-      if (address.protocol === 'udp' || !hasCode(error, 'EADDRINUSE')) throw error;
+      if (address.protocol !== 'tcp' || !hasCode(error, 'EADDRINUSE')) throw error;
     }
     // In use, or only in TIME_WAIT? With SO_REUSEADDR the second lets a socket listen, the first does not; and a socket
     // that has stopped to listen keeps its port.
@@ -92,6 +98,10 @@ export class KernelSockets implements Sockets {
       setOption(fd, SOL_SOCKET, SO_REUSEADDR, 0);
       return { fd, port: boundPort(fd) };
     });
+  }
+
+  duplicate(fd: number): number {
+    return check(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl');
   }
 
   connectSeqpacket(path: string): number {
@@ -126,8 +136,9 @@ export class KernelSockets implements Sockets {
 function newSocket(address: PortAddress): { fd: number; text: string } {
   const text = `${address.protocol} ${address.address} port ${address.port}`;
   const family = isIPv4(address.address) ? AF_INET : AF_INET6;
-  const type = address.protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM;
-  const fd = check(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', text);
+  const type = address.protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+  const protocol = address.protocol === 'sctp' ? IPPROTO_SCTP : 0;
+  const fd = check(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), 'socket', text);
   return closingOnError(fd, () => {
     if (family === AF_INET6) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     return { fd, text };
