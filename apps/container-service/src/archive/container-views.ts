@@ -4,6 +4,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCleaner } from '../lifecycle/container-cleaner';
 import { ContainerLocks } from '../lifecycle/container-locks';
+import { openSubpath } from '../lifecycle/volume-subpath';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { ServicePeers } from '../service-peers';
@@ -125,14 +126,19 @@ export class ContainerViews implements OnModuleInit {
   }
 
   private addMount(root: string, mount: ContainerMount): void {
-    const source = posix.join(mount.Source, mount.subpath ?? '');
-    const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory();
-    if (isDirectory === undefined) return; // a bind whose source is made at start
-    const point = this.mountPoint(root, mount.Destination, isDirectory);
+    const opened = mount.subpath ? openSubpath(this.linux, mount) : undefined;
+    const source = opened === undefined ? mount.Source : `/proc/self/fd/${opened}`;
     try {
-      this.linux.mounts.bindMount(source, `/proc/self/fd/${point}`, { recursive: mount.recursive });
+      const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory();
+      if (isDirectory === undefined) return; // a bind whose source is made at start
+      const point = this.mountPoint(root, mount.Destination, isDirectory);
+      try {
+        this.linux.mounts.bindMount(source, `/proc/self/fd/${point}`, { recursive: mount.recursive });
+      } finally {
+        closeSync(point);
+      }
     } finally {
-      closeSync(point);
+      if (opened !== undefined) closeSync(opened);
     }
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { conflict, invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { HostFactsProvider } from '../host-facts';
@@ -14,9 +15,11 @@ import { RecordFiles } from '../records/record-files';
 import { timestamp } from '../records/timestamps';
 import { ServicePeers } from '../service-peers';
 import { completeContainerConfig } from './container-config';
+import { letUnmountsThrough } from './data-root-binds';
 import { completeHostConfig } from './host-config';
 import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
-import { inheritedMounts, planMounts, type PlannedMount } from './mount-plan';
+import { inheritedMounts, planMounts } from './mount-plan';
+import type { PlannedMount } from './planned-mount';
 import { randomName } from './random-name';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -47,6 +50,7 @@ export class ContainerCreator {
     private readonly facts: HostFactsProvider,
     private readonly events: ContainerEvents,
     private readonly lifecycle: ContainerLifecycleEvents,
+    @Inject(INSTANCE_CONFIG) private readonly instance: InstanceConfig,
   ) {}
 
   isCreating(id: string): boolean {
@@ -168,7 +172,8 @@ export class ContainerCreator {
     config: ContainerConfig,
     hostConfig: HostConfig,
   ): Promise<ContainerMount[]> {
-    const plan = planMounts(config, hostConfig, this.mountsFrom(hostConfig.VolumesFrom ?? []));
+    const inherited = this.mountsFrom(hostConfig.VolumesFrom ?? []);
+    const plan = letUnmountsThrough(planMounts(config, hostConfig, inherited), this.instance.dataRoot);
     const volumes = plan.filter((mount) => mount.Type === 'volume');
     if (volumes.length > 0) {
       const acquired = await this.peers.volumes.acquire({

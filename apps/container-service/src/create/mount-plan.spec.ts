@@ -1,5 +1,6 @@
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
-import { planMounts } from './mount-plan';
+import { letUnmountsThrough } from './data-root-binds';
+import { inheritedMounts, planMounts } from './mount-plan';
 
 const plan = (hostConfig: Partial<HostConfig>, volumes: Record<string, object> = {}) =>
   planMounts({ Volumes: volumes } as ContainerConfig, hostConfig as HostConfig, []);
@@ -32,7 +33,35 @@ describe('planMounts', () => {
     [{ Binds: ['/a:b'] }, "invalid mount path: 'b' mount path must be absolute"],
     [{ Binds: ['/a:/'] }, "destination can't be '/'"],
     [{ Binds: ['/a:/b:nonsense'] }, 'invalid mode: nonsense'],
+    [{ Binds: ['/a:/b:default'] }, 'invalid mode: default'],
     [{ Binds: ['/a:/b:ro:x'] }, 'invalid volume specification'],
+    [{ Binds: ['/foo:ro'] }, "invalid volume specification: '/foo:ro'"],
+    [
+      { Binds: ['x1:/y:rshared'] },
+      'invalid volume specification: \'x1:/y:rshared\': invalid mount config for type "volume": field BindOptions must not be specified',
+    ],
+    [{ Binds: ['/x:/y:nocopy'] }, 'type "bind": field VolumeOptions must not be specified'],
+    [
+      { Mounts: [{ Type: 'bind', Source: '/', Target: '/m', VolumeOptions: {} }] },
+      'field VolumeOptions must not be specified',
+    ],
+    [
+      { Mounts: [{ Type: 'volume', Source: 'vol', Target: '/m', BindOptions: {} }] },
+      'field BindOptions must not be specified',
+    ],
+    [
+      { Mounts: [{ Type: 'volume', Source: 'vol', Target: '/m', VolumeOptions: { Subpath: '../x' } }] },
+      'subpath must be a relative path within the volume',
+    ],
+    [
+      { Mounts: [{ Type: 'volume', Target: '/m', VolumeOptions: { Subpath: 'x' } }] },
+      'must not set Subpath when using anonymous volumes',
+    ],
+    [
+      { Mounts: [{ Type: 'tmpfs', Target: '/m', TmpfsOptions: { Options: [['suid']] } }] },
+      'invalid option: suid',
+    ],
+    [{ Mounts: [{ Type: 'nonsense', Target: '/m' }] }, 'type "nonsense": mount type unknown'],
     [
       { Mounts: [{ Type: 'bind', Source: '/no/such/place', Target: '/m' }] },
       'bind source path does not exist: /no/such/place',
@@ -40,4 +69,33 @@ describe('planMounts', () => {
   ])('refuses %j', (hostConfig, message) => {
     expect(() => plan(hostConfig)).toThrow(message);
   });
+
+  it('lets the last of several --volumes-from have its way, without the modes of the others', () => {
+    const [a = never(), b = never()] = plan({ Binds: ['one:/d:nocopy', 'two:/e'] });
+    const inherited = [
+      ...inheritedMounts([a, b], 'ro'),
+      ...inheritedMounts([{ ...b, Name: 'three', Destination: '/d' }], ''),
+    ];
+    expect(planMounts({} as ContainerConfig, {} as HostConfig, inherited)).toMatchObject([
+      { Name: 'three', Destination: '/d', RW: true, Mode: '', copyUp: false },
+      { Name: 'two', Destination: '/e', RW: false },
+    ]);
+    for (const mode of ['nocopy', 'rshared', 'ro,rw']) {
+      expect(() => inheritedMounts([a], mode)).toThrow(`invalid mode: ${mode}`);
+    }
+  });
+
+  it('lets unmounting through to a bind of the data root', () => {
+    const through = (bind: string) => letUnmountsThrough(plan({ Binds: [bind] }), '/var/lib/gantry');
+    expect(through('/:/host:ro')).toMatchObject([{ Propagation: 'rslave' }]);
+    expect(through('/var/lib/gantry/volumes:/v')).toMatchObject([{ Propagation: 'rslave' }]);
+    expect(through('/var/lib/gantry2:/v')).toMatchObject([{ Propagation: 'rprivate' }]);
+    expect(() => through('/var:/v:rprivate')).toThrow(
+      'must use either propagation mode "rslave" or "rshared"',
+    );
+  });
 });
+
+function never(): never {
+  throw new Error('nothing planned');
+}

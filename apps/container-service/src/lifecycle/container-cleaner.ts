@@ -6,6 +6,7 @@ import { ContainerStore } from '../records/container-store';
 import { OciRuntime } from '../runtime/oci-runtime';
 import { ServicePeers } from '../service-peers';
 import { ContainerFiles } from './container-files';
+import { MountSources } from './mount-sources';
 
 /**
  * Gives back what a run of a container took, after it ended: nobody who waits for the container waits for this. What
@@ -21,6 +22,7 @@ export class ContainerCleaner {
     private readonly peers: ServicePeers,
     private readonly networks: ContainerNetworks,
     private readonly files: ContainerFiles,
+    private readonly sources: MountSources,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -28,7 +30,11 @@ export class ContainerCleaner {
   begin(record: ContainerRecord): Promise<void> {
     const released = this.release(record);
     const runtimeGone = this.attempt(record, this.runtime.deleteOf(record));
-    const finished = Promise.all([released, runtimeGone]).then((steps) => this.conclude(record, steps));
+    const unpinned = this.attempt(
+      record,
+      runtimeGone.then(() => this.sources.release(record.id)),
+    );
+    const finished = Promise.all([released, unpinned]).then((steps) => this.conclude(record, steps));
     const work = { released: released.then(() => {}), finished };
     this.running.set(record.id, work);
     return finished.finally(() => {

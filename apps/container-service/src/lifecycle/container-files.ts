@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { AttachSandboxResponse } from '@gantry/proto/network';
-import { internal, messageOf } from '@gantry/shared/errors';
+import { internal } from '@gantry/shared/errors';
 import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -59,25 +59,6 @@ export class ContainerFiles {
       resolvConf: this.paths.resolvConf(owner),
       hostname: this.paths.hostname(owner),
     };
-  }
-
-  /** Makes the sources of `-v /host/path:...` that do not exist. */
-  prepareBindSources(record: ContainerRecord): void {
-    for (const mount of record.mounts) {
-      if (mount.Type !== 'bind' || existsSync(mount.Source)) continue;
-      if (!mount.createSource) {
-        throw internal(
-          `error while mounting volume '${mount.Source}': bind source path does not exist: ${mount.Source}`,
-        );
-      }
-      try {
-        mkdirSync(mount.Source, { recursive: true, mode: 0o755 });
-      } catch (error) {
-        throw internal(
-          `error while creating mount source path '${mount.Source}': mkdir ${mount.Source}: ${messageOf(error)}`,
-        );
-      }
-    }
   }
 
   /** The host directory for /dev/shm, mounted; undefined where the container has a tmpfs of its own. */

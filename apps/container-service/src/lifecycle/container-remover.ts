@@ -11,6 +11,7 @@ import { ContainerEvents } from './container-events';
 import { ContainerFiles } from './container-files';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerWaiters } from './container-waiters';
+import { MountSources } from './mount-sources';
 
 const RETRY_MS = 3_000;
 
@@ -22,6 +23,7 @@ export class ContainerRemover {
     private readonly store: ContainerStore,
     private readonly files: RecordFiles,
     private readonly containerFiles: ContainerFiles,
+    private readonly sources: MountSources,
     private readonly peers: ServicePeers,
     private readonly networks: ContainerNetworks,
     private readonly runtime: OciRuntime,
@@ -69,6 +71,7 @@ export class ContainerRemover {
         released ||= await this.releaseResources(record);
         await this.cleaner.finished(record.id);
         await this.runtime.deleteOf(record);
+        this.sources.release(record.id);
         this.containerFiles.releaseShm(record, this.files.removingDirectory(record.id));
         if (released) return await this.files.removeMarked(record.id);
       } catch (error) {

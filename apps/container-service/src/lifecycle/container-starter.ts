@@ -23,6 +23,7 @@ import { ContainerFiles } from './container-files';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
+import { MountSources } from './mount-sources';
 
 /** Starts containers. Everything here happens under the container's lock. */
 @Injectable()
@@ -35,6 +36,7 @@ export class ContainerStarter {
     private readonly peers: ServicePeers,
     private readonly networks: ContainerNetworks,
     private readonly files: ContainerFiles,
+    private readonly sources: MountSources,
     private readonly specs: SpecBuilder,
     private readonly runtimes: Runtimes,
     private readonly conmon: Conmon,
@@ -84,9 +86,9 @@ export class ContainerStarter {
     record.rootfs = snapshot.rootfs;
     if (snapshot.graphDriver.length > 0) record.graphDriver = fromJson<object>(snapshot.graphDriver);
     const networkFiles = this.files.writeNetworkFiles(record, network);
-    this.files.prepareBindSources(record);
     const spec = this.specs.build(record, {
       rootfs: snapshot.rootfs,
+      mounts: this.sources.prepare(record),
       runtime,
       netns: network?.netnsPath,
       hostname: record.config.Hostname,

@@ -11,6 +11,7 @@ import { ContainerStarter } from './container-starter';
 import { ContainerStopper } from './container-stopper';
 import { ContainerUpdater } from './container-updater';
 import { ContainerWaiters } from './container-waiters';
+import { MountSources } from './mount-sources';
 import { Reconciler } from './reconciler';
 
 export const LIFECYCLE_PROVIDERS = [
@@ -19,6 +20,7 @@ export const LIFECYCLE_PROVIDERS = [
   ContainerLocks,
   ContainerWaiters,
   ContainerFiles,
+  MountSources,
   ContainerCleaner,
   ContainerRemover,
   ContainerStarter,

@@ -22,6 +22,7 @@ import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
 import { ContainerStarter } from './container-starter';
+import { MountSources } from './mount-sources';
 import { wantsStartAtBoot } from './restart-policy';
 
 /** What dockerd shows for a container that a reboot of the host ended. */
@@ -51,6 +52,7 @@ export class Reconciler {
     private readonly locks: ContainerLocks,
     private readonly lifecycle: ContainerLifecycleEvents,
     private readonly peers: ServicePeers,
+    private readonly sources: MountSources,
   ) {}
 
   /** Before the first request. Does not need the other services. */
@@ -61,6 +63,7 @@ export class Reconciler {
     this.exits.open();
     for (const record of records) await this.takeUp(record, rebooted);
     for (const id of this.files.removing()) this.remover.resume(id);
+    this.sources.releaseUnused((id) => this.store.get(id)?.state.Running ?? false);
     void this.releaseOrphans();
   }
 
@@ -173,6 +176,8 @@ export class Reconciler {
         for (const { containerId } of this.orphans(attachments)) {
           await this.peers.volumes.release({ containerId, removeAnonymous: true });
         }
+        const mounted = attachments.filter((attachment) => attachment.mounted);
+        for (const id of new Set(mounted.map(({ containerId }) => containerId))) await this.unmountUnused(id);
       },
     ];
     for (const task of tasks) {
@@ -180,6 +185,14 @@ export class Reconciler {
         await new Promise((resolve) => setTimeout(resolve, ORPHAN_RETRY_MS).unref());
       }
     }
+  }
+
+  /** Mounted by a start or a copy that our last life did not finish. */
+  private async unmountUnused(id: string): Promise<void> {
+    await this.locks.hold(id, async () => {
+      const record = this.store.get(id);
+      if (record && !record.state.Running) await this.peers.volumes.unmount({ containerId: id });
+    });
   }
 
   private orphans<T extends { containerId: string }>(held: T[]): T[] {

@@ -15,6 +15,10 @@ export interface ContainerMount extends MountPoint {
   createSource: boolean;
   /** Also the mounts below the source. */
   recursive: boolean;
+  /** Whether a read-only mount takes the mounts below its source along. Of older records: `wanted`. */
+  readonlyBelow?: 'no' | 'wanted' | 'required';
+  /** Nobody asked for this propagation: where the source cannot have it, the mount is private. */
+  propagationByDefault?: boolean;
   /** Directory inside the volume. */
   subpath?: string;
   /** Made for this container: `rm -v` takes it. */

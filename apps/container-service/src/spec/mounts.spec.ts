@@ -2,7 +2,7 @@ import type { HostConfig } from '../records/api-documents';
 import type { ContainerMount } from '../records/container-record';
 import { ociMounts } from './mounts';
 
-const sources = { resolvConf: '/r', hostname: '/n', hosts: '/h', hostIpc: false };
+const sources = { resolvConf: '/r', hostname: '/n', hosts: '/h', hostIpc: false, readonlyBelow: true };
 const hostConfig = { Privileged: false, ShmSize: 64 } as HostConfig;
 const bind = (Source: string, Destination: string, RW = true): ContainerMount => ({
   Type: 'bind',
@@ -33,9 +33,25 @@ describe('ociMounts', () => {
       sources,
     );
     expect(mounts.filter((mount) => mount.destination === '/etc/hosts')).toEqual([
-      { destination: '/etc/hosts', type: 'bind', source: '/mine', options: ['rbind', 'rprivate', 'ro'] },
+      { destination: '/etc/hosts', type: 'bind', source: '/mine', options: ['rbind', 'rprivate', 'rro'] },
     ]);
     expect(mounts.filter((mount) => mount.destination === '/dev/shm')).toHaveLength(1);
+  });
+
+  it.each([
+    [true, undefined, 'rro'],
+    [true, 'no', 'ro'],
+    [true, 'required', 'rro'],
+    [false, 'wanted', 'ro'],
+  ] as const)('read-only with the mounts below (possible: %s, %s): %s', (possible, readonlyBelow, option) => {
+    const mount = { ...bind('/1', '/a', false), readonlyBelow };
+    const mounts = ociMounts(hostConfig, [mount], { ...sources, readonlyBelow: possible });
+    expect(mounts.find(({ destination }) => destination === '/a')?.options.at(-1)).toBe(option);
+  });
+
+  it('refuses what the kernel cannot do', () => {
+    const mount = { ...bind('/1', '/a', false), readonlyBelow: 'required' as const };
+    expect(() => ociMounts(hostConfig, [mount], { ...sources, readonlyBelow: false })).toThrow('Linux 5.12');
   });
 
   it('keeps tmpfs safe unless told otherwise', () => {

@@ -1,4 +1,5 @@
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
+import { invalidArgument } from '@gantry/shared/errors';
 import type { ContainerMount } from '../records/container-record';
 import type { HostConfig, MountRequest } from '../records/api-documents';
 import type { OciMount } from '@gantry/shared/oci';
@@ -14,6 +15,8 @@ export interface MountSources {
   shm?: string;
   /** Is /dev/mqueue the host's. */
   hostIpc: boolean;
+  /** Whether the kernel makes the mounts below a read-only one read-only too. */
+  readonlyBelow: boolean;
   /** The init program on the host, for `--init`. */
   init?: string;
 }
@@ -25,7 +28,7 @@ export function ociMounts(
   sources: MountSources,
 ): OciMount[] {
   const wanted = [
-    ...mounts.map(userMount),
+    ...mounts.map((mount) => userMount(mount, sources.readonlyBelow)),
     ...tmpfsMounts(hostConfig),
     ...tmpfsRequests(hostConfig.Mounts ?? []),
   ];
@@ -73,10 +76,17 @@ function systemMounts(hostConfig: HostConfig, sources: MountSources): OciMount[]
   return mounts;
 }
 
-function userMount(mount: ContainerMount): OciMount {
-  const source = mount.subpath ? join(mount.Source, posix.join('/', mount.subpath)) : mount.Source;
+function userMount(mount: ContainerMount, canReadonlyBelow: boolean): OciMount {
   const options = [mount.recursive ? 'rbind' : 'bind', mount.Propagation || 'rprivate'];
-  return bind(source, mount.Destination, mount.RW ? options : [...options, 'ro']);
+  if (!mount.RW) options.push(readonlyOption(mount, canReadonlyBelow));
+  return bind(mount.Source, mount.Destination, options);
+}
+
+function readonlyOption({ readonlyBelow = 'wanted' }: ContainerMount, possible: boolean): string {
+  if (readonlyBelow === 'required' && !possible) {
+    throw invalidArgument('recursive read-only mounts need Linux 5.12 or newer');
+  }
+  return readonlyBelow !== 'no' && possible ? 'rro' : 'ro';
 }
 
 /** `--tmpfs /run:size=1m,exec`. */

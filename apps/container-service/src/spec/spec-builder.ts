@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
-import type { ContainerRecord } from '../records/container-record';
+import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { RuntimeChoice } from '../runtime/runtimes';
@@ -24,6 +24,8 @@ import { parseSecurityOptions, type SecurityOptions } from './security-options';
 /** What is known only when a container starts. */
 export interface StartFacts {
   rootfs: string;
+  /** Those of the record, with the sources that the runtime is to use. */
+  mounts: ContainerMount[];
   runtime: RuntimeChoice;
   /** The container's network namespace; undefined: the host's (or, by NetworkMode, another container's). */
   netns?: string;
@@ -60,12 +62,13 @@ export class SpecBuilder {
       ociVersion: '1.0.2',
       process: this.process(record, facts, security, capabilities),
       root: { path: facts.rootfs, readonly: hostConfig.ReadonlyRootfs },
-      mounts: ociMounts(hostConfig, record.mounts, {
+      mounts: ociMounts(hostConfig, facts.mounts, {
         resolvConf: facts.resolvConf,
         hostname: facts.hostnameFile,
         hosts: facts.hosts,
         shm: facts.shm,
         hostIpc,
+        readonlyBelow: this.linux.mounts.canSetBelow(),
         init: facts.init,
       }),
       linux: {
@@ -76,7 +79,7 @@ export class SpecBuilder {
         sysctl: sysctls(record, facts.netns !== undefined),
         maskedPaths: hostConfig.MaskedPaths ?? undefined,
         readonlyPaths: hostConfig.ReadonlyPaths ?? undefined,
-        rootfsPropagation: rootfsPropagation(record.mounts),
+        rootfsPropagation: rootfsPropagation(facts.mounts),
       },
     };
     if (hostConfig.UTSMode !== 'host') {

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
 
 const codes = new Map<number, string>(Object.entries(constants.errno).map(([code, errno]) => [errno, code]));
 /** Codes Node does not list, or for which it lists a second name last. */
@@ -26,6 +27,11 @@ export class SystemError extends Error {
     this.name = 'SystemError';
     this.code = errnoCode(errno);
   }
+}
+
+/** strerror(3), as Go programs and so dockerd print it: `no such file or directory`. */
+export function systemErrorText({ errno, code }: SystemError): string {
+  return getSystemErrorMap().get(-errno)?.[1] ?? code;
 }
 
 /** True when `error` carries one of these errno names, be it a SystemError or an error of node:fs. */

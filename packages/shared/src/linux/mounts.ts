@@ -1,9 +1,9 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { resolve } from 'node:path';
-import { SystemError, hasCode } from './errno';
+import { SystemError, errnoCode, hasCode } from './errno';
 import { MountInfo, parseMountInfo } from './mount-info';
-import { AT_FDCWD, SYSCALL, check, libc } from './native';
+import { AT_FDCWD, SYSCALL, check, lastErrno, libc } from './native';
 import { OverlayOptions, mountOverlay } from './overlay-mount';
 
 /** mount(2) flags. */
@@ -54,6 +54,8 @@ export interface Mounts {
   /** Whether something is mounted exactly at `path` (bind mounts of files included). */
   isMountPoint(path: string): boolean;
   setPropagation(target: string, propagation: Propagation): void;
+  /** Whether the attributes of the mounts below one can be set with it (mount_setattr(2), Linux 5.12). */
+  canSetBelow(): boolean;
   makePrivate(target: string): void;
   makeShared(target: string): void;
   /** Flushes the whole file system that holds `path` (syncfs(2)), in a thread of its own. EIO where that failed. */
@@ -131,6 +133,12 @@ export class KernelMounts implements Mounts {
 
   setPropagation(target: string, propagation: Propagation): void {
     this.mount('', target, '', PROPAGATION_FLAGS[propagation]);
+  }
+
+  canSetBelow(): boolean {
+    // A descriptor that cannot exist: the call answers EBADF where there is one, ENOSYS where not.
+    const result = mountSetattr(SYSCALL.mount_setattr, -2, '', 0, Buffer.alloc(32), 32);
+    return result === 0 || errnoCode(lastErrno()) !== 'ENOSYS';
   }
 
   makePrivate(target: string): void {

@@ -11,6 +11,11 @@ export interface Paths {
    */
   openInRoot(root: string | number, path: string, flags: number, mode?: number): number;
   /**
+   * openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS: EXDEV for a path, or a symlink on its way, that leads out of
+   * `root` or is absolute. For what has to be inside, where {@link openInRoot} would take it as if it were.
+   */
+  openBeneath(root: string | number, path: string, flags: number): number;
+  /**
    * The path on the host of `path` as seen from inside `root`. Symlinks are followed, the last one too unless
    * `followLast` is false; components that do not exist are kept as they are. ELOOP after 255 symlinks.
    * Only for showing or for mounts made at once: another process may change it right after.
@@ -30,6 +35,7 @@ export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
 
 const RESOLVE_NO_MAGICLINKS = 0x02n;
+const RESOLVE_BENEATH = 0x08n;
 const RESOLVE_IN_ROOT = 0x10n;
 const OPEN_HOW_SIZE = 24;
 const MAX_LINKS = 255;
@@ -39,6 +45,10 @@ const EAGAIN_TRIES = 64;
 export class KernelPaths implements Paths {
   openInRoot(root: string | number, path: string, flags: number, mode = 0): number {
     return withDirectory(root, (directory) => openBelow(directory, path, flags, mode));
+  }
+
+  openBeneath(root: string | number, path: string, flags: number): number {
+    return withDirectory(root, (directory) => openBelow(directory, path, flags, 0, RESOLVE_BENEATH));
   }
 
   resolveInRoot(root: string, path: string, { followLast = true } = {}): string {
@@ -102,11 +112,17 @@ export class KernelPaths implements Paths {
   }
 }
 
-function openBelow(directory: number, path: string, flags: number, mode = 0): number {
+function openBelow(
+  directory: number,
+  path: string,
+  flags: number,
+  mode = 0,
+  resolution = RESOLVE_IN_ROOT,
+): number {
   const how = Buffer.alloc(OPEN_HOW_SIZE);
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(flags & constants.O_CREAT ? mode : 0), 8);
-  how.writeBigUInt64LE(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, 16);
+  how.writeBigUInt64LE(resolution | RESOLVE_NO_MAGICLINKS, 16);
   for (let tries = 1; ; tries++) {
     try {
       return check(openat2(SYSCALL.openat2, directory, path || '.', how, how.length), 'openat2', path);
