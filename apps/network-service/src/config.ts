@@ -24,3 +24,8 @@ export function poolSize(env: NodeJS.ProcessEnv = process.env): number {
   }
   return size;
 }
+
+/** GANTRY_DEFAULT_ADDRESS_POOLS: subnets for networks whose user names none (ADR 0012). */
+export function configuredAddressPools(env: NodeJS.ProcessEnv = process.env): string {
+  return env['GANTRY_DEFAULT_ADDRESS_POOLS'] ?? '';
+}

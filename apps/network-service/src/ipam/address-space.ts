@@ -1,58 +1,65 @@
 import { forbidden, invalidArgument } from '@gantry/shared/errors';
-import { type Cidr, contains, sizeOf } from './cidr';
+import { type Cidr, contains, endOf, type Ip, sizeOf } from './cidr';
 
 /**
  * The addresses of one subnet. Dynamic ones are handed out from `range`, each after the one before it, so that an address
  * that was given back is used again as late as possible (neighbours still have it in their caches).
  */
 export class AddressSpace {
-  private readonly used = new Set<number>();
-  private cursor: number;
+  private readonly used = new Set<bigint>();
+  private cursor: bigint;
 
   constructor(
     readonly subnet: Cidr,
     private readonly range: Cidr = subnet,
   ) {
     this.cursor = range.base;
-    // /31 and /32 have no network and broadcast address.
-    if (subnet.prefix < 31) {
+    // The network's own address: IPv6 has the routers' anycast address there, and no broadcast.
+    if (sizeOf(subnet) > 2n) {
       this.used.add(subnet.base);
-      this.used.add(subnet.base + sizeOf(subnet.prefix) - 1);
+      if (subnet.family === 4) this.used.add(endOf(subnet) - 1n);
     }
   }
 
   /** The next free address; undefined when there is none. */
-  allocate(): number | undefined {
-    const size = sizeOf(this.range.prefix);
-    for (let tried = 0; tried < size; tried++) {
-      const candidate = this.cursor;
-      this.cursor = candidate + 1 < this.range.base + size ? candidate + 1 : this.range.base;
-      if (!this.used.has(candidate)) {
-        this.used.add(candidate);
-        return candidate;
+  allocate(): Ip | undefined {
+    const size = sizeOf(this.range);
+    // After as many as are used one has to be free: no need to walk through a /64.
+    for (let tried = 0n; tried < size && tried <= this.used.size; tried++) {
+      const value = this.cursor;
+      this.cursor = value + 1n < endOf(this.range) ? value + 1n : this.range.base;
+      if (!this.used.has(value)) {
+        this.used.add(value);
+        return { family: this.subnet.family, value };
       }
     }
     return undefined;
   }
 
   /** @throws Forbidden or InvalidArgument in dockerd's words. */
-  claim(ip: number): void {
+  claim(ip: Ip): void {
     if (!contains(this.subnet, ip)) throw invalidArgument('Requested address is out of range');
-    if (this.used.has(ip)) throw forbidden('Address already in use');
-    this.used.add(ip);
+    if (this.used.has(ip.value)) throw forbidden('Address already in use');
+    this.used.add(ip.value);
   }
 
-  isUsed(ip: number): boolean {
-    return this.used.has(ip);
+  isUsed(ip: Ip): boolean {
+    return this.used.has(ip.value);
   }
 
-  release(ip: number): void {
-    this.used.delete(ip);
+  release(ip: Ip): void {
+    this.used.delete(ip.value);
   }
 
   /** API: SubnetStatus. */
-  status(): { IPsInUse: number; DynamicIPsAvailable: number } {
-    const inRange = [...this.used].filter((ip) => contains(this.range, ip)).length;
-    return { IPsInUse: this.used.size, DynamicIPsAvailable: sizeOf(this.range.prefix) - inRange };
+  status(): { IPsInUse: bigint; DynamicIPsAvailable: bigint } {
+    const { family } = this.subnet;
+    const inRange = [...this.used].filter((value) => contains(this.range, { family, value })).length;
+    return {
+      IPsInUse: BigInt(this.used.size),
+      DynamicIPsAvailable: atMostUint64(sizeOf(this.range) - BigInt(inRange)),
+    };
   }
 }
+
+const atMostUint64 = (count: bigint): bigint => (count >> 64n > 0n ? (1n << 64n) - 1n : count);

@@ -1,26 +1,64 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { forbidden, internal, invalidArgument } from '@gantry/shared/errors';
+import { configuredAddressPools } from '../config';
 import type { NetworkRecord } from '../records/network-record';
+import { addressPools, firstFreeSubnet } from './address-pools';
 import { AddressSpace } from './address-space';
-import { type Cidr, contains, formatIp, overlaps, parseCidr, parseIp } from './cidr';
-import { firstFreeSubnet } from './default-pools';
+import {
+  type Cidr,
+  contains,
+  type Family,
+  formatCidr,
+  formatIp,
+  type Ip,
+  overlaps,
+  parseCidr,
+  parseIp,
+} from './cidr';
+
+interface NetworkSpaces {
+  network: NetworkRecord;
+  spaces: AddressSpace[];
+}
 
 /** Which subnets and addresses of this node are taken. In memory; rebuilt from the records on disk at each start. */
 @Injectable()
 export class IpamService {
-  private readonly spaces = new Map<string, AddressSpace[]>();
+  private readonly networks = new Map<string, NetworkSpaces>();
+  private readonly pools;
 
-  /** A subnet that neither a network nor a route or address of the host has. @throws InvalidArgument when none is left. */
-  pickSubnet(hostSubnets: readonly Cidr[]): Cidr {
-    const free = firstFreeSubnet([...this.subnets(), ...hostSubnets]);
-    if (!free) throw invalidArgument('all predefined address pools have been fully subnetted');
-    return free;
+  constructor(@Inject(INSTANCE_CONFIG) config: Pick<InstanceConfig, 'nodeId'>) {
+    this.pools = addressPools(configuredAddressPools(), config.nodeId);
   }
 
-  /** @throws Forbidden in dockerd's words when another network has (part of) the subnet. */
+  /**
+   * A subnet that neither a network nor a route or address of the host has.
+   * @throws InvalidArgument in dockerd's words when none is left
+   */
+  pickSubnet(family: Family, use: 'defaultBridge' | 'networks', hostSubnets: readonly Cidr[]): Cidr {
+    const taken = [...this.networks.values()].flatMap(({ spaces }) => spaces.map((space) => space.subnet));
+    const pools = this.pools[use];
+    const free = firstFreeSubnet(pools, family, [...taken, ...hostSubnets]);
+    if (free) return free;
+    const ranges = pools.filter(({ range }) => range.family === family);
+    throw invalidArgument(
+      `could not find an available, non-overlapping IPv${family} address pool among the defaults to assign to the network: ` +
+        `all predefined address pools have been fully subnetted (${ranges
+          .map(({ range, size }) => `${formatCidr(range)} in /${size}`)
+          .join(', ')})`,
+    );
+  }
+
+  /** @throws Forbidden in dockerd's words, with whose it is, when another network has (part of) the subnet. */
   checkFree(subnet: Cidr): void {
-    if (this.subnets().some((taken) => overlaps(taken, subnet))) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
+    for (const { network, spaces } of this.networks.values()) {
+      const other = spaces.find((space) => overlaps(space.subnet, subnet));
+      if (!other) continue;
+      throw forbidden(
+        'invalid pool request: Pool overlaps with other one on this address space: ' +
+          `${formatCidr(subnet)} and ${formatCidr(other.subnet)} of network ${network.name} (${network.id})`,
+      );
     }
   }
 
@@ -35,51 +73,48 @@ export class IpamService {
       }
       return space;
     });
-    this.spaces.set(network.id, spaces);
+    this.networks.set(network.id, { network, spaces });
   }
 
   removeNetwork(networkId: string): void {
-    this.spaces.delete(networkId);
+    this.networks.delete(networkId);
   }
 
-  /** @throws Internal in dockerd's words when the network has no address left. */
-  allocate(network: NetworkRecord): number {
-    for (const space of this.spaces.get(network.id) ?? []) {
+  /** @throws Internal in dockerd's words when the network has no address of this family left. */
+  allocate(network: NetworkRecord, family: Family): Ip {
+    const spaces = this.spacesOf(network.id).filter((space) => space.subnet.family === family);
+    for (const space of spaces) {
       const ip = space.allocate();
       if (ip !== undefined) return ip;
     }
     throw internal(
-      `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`,
+      `no available IPv${family} addresses on this network's address pools: ${network.name} (${network.id})`,
     );
   }
 
   /** A given address. @throws InvalidArgument or Forbidden in dockerd's words. */
-  claim(network: NetworkRecord, ip: number): void {
+  claim(network: NetworkRecord, ip: Ip): void {
     const space = this.spaceOf(network.id, ip);
     if (!space) {
-      throw invalidArgument(`no configured subnet or ip range contain the IP address ${formatIp(ip)}`);
+      throw invalidArgument(`no configured subnet or ip-range contain the IP address ${formatIp(ip)}`);
     }
     space.claim(ip);
   }
 
-  release(networkId: string, ip: number): void {
+  release(networkId: string, ip: Ip): void {
     this.spaceOf(networkId, ip)?.release(ip);
   }
 
-  isUsed(networkId: string, ip: number): boolean {
+  isUsed(networkId: string, ip: Ip): boolean {
     return this.spaceOf(networkId, ip)?.isUsed(ip) ?? false;
   }
 
   spacesOf(networkId: string): readonly AddressSpace[] {
-    return this.spaces.get(networkId) ?? [];
+    return this.networks.get(networkId)?.spaces ?? [];
   }
 
-  private spaceOf(networkId: string, ip: number): AddressSpace | undefined {
-    return this.spaces.get(networkId)?.find((space) => contains(space.subnet, ip));
-  }
-
-  private subnets(): Cidr[] {
-    return [...this.spaces.values()].flat().map((space) => space.subnet);
+  private spaceOf(networkId: string, ip: Ip): AddressSpace | undefined {
+    return this.networks.get(networkId)?.spaces.find((space) => contains(space.subnet, ip));
   }
 }
 

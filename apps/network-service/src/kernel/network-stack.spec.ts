@@ -24,37 +24,53 @@ let servers: Server[] = [];
 const onHost = <T>(action: (stack: NetworkStack) => T): T =>
   linux.namespaces.withinNetworkNamespace(host, () => action(stack));
 
-const network = (id: string, link: string, subnet: string, gateway: string): NetworkRecord => ({
+const subnet = (subnet: string, gateway: string) => ({
+  subnet,
+  gateway,
+  auxiliaryAddresses: {},
+  chosen: true,
+});
+const network = (id: string, link: string, number: number): NetworkRecord => ({
   id: id.repeat(64),
   name: id,
   driver: 'bridge',
   created: '',
+  ipv4: true,
+  ipv6: true,
   internal: false,
   attachable: false,
+  configOnly: false,
+  configFrom: '',
   labels: {},
   options: {},
-  ownSubnet: true,
-  ipam: { driver: 'default', options: {}, config: [{ subnet, gateway, auxiliaryAddresses: {} }] },
+  ipam: {
+    driver: 'default',
+    options: {},
+    config: [
+      subnet(`10.${number}.0.0/24`, `10.${number}.0.1`),
+      subnet(`fd00:${number}::/64`, `fd00:${number}::1`),
+    ],
+  },
   link,
 });
-const first = network('a', 'tbr1', '10.71.0.0/24', '10.71.0.1');
 const firewall = baseTable();
-const second = network('b', 'tbr2', '10.72.0.0/24', '10.72.0.1');
+const first = network('a', 'tbr1', 71);
+const second = network('b', 'tbr2', 72);
 
-const plan = (hostLink: string, parent: string, address: string): InterfacePlan => ({
+const plan = (hostLink: string, parent: string, ...addresses: string[]): InterfacePlan => ({
   kind: 'veth',
   hostLink,
   alias: `test:${hostLink}`,
   parent,
   name: 'eth0',
   mac: `02:42:0a:00:00:${hostLink.slice(-2)}`,
-  address,
+  addresses,
 });
 
 /** A server inside a namespace that says its name and hangs up. */
-async function serve(name: string, port: number): Promise<void> {
+async function serve(name: string, port: number, address = '0.0.0.0'): Promise<void> {
   const { fd } = linux.namespaces.withinNetworkNamespace(path(name), () =>
-    linux.sockets.bind({ protocol: 'tcp', address: '0.0.0.0', port }),
+    linux.sockets.bind({ protocol: 'tcp', address, port }),
   );
   const server = createServer((socket) => socket.end(name)).listen({ fd });
   servers.push(server);
@@ -76,6 +92,11 @@ async function read(from: string, address: string, port: number): Promise<string
   return result.stdout;
 }
 
+const routes = (ipv4: string, ipv6: string, interfaceName = 'eth0') => [
+  { family: 4 as const, gateway: ipv4, interfaceName },
+  { family: 6 as const, gateway: ipv6, interfaceName },
+];
+
 beforeAll(() => {
   linux.namespaces.createNetworkNamespace(host);
   linux.namespaces.withinNetworkNamespace(host, () => {
@@ -84,19 +105,25 @@ beforeAll(() => {
     const socket = linux.netlink.open();
     socket.send([{ type: 'set-link', link: 'lo', up: true }]);
     socket.close();
-    stack.ensureBridge({ name: 'tbr1', alias: 'test:one', address: '10.71.0.1/24' });
-    stack.ensureBridge({ name: 'tbr2', alias: 'test:two', address: '10.72.0.1/24' });
+    stack.prepareIpv6();
+    for (const [name, number] of [
+      ['tbr1', 71],
+      ['tbr2', 72],
+    ] as const) {
+      const addresses = [`10.${number}.0.1/24`, `fd00:${number}::1/64`];
+      stack.ensureBridge({ name, alias: `test:${name}`, addresses, ipv6: true });
+    }
     for (const one of [first, second]) addPart(firewall, networkRules(one));
     stack.reconcileFirewall('gtest', firewall);
-    for (const [name, link, parent, address, gateway] of [
-      ['one', 'vtest0001', 'tbr1', '10.71.0.2/24', '10.71.0.1'],
-      ['two', 'vtest0002', 'tbr1', '10.71.0.3/24', '10.71.0.1'],
-      ['other', 'vtest0003', 'tbr2', '10.72.0.2/24', '10.72.0.1'],
+    for (const [name, link, parent, number, host] of [
+      ['one', 'vtest0001', 'tbr1', 71, 2],
+      ['two', 'vtest0002', 'tbr1', 71, 3],
+      ['other', 'vtest0003', 'tbr2', 72, 2],
     ] as const) {
       stack.buildSandbox({
         path: path(name),
-        interfaces: [plan(link, parent, address)],
-        defaultRoute: { gateway, interfaceName: 'eth0' },
+        interfaces: [plan(link, parent, `10.${number}.0.${host}/24`, `fd00:${number}::${host}/64`)],
+        defaultRoutes: routes(`10.${number}.0.1`, `fd00:${number}::1`),
       });
     }
   });
@@ -119,6 +146,35 @@ it('connects the sandboxes of one network, and keeps networks apart', async () =
   expect(await read(path('two'), '10.71.0.2', 80)).toBe('one');
   expect(await read(host, '10.71.0.2', 80)).toBe('one');
   expect(await read(path('other'), '10.71.0.2', 80)).toBe('');
+});
+
+it('does the same for IPv6, and routes it', async () => {
+  await serve('one', 84, '::');
+  expect(await read(path('two'), 'fd00:71::2', 84)).toBe('one');
+  expect(await read(host, 'fd00:71::2', 84)).toBe('one');
+  expect(await read(path('other'), 'fd00:71::2', 84)).toBe('');
+});
+
+it('connects macvlan interfaces of a parent that leads nowhere', async () => {
+  const macvlan = (name: string, address: string): InterfacePlan => ({
+    kind: 'macvlan',
+    parent: 'dm-test',
+    name: 'eth2',
+    mac: `02:42:0a:4a:00:${name === 'one' ? '02' : '03'}`,
+    addresses: [address],
+  });
+  onHost((stack) => {
+    for (let times = 0; times < 2; times++) stack.ensureParent({ name: 'dm-test', alias: 'test:dm' });
+    stack.addInterface(path('one'), macvlan('one', '10.74.0.2/24'));
+    stack.addInterface(path('other'), macvlan('other', '10.74.0.3/24'));
+  });
+  await serve('one', 85);
+  expect(await read(path('other'), '10.74.0.2', 85)).toBe('one');
+  onHost((stack) => {
+    stack.removeLink('dm-test');
+    expect([stack.hasLink('dm-test'), stack.hasLink('pm-test')]).toEqual([false, false]);
+  });
+  expect(await read(path('other'), '10.74.0.2', 85)).toBe('');
 });
 
 it('leads published ports to their container, from everywhere', async () => {
@@ -153,8 +209,10 @@ it('adds and takes away an interface of a sandbox in use, with its default route
   );
   await serve('other', 83);
   expect(await read(path('one'), '10.72.0.2', 83)).toBe('other');
-  onHost((stack) => stack.setDefaultRoute(path('one'), { gateway: '10.72.0.1', interfaceName: 'eth1' }));
-  onHost((stack) => stack.setDefaultRoute(path('one'), { gateway: '10.71.0.1', interfaceName: 'eth0' }));
+  onHost((stack) =>
+    stack.setDefaultRoutes(path('one'), [{ family: 4, gateway: '10.72.0.1', interfaceName: 'eth1' }]),
+  );
+  onHost((stack) => stack.setDefaultRoutes(path('one'), routes('10.71.0.1', 'fd00:71::1')));
   onHost((stack) => stack.removeInterface(path('one'), 'eth1'));
   onHost((stack) => stack.removeInterface(path('one'), 'eth1'));
   expect(onHost((stack) => stack.hasLink('vtest0004'))).toBe(false);
@@ -182,7 +240,11 @@ it('opens the resolver again at the port it had', () => {
 it('leaves nothing of a sandbox that could not be built', () => {
   const build = () =>
     onHost((stack) =>
-      stack.buildSandbox({ path: path('broken'), interfaces: [plan('vtest0005', 'tbr1', '10.71.0.300/24')] }),
+      stack.buildSandbox({
+        path: path('broken'),
+        interfaces: [plan('vtest0005', 'tbr1', '10.71.0.300/24')],
+        defaultRoutes: [],
+      }),
     );
   expect(build).toThrow();
   expect(existsSync(path('broken'))).toBe(false);

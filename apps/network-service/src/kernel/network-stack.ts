@@ -1,15 +1,17 @@
 import { closeSync } from 'node:fs';
-import { internal } from '@gantry/shared/errors';
-import {
-  hasCode,
-  type Linux,
-  type Link,
-  type NetlinkRequest,
-  type NetlinkSocket,
-} from '@gantry/shared/linux';
+import { hasCode, type Linux, type Link, type NetlinkSocket } from '@gantry/shared/linux';
 import { HostFirewall } from '../firewall/host-firewall';
 import type { FirewallTable } from '../firewall/table';
-import type { BridgePlan, DefaultRoute, InterfacePlan, ResolverSockets, SandboxPlan } from './plans';
+import { addAddress, bringUp, createInterface, defaultRoute, indexOf } from './container-interface';
+import { setSysctl } from './kernel-settings';
+import type {
+  BridgePlan,
+  DefaultRoute,
+  InterfacePlan,
+  ParentPlan,
+  ResolverSockets,
+  SandboxPlan,
+} from './plans';
 import { RESOLVER_ADDRESS } from './resolver-address';
 
 type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
@@ -32,11 +34,26 @@ export class NetworkStack {
     this.setSysctl('net/ipv4/ip_forward', '1');
   }
 
-  /** Addresses and routes of the host, as `a.b.c.d/n`; IPv4 only, without the default route. */
+  /**
+   * Routing of IPv6. A host that takes its own routes from router advertisements would stop to do so once it forwards:
+   * those of its links go on listening (accept_ra 2).
+   */
+  prepareIpv6(): void {
+    if (this.linux.host.sysctl('net/ipv6/conf/all/forwarding') !== '0') return;
+    for (const { name } of this.host.links()) {
+      const setting = `net/ipv6/conf/${name}/accept_ra`;
+      if (this.linux.host.sysctl(setting) === '1') this.setSysctl(setting, '2');
+    }
+    this.setSysctl('net/ipv6/conf/default/forwarding', '1');
+    this.setSysctl('net/ipv6/conf/all/forwarding', '1');
+  }
+
+  /** Addresses and routes of the host in any of its tables, with prefix length; without default routes. */
   hostSubnets(): string[] {
-    const addresses = this.host.addresses().filter((address) => address.family === 4);
-    const routes = this.host.routes(4).flatMap((route) => (route.destination ? [route.destination] : []));
-    return [...addresses.map((address) => address.address), ...routes];
+    const routes = this.host
+      .routes(undefined, 'all')
+      .flatMap((route) => (route.destination ? [route.destination] : []));
+    return [...this.host.addresses().map((address) => address.address), ...routes];
   }
 
   /** The links whose alias begins with `aliasPrefix`. */
@@ -45,6 +62,11 @@ export class NetworkStack {
       .links()
       .filter((link) => link.alias?.startsWith(aliasPrefix))
       .map(({ name, kind, master }) => ({ name, kind, master }));
+  }
+
+  describeLink(name: string): Pick<Link, 'kind' | 'alias'> | undefined {
+    const link = this.host.link(name);
+    return link && { kind: link.kind, alias: link.alias };
   }
 
   hasLink(name: string): boolean {
@@ -58,18 +80,49 @@ export class NetworkStack {
 
   /** Makes the bridge, or completes the one that is there: idempotent. */
   ensureBridge(plan: BridgePlan): void {
-    if (!this.host.link(plan.name)) {
+    const isNew = !this.host.link(plan.name);
+    if (isNew) {
       this.host.send([{ type: 'add-bridge', name: plan.name, alias: plan.alias, mtu: plan.mtu }]);
     }
-    const link = this.indexOf(plan.name);
-    const address = plan.address;
-    if (address && !this.host.addresses(link).some((known) => known.address === address)) {
-      this.host.send([{ type: 'add-address', link, address }]);
-    }
-    this.host.send([{ type: 'set-link', link, up: true }]);
+    const link = indexOf(this.host, plan.name);
+    this.setSysctl(`net/ipv6/conf/${plan.name}/accept_ra`, '0');
+    // A bridge that somebody else has made may have IPv6 for a reason of his own.
+    if (plan.ipv6) this.setSysctl(`net/ipv6/conf/${plan.name}/disable_ipv6`, '0');
+    else if (isNew) this.setSysctl(`net/ipv6/conf/${plan.name}/disable_ipv6`, '1');
+    const known = new Set(this.host.addresses(link).map(({ address }) => address));
+    const missing = plan.addresses.filter((address) => !known.has(address));
+    this.host.send([
+      ...missing.map((address) => addAddress(link, address)),
+      { type: 'set-link', link, up: true },
+    ]);
     // Lets packets for 127.0.0.1:port be sent on to a container; the firewall drops 127/8 that comes from one.
     this.setSysctl(`net/ipv4/conf/${plan.name}/route_localnet`, '1');
-    this.setSysctl(`net/ipv6/conf/${plan.name}/accept_ra`, '0');
+  }
+
+  /**
+   * Makes the parent of macvlan or ipvlan interfaces, unless it is there. One that leads nowhere is a veth pair whose
+   * other end is deaf: it has a carrier, which a dummy link or an empty bridge need not have, and every kernel has it.
+   */
+  ensureParent({ name, alias, vlan, mtu }: ParentPlan): void {
+    if (this.host.link(name)) return;
+    if (vlan) {
+      const parent = indexOf(this.host, vlan.parent);
+      this.host.send([{ type: 'add-vlan', name, alias, mtu, parent, id: vlan.id, up: true }]);
+      return;
+    }
+    const peer = `p${name.slice(1)}`;
+    this.host.send([{ type: 'add-veth', name, alias, mtu, up: true, peer: { name: peer, mtu } }]);
+    for (const end of [name, peer]) this.setSysctl(`net/ipv6/conf/${end}/disable_ipv6`, '1');
+    this.setSysctl(`net/ipv4/conf/${peer}/arp_ignore`, '8');
+    this.host.send([{ type: 'set-link', link: peer, up: true }]);
+  }
+
+  /** Takes addresses off a link. No error for those it does not have. */
+  removeAddresses(name: string, addresses: string[]): void {
+    const link = this.host.link(name)?.index;
+    if (link === undefined) return;
+    const known = this.host.addresses(link).filter(({ address }) => addresses.includes(address));
+    this.host.send(known.map(({ address }) => ({ type: 'delete-address', link, address })));
   }
 
   /** Synchronous in the kernel, 20 ms. No error when it is gone. */
@@ -108,8 +161,8 @@ export class NetworkStack {
   addInterface(path: string, plan: InterfacePlan): void {
     const namespace = this.linux.namespaces.openNetworkNamespace(path);
     try {
-      this.createInterface(namespace, plan);
-      this.inside(namespace, (socket) => this.bringUp(socket, plan));
+      createInterface(this.host, namespace, plan);
+      this.inside(namespace, (socket) => bringUp(this.linux, socket, plan));
     } catch (error) {
       if (plan.hostLink) this.removeLink(plan.hostLink);
       throw error;
@@ -129,15 +182,14 @@ export class NetworkStack {
     });
   }
 
-  /** Replaces the default route, or only removes it. */
-  setDefaultRoute(path: string, route: DefaultRoute | undefined): void {
+  /** Replaces the default routes of both families. */
+  setDefaultRoutes(path: string, routes: DefaultRoute[]): void {
     this.inside(path, (socket) => {
-      for (const known of socket.routes(4)) {
-        if (known.destination === undefined) {
-          socket.send([{ type: 'delete-route', gateway: known.gateway, link: known.link }]);
-        }
-      }
-      if (route) socket.send([this.defaultRoute(socket, route)]);
+      const old = socket.routes().filter((route) => route.destination === undefined);
+      socket.send([
+        ...old.map(({ gateway, link, family }) => ({ type: 'delete-route', gateway, link, family }) as const),
+        ...routes.map((route) => defaultRoute(socket, route)),
+      ]);
     });
   }
 
@@ -182,61 +234,17 @@ export class NetworkStack {
   private fillSandbox(plan: SandboxPlan): void {
     const namespace = this.linux.namespaces.openNetworkNamespace(plan.path);
     try {
-      for (const one of plan.interfaces) this.createInterface(namespace, one);
+      for (const one of plan.interfaces) createInterface(this.host, namespace, one);
       this.inside(namespace, (socket) => {
         socket.send([{ type: 'set-link', link: 'lo', up: true }]);
-        for (const one of plan.interfaces) this.bringUp(socket, one);
-        if (plan.defaultRoute) socket.send([this.defaultRoute(socket, plan.defaultRoute)]);
+        for (const one of plan.interfaces) bringUp(this.linux, socket, one);
+        if (plan.defaultRoutes.length > 0) {
+          socket.send(plan.defaultRoutes.map((route) => defaultRoute(socket, route)));
+        }
       });
     } finally {
       closeSync(namespace);
     }
-  }
-
-  private createInterface(netns: number, plan: InterfacePlan): void {
-    const parent = this.indexOf(plan.parent);
-    if (plan.kind !== 'veth') {
-      const { name, mac, mtu } = plan;
-      this.host.send([
-        plan.kind === 'macvlan'
-          ? { type: 'add-macvlan', name, mac, mtu, netns, parent, mode: macvlanMode(plan.mode) }
-          : { type: 'add-ipvlan', name, mtu, netns, parent, mode: ipvlanMode(plan.mode) },
-      ]);
-      return;
-    }
-    const name = plan.hostLink;
-    if (!name) throw internal('a veth pair needs a name for its host end');
-    this.host.send([
-      {
-        type: 'add-veth',
-        name,
-        alias: plan.alias,
-        mtu: plan.mtu,
-        master: parent,
-        up: true,
-        peer: { name: plan.name, mac: plan.mac, mtu: plan.mtu, netns },
-      },
-    ]);
-    // With bridge-nf-call-iptables a packet for one's own published port is turned round inside the bridge.
-    const { isolated } = plan;
-    this.host.send([{ type: 'set-port', link: this.indexOf(name), hairpin: true, isolated }]);
-  }
-
-  private bringUp(socket: NetlinkSocket, plan: InterfacePlan): void {
-    const link = socket.link(plan.name)?.index;
-    if (link === undefined) throw internal(`the interface ${plan.name} did not appear in its namespace`);
-    // Without an IPv6 address there is nothing but a link-local one to announce.
-    this.setSysctl(`net/ipv6/conf/${plan.name}/disable_ipv6`, '1');
-    const requests: NetlinkRequest[] = [
-      { type: 'add-address', link, address: plan.address },
-      { type: 'set-link', link, up: true },
-    ];
-    socket.send(requests);
-    for (const { name, value } of plan.sysctls ?? []) this.linux.host.setSysctl(name, value);
-  }
-
-  private defaultRoute(socket: NetlinkSocket, route: DefaultRoute): NetlinkRequest {
-    return { type: 'add-route', gateway: route.gateway, link: socket.link(route.interfaceName)?.index };
   }
 
   private inside<T>(namespace: string | number, action: (socket: NetlinkSocket) => T): T {
@@ -250,30 +258,9 @@ export class NetworkStack {
     });
   }
 
-  /** In the namespace the thread is in at the time. What the kernel was built without is left out. */
   private setSysctl(path: string, value: string): void {
-    try {
-      this.linux.host.setSysctl(path, value);
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
-    }
+    setSysctl(this.linux.host, path, value);
   }
-
-  private indexOf(name: string): number {
-    const link = this.host.link(name);
-    if (!link) throw internal(`network interface ${name} not found`);
-    return link.index;
-  }
-}
-
-function macvlanMode(mode = 'bridge'): 'bridge' | 'private' | 'vepa' | 'passthru' {
-  if (mode === 'bridge' || mode === 'private' || mode === 'vepa' || mode === 'passthru') return mode;
-  throw internal(`requested macvlan mode '${mode}' is not valid`);
-}
-
-function ipvlanMode(mode = 'l2'): 'l2' | 'l3' | 'l3s' {
-  if (mode === 'l2' || mode === 'l3' || mode === 'l3s') return mode;
-  throw internal(`requested ipvlan mode '${mode}' is not valid`);
 }
 
 /** Adding to a table that is there would double its rules: it is made anew in the same transaction. */

@@ -1,6 +1,8 @@
-import { forbidden, invalidArgument, notFound, notImplemented, unavailable } from '@gantry/shared/errors';
-import { type Cidr, contains, formatCidr, formatIp, parseCidr, parseIp } from '../ipam/cidr';
-import { isPredefined, type NetworkDriver, type NetworkRecord, OPTION } from '../records/network-record';
+import { forbidden, invalidArgument, notFound } from '@gantry/shared/errors';
+import { isPredefined, type NetworkDriver, type NetworkRecord } from '../records/network-record';
+import { OPTION, parseFlag } from '../records/network-options';
+import { checkDriverOptions } from './driver-options';
+import { type IpamConfig, parseSubnets } from './ipam-config';
 
 /** API: NetworkCreateRequest. */
 export interface NetworkCreateConfig {
@@ -12,25 +14,14 @@ export interface NetworkCreateConfig {
   Ingress?: boolean;
   ConfigOnly?: boolean;
   ConfigFrom?: { Network?: string } | null;
-  IPAM?: {
-    Driver?: string;
-    Options?: Record<string, string> | null;
-    Config?: SubnetConfig[] | null;
-  } | null;
+  IPAM?: IpamConfig | null;
   EnableIPv4?: boolean | null;
   EnableIPv6?: boolean | null;
   Options?: Record<string, string> | null;
   Labels?: Record<string, string> | null;
 }
 
-interface SubnetConfig {
-  Subnet?: string;
-  Gateway?: string;
-  IPRange?: string;
-  AuxiliaryAddresses?: Record<string, string> | null;
-}
-
-/** A network that still lacks its id, and its subnet where the user gave none. */
+/** A network that still lacks its id, and its subnets where the user gave none. */
 export type NetworkDraft = Omit<NetworkRecord, 'id' | 'created'>;
 
 const DRIVERS: Record<string, NetworkDriver> = {
@@ -41,129 +32,142 @@ const DRIVERS: Record<string, NetworkDriver> = {
   ipvlan: 'ipvlan',
 };
 
-/** `com.docker.network.*` options that are honoured, and those that only say what is the case anyway. */
-const KNOWN_OPTIONS = new Set<string>(Object.values(OPTION));
-
-/** @throws EngineErrors in dockerd's words for what is wrong, and NotImplemented for what is not built. */
-export function parseNetworkConfig(config: NetworkCreateConfig): NetworkDraft {
-  const name = config.Name ?? '';
+/**
+ * @param templateOf the config-only network of a name
+ * @throws EngineErrors in dockerd's words for what is wrong, and NotImplemented for what is not built
+ */
+export function parseNetworkConfig(
+  given: NetworkCreateConfig,
+  templateOf: (name: string) => NetworkRecord | undefined = () => undefined,
+): NetworkDraft {
+  const name = given.Name ?? '';
   if (name.trim() === '') throw invalidArgument('invalid network name: name is empty');
-  if (isPredefined(name)) throw forbidden(`operation is not permitted on predefined ${name} network`);
-  const driver = parseDriver(config);
-  refuseUnbuilt(config);
+  if (isPredefined(name)) throw forbidden(`operation is not permitted on predefined ${name} network `);
+  checkConfigOnly(given);
+  // A config-only network is shown with the driver `null`, as dockerd does, and checked as what it will be used for.
+  const driver = parseDriver(given);
+  const { config, configFrom } = withTemplate(given, templateOf);
+  checkIpamDriver(config.IPAM?.Driver);
   const options = { ...config.Options };
-  checkOptions(options);
-  const subnets = (config.IPAM?.Config ?? []).map(parseSubnet);
-  if (subnets.length > 1) throw notImplemented('networks with several IPv4 subnets are not supported');
+  const ipv4 = enabled(config.EnableIPv4, options, OPTION.enableIpv4, true);
+  const ipv6 = enabled(config.EnableIPv6, options, OPTION.enableIpv6, false);
+  if (!ipv4 && !ipv6) throw invalidArgument('IPv4 or IPv6 must be enabled');
+  const internal = config.Internal ?? false;
+  checkDriverOptions(driver, options, internal);
+  const subnets = parseSubnets(config.IPAM?.Config ?? [], { driver, internal, options }, { ipv4, ipv6 });
   return {
     name,
-    driver,
-    internal: config.Internal ?? false,
+    driver: given.ConfigOnly ? 'null' : driver,
+    ipv4,
+    ipv6,
+    internal,
     attachable: config.Attachable ?? false,
+    configOnly: given.ConfigOnly ?? false,
+    configFrom,
     labels: { ...config.Labels },
     options,
     ipam: {
       driver: config.IPAM?.Driver || 'default',
       options: { ...config.IPAM?.Options },
-      config: subnets.filter((subnet) => subnet.subnet !== ''),
+      config: subnets,
     },
-    ownSubnet: subnets.some((subnet) => subnet.subnet !== ''),
-    link: linkOf(driver, options),
+    ...(driver === 'bridge' && options[OPTION.bridgeName] && { link: options[OPTION.bridgeName] }),
+    ...(driver !== 'bridge' && options[OPTION.parent] && { link: options[OPTION.parent] }),
   };
-}
-
-/** The subnet's record with a gateway: the first address of the range, as dockerd chooses. */
-export function withGateway(subnet: Cidr): NetworkRecord['ipam']['config'][number] {
-  return { subnet: formatCidr(subnet), gateway: firstAddress(subnet), auxiliaryAddresses: {} };
 }
 
 function parseDriver(config: NetworkCreateConfig): NetworkDriver {
   const name = config.Driver || 'bridge';
-  if (name === 'overlay' || config.Ingress || config.Scope === 'swarm') {
-    throw unavailable(
+  if (name === 'overlay') {
+    throw forbidden(
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
     );
   }
   const driver = DRIVERS[name];
   if (!driver) throw notFound(`plugin "${name}" not found`);
+  if (config.Ingress) throw forbidden('Ingress network can only be global scope network');
+  if (config.Scope === 'swarm') {
+    throw forbidden('cannot create a swarm scoped network when swarm is not active');
+  }
   if (driver === 'host' || driver === 'null') {
     throw forbidden(`only one instance of "${driver}" network is allowed`);
   }
   return driver;
 }
 
-function refuseUnbuilt(config: NetworkCreateConfig): void {
-  if (config.EnableIPv6) throw notImplemented('IPv6 networks are not supported yet');
-  if (config.EnableIPv4 === false) throw notImplemented('networks without IPv4 are not supported yet');
-  if (config.ConfigOnly || config.ConfigFrom?.Network) {
-    throw notImplemented('config-only networks are not supported yet');
+function checkConfigOnly(config: NetworkCreateConfig): void {
+  if (!config.ConfigOnly) return;
+  if (config.Internal || config.Attachable || config.Ingress || config.Scope) {
+    throw forbidden(
+      'configuration network can only contain network specific fields. ' +
+        'Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
+    );
   }
-  const ipamDriver = config.IPAM?.Driver || 'default';
-  if (ipamDriver !== 'default') throw notFound(`plugin "${ipamDriver}" not found`);
-}
-
-function checkOptions(options: Record<string, string>): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (key.startsWith('com.docker.network.') && !KNOWN_OPTIONS.has(key)) {
-      throw notImplemented(`the network option ${key} is not supported yet`);
-    }
-    if (key === OPTION.gatewayMode && value !== 'nat') {
-      throw notImplemented(`the gateway mode ${value} is not supported yet`);
-    }
-    if (key === OPTION.mtu && !/^\d{1,5}$/.test(value)) {
-      throw invalidArgument(`failed to parse ${key} value: "${value}"`);
-    }
-    if (key === OPTION.bridgeName && !/^[^\s/:]{1,15}$/.test(value)) {
-      throw invalidArgument(`invalid bridge name: "${value}"`);
-    }
-    if (key === OPTION.hostBinding && parseIp(value) === undefined) {
-      throw invalidArgument(`failed to parse ${key} value: "${value}"`);
-    }
+  if (config.ConfigFrom?.Network) {
+    throw forbidden('a configuration network cannot depend on another configuration network');
   }
 }
 
-function linkOf(driver: NetworkDriver, options: Record<string, string>): string | undefined {
-  if (driver === 'bridge') return options[OPTION.bridgeName];
-  const parent = options[OPTION.parent];
-  if (!parent) throw notImplemented(`${driver} networks need the option parent (-o parent=<interface>)`);
-  return parent;
-}
-
-function parseSubnet(config: SubnetConfig): NetworkRecord['ipam']['config'][number] {
-  const given = config.Subnet ?? '';
-  if (given === '') {
-    if (config.Gateway || config.IPRange) {
-      throw invalidArgument('user specified a gateway or IP range without a subnet');
-    }
-    return { subnet: '', gateway: '', auxiliaryAddresses: {} };
+/** What the config-only network that `ConfigFrom` names has decided, and the operator's part of the request. */
+function withTemplate(
+  config: NetworkCreateConfig,
+  templateOf: (name: string) => NetworkRecord | undefined,
+): { config: NetworkCreateConfig; configFrom: string } {
+  const configFrom = config.ConfigFrom?.Network ?? '';
+  if (configFrom === '') return { config, configFrom };
+  if (Object.keys(config.Options ?? {}).length > 0) {
+    throw forbidden(
+      'network driver options are not supported if the network depends on a configuration network',
+    );
   }
-  if (given.includes(':')) throw notImplemented('IPv6 networks are not supported yet');
-  const subnet = parseCidr(given);
-  if (!subnet) throw invalidArgument(`invalid subnet: ${given}`);
-  const range = config.IPRange ? parseCidr(config.IPRange) : undefined;
-  if (config.IPRange && !range) throw invalidArgument(`invalid ip-range: ${config.IPRange}`);
-  if (range && (range.prefix < subnet.prefix || !contains(subnet, range.base))) {
-    throw invalidArgument(`invalid ip-range ${config.IPRange}: parent subnet is ${formatCidr(subnet)}`);
+  const { IPAM } = config;
+  const hasOwn =
+    config.EnableIPv6 || (IPAM?.Config ?? []).length > 0 || Object.keys(IPAM?.Options ?? {}).length > 0;
+  if (hasOwn || Object.keys(config.Labels ?? {}).length > 0) {
+    throw forbidden(
+      'user specified configurations are not supported if the network depends on a configuration network',
+    );
   }
-  const inSubnet = (what: string, text: string): string => {
-    const ip = parseIp(text);
-    if (ip === undefined || !contains(subnet, ip)) {
-      throw invalidArgument(`invalid ${what} ${text}: parent subnet is ${formatCidr(subnet)}`);
-    }
-    return formatIp(ip);
-  };
-  const auxiliary = Object.entries(config.AuxiliaryAddresses ?? {});
+  const template = templateOf(configFrom);
+  if (!template) throw notFound(`configuration network "${configFrom}" does not exist`);
   return {
-    subnet: formatCidr(subnet),
-    gateway: config.Gateway ? inSubnet('gateway address', config.Gateway) : firstAddress(range ?? subnet),
-    ...(range && { ipRange: formatCidr(range) }),
-    auxiliaryAddresses: Object.fromEntries(
-      auxiliary.map(([key, ip]) => [key, inSubnet('auxiliary address', ip)]),
-    ),
+    configFrom,
+    config: {
+      ...config,
+      EnableIPv4: template.ipv4,
+      EnableIPv6: template.ipv6,
+      Options: template.options,
+      Labels: template.labels,
+      IPAM: {
+        Driver: template.ipam.driver,
+        Options: template.ipam.options,
+        Config: template.ipam.config.map(({ subnet, gateway, ipRange, auxiliaryAddresses }) => ({
+          Subnet: subnet,
+          Gateway: gateway,
+          IPRange: ipRange,
+          AuxiliaryAddresses: auxiliaryAddresses,
+        })),
+      },
+    },
   };
 }
 
-/** The first that a host can have: an aligned range begins with the network's own address. */
-function firstAddress(range: Cidr): string {
-  return formatIp(range.prefix < 31 ? range.base + 1 : range.base);
+function checkIpamDriver(driver = ''): void {
+  if (driver === 'null') throw invalidArgument('ipv4 pool is empty');
+  if (driver !== '' && driver !== 'default') throw notFound(`plugin "${driver}" not found`);
+}
+
+/** The field of the request, else the driver option that says the same. */
+function enabled(
+  field: boolean | null | undefined,
+  options: Record<string, string>,
+  option: string,
+  byDefault: boolean,
+): boolean {
+  const text = options[option];
+  if (field !== undefined && field !== null) return field;
+  if (text === undefined) return byDefault;
+  const flag = parseFlag(text);
+  if (flag === undefined) throw invalidArgument(`driver-opt "${option}" is not a valid bool`);
+  return flag;
 }

@@ -11,15 +11,15 @@ export function networkDocument(network: NetworkRecord): Record<string, unknown>
     Created: network.created,
     Scope: 'local',
     Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv4: network.ipv4,
+    EnableIPv6: network.ipv6,
     IPAM: {
       Driver: network.ipam.driver,
       Options: Object.keys(network.ipam.options).length > 0 ? network.ipam.options : null,
       Config: network.ipam.config.map((config) => ({
         Subnet: config.subnet,
         ...(config.ipRange && { IPRange: config.ipRange }),
-        Gateway: config.gateway,
+        ...(config.gateway && { Gateway: config.gateway }),
         ...(Object.keys(config.auxiliaryAddresses).length > 0 && {
           AuxiliaryAddresses: config.auxiliaryAddresses,
         }),
@@ -28,21 +28,21 @@ export function networkDocument(network: NetworkRecord): Record<string, unknown>
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom },
+    ConfigOnly: network.configOnly,
     Containers: {},
     Options: network.options,
     Labels: network.labels,
   };
 }
 
-/** API: NetworkInspect. */
+/** API: NetworkInspect, as JSON: the numbers of an IPv6 subnet are too large for JSON.stringify. */
 export function networkInspectDocument(
   network: NetworkRecord,
   endpoints: readonly { sandbox: SandboxRecord; endpoint: EndpointRecord }[],
   spaces: readonly AddressSpace[],
-): Record<string, unknown> {
-  return {
+): string {
+  const document = {
     ...networkDocument(network),
     Containers: Object.fromEntries(
       endpoints.map(({ sandbox, endpoint }) => [
@@ -52,14 +52,15 @@ export function networkInspectDocument(
           EndpointID: endpoint.id,
           MacAddress: endpoint.mac,
           IPv4Address: endpoint.address === '' ? '' : `${endpoint.address}/${endpoint.prefix}`,
-          IPv6Address: '',
+          IPv6Address: endpoint.ipv6 ? `${endpoint.ipv6.address}/${endpoint.ipv6.prefix}` : '',
         },
       ]),
     ),
-    Status: {
-      IPAM: {
-        Subnets: Object.fromEntries(spaces.map((space) => [formatCidr(space.subnet), space.status()])),
-      },
-    },
   };
+  const subnets = spaces.map((space) => {
+    const { IPsInUse, DynamicIPsAvailable } = space.status();
+    return `"${formatCidr(space.subnet)}":{"IPsInUse":${IPsInUse},"DynamicIPsAvailable":${DynamicIPsAvailable}}`;
+  });
+  const status = `{"IPAM":{"Subnets":{${subnets.join(',')}}}}`;
+  return `${JSON.stringify(document).slice(0, -1)},"Status":${status}}`;
 }

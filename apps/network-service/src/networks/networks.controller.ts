@@ -27,7 +27,7 @@ export class NetworksController implements Implementation<NetworkServiceServer> 
   }
 
   async inspect(request: InspectNetworkRequest) {
-    return toJson(this.networks.inspect(request.network));
+    return { json: Buffer.from(this.networks.inspect(request.network)) };
   }
 
   async remove(request: NetworkReference) {

@@ -1,26 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { conflict, EngineError, forbidden } from '@gantry/shared/errors';
+import { conflict, EngineError, forbidden, messageOf } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher, nowNanos } from '@gantry/shared/events';
 import type { FilterTerms } from '@gantry/shared/filters';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { DockerUserChain } from '../firewall/docker-user';
 import { FirewallService } from '../firewall/firewall.service';
 import { type Cidr, parseCidr } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
-import type { BridgePlan } from '../kernel/plans';
 import { NetworkThread } from '../kernel/network-thread';
-import { isPredefined, mtuOf, type NetworkRecord, OPTION } from '../records/network-record';
+import { isDefaultBridge, isPredefined, type NetworkRecord } from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
 import { SandboxRegistry } from '../records/sandbox-registry';
-import {
-  type NetworkCreateConfig,
-  type NetworkDraft,
-  parseNetworkConfig,
-  withGateway,
-} from './network-config';
+import { pickedSubnet } from './ipam-config';
+import { type NetworkCreateConfig, type NetworkDraft, parseNetworkConfig } from './network-config';
 import { networkDocument, networkInspectDocument } from './network-document';
 import { filterNetworks, prunable } from './network-filters';
+import { NetworkLinks } from './network-links';
+import { predefinedNetworks } from './predefined-networks';
 
 /** Networks: what they are and their bridges. Who is on them is the business of `sandboxes/`. */
 @Injectable()
@@ -30,10 +28,12 @@ export class NetworksService {
 
   constructor(
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
     private readonly networks: NetworkRegistry,
     private readonly sandboxes: SandboxRegistry,
     private readonly ipam: IpamService,
     private readonly thread: NetworkThread,
+    private readonly links: NetworkLinks,
     private readonly firewall: FirewallService,
     private readonly dockerUser: DockerUserChain,
     private readonly events: EventPublisher,
@@ -42,7 +42,7 @@ export class NetworksService {
   /** Answers the new network's id. */
   create(config: NetworkCreateConfig): Promise<string> {
     return this.inTurn(async () => {
-      const draft = parseNetworkConfig(config);
+      const draft = parseNetworkConfig(config, (name) => this.templateNamed(name));
       if (this.networks.named(draft.name)) {
         throw conflict(`network with name ${draft.name} already exists`);
       }
@@ -58,7 +58,8 @@ export class NetworksService {
     return filterNetworks(this.networks.all(), terms, isUsed).map(networkDocument);
   }
 
-  inspect(reference: string): Record<string, unknown> {
+  /** API: NetworkInspect, as JSON. */
+  inspect(reference: string): string {
     const network = this.networks.resolve(reference);
     return networkInspectDocument(
       network,
@@ -73,18 +74,28 @@ export class NetworksService {
       if (isPredefined(network.name)) {
         throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
       }
-      const used = this.sandboxes.endpointsOn(network.id);
-      if (used.length > 0) {
-        const users = used.map(
-          ({ sandbox, endpoint }) => `name:"${sandbox.containerName}" id:"${endpoint.id.slice(0, 12)}"`,
-        );
-        throw forbidden(
-          `error while removing network: network ${network.name} id ${network.id} has active endpoints (${users.join(', ')})`,
-        );
-      }
+      this.checkUnused(network);
       await this.demolish(network);
-      this.publish('destroy', network);
+      if (!network.configOnly) this.publish('destroy', network);
     });
+  }
+
+  private checkUnused(network: NetworkRecord): void {
+    const prefix = 'error while removing network:';
+    if (network.configOnly && this.networks.all().some(({ configFrom }) => configFrom === network.name)) {
+      throw forbidden(`${prefix} configuration network "${network.name}" is in use`);
+    }
+    const users = this.sandboxes
+      .endpointsOn(network.id)
+      .map(({ sandbox, endpoint }) => `name:"${sandbox.containerName}" id:"${endpoint.id.slice(0, 12)}"`);
+    if (users.length === 0 && !this.networks.isJoined(network.id)) return;
+    const named = users.length > 0 ? ` (${users.join(', ')})` : '';
+    throw forbidden(`${prefix} network ${network.name} id ${network.id} has active endpoints${named}`);
+  }
+
+  private templateNamed(name: string): NetworkRecord | undefined {
+    const found = this.networks.named(name);
+    return found?.configOnly ? found : undefined;
   }
 
   /** Answers the names of what was removed. */
@@ -103,38 +114,19 @@ export class NetworksService {
     return removed;
   }
 
-  /** At start: bridges and subnets of what is on record; the predefined networks when this is the first start. */
+  /** At start: links and subnets of what is on record; the predefined networks when this is the first start. */
   async restore(): Promise<void> {
     for (const network of this.networks.all()) {
+      if (network.configOnly) continue;
       this.ipam.addNetwork(network);
-      if (network.driver === 'bridge') await this.thread.stack.ensureBridge(this.bridgePlan(network));
+      try {
+        await this.links.ensure(network);
+      } catch (error) {
+        // The parent of a macvlan network may be away; that is no reason not to serve all others.
+        this.logger.error({ err: messageOf(error), network: network.name }, 'the network has no link');
+      }
     }
-    await this.makePredefined();
-  }
-
-  private async makePredefined(): Promise<void> {
-    const base = { internal: false, attachable: false, labels: {}, ownSubnet: false };
-    const ipam = { driver: 'default', options: {}, config: [] };
-    const predefined: NetworkDraft[] = [
-      {
-        ...base,
-        name: 'bridge',
-        driver: 'bridge',
-        ipam,
-        link: this.config.bridgeName,
-        options: {
-          [OPTION.defaultBridge]: 'true',
-          [OPTION.icc]: 'true',
-          [OPTION.masquerade]: 'true',
-          [OPTION.hostBinding]: '0.0.0.0',
-          [OPTION.bridgeName]: this.config.bridgeName,
-          [OPTION.mtu]: '1500',
-        },
-      },
-      { ...base, name: 'host', driver: 'host', ipam, options: {} },
-      { ...base, name: 'none', driver: 'null', ipam, options: {} },
-    ];
-    for (const draft of predefined) {
+    for (const draft of predefinedNetworks(this.config.bridgeName)) {
       if (this.networks.named(draft.name)) continue;
       await this.build(await this.complete(draft, newId()), false);
     }
@@ -142,72 +134,48 @@ export class NetworksService {
 
   private async complete(draft: NetworkDraft, id: string): Promise<NetworkRecord> {
     const record: NetworkRecord = { ...draft, id, created: rfc3339(nowNanos()) };
-    if (draft.driver === 'host' || draft.driver === 'null') return record;
-    if (draft.driver === 'bridge') record.link ??= `br-${id.slice(0, 12)}`;
-    this.checkLink(record);
-    if (draft.ownSubnet) {
-      for (const { subnet } of draft.ipam.config) this.ipam.checkFree(cidr(subnet));
-      return record;
+    if (draft.configOnly || draft.driver === 'host' || draft.driver === 'null') return record;
+    record.link = this.links.nameFor(record);
+    await this.links.check(record);
+    const families = [...(draft.ipv4 ? [4 as const] : []), ...(draft.ipv6 ? [6 as const] : [])];
+    const config = [...draft.ipam.config];
+    for (const { subnet } of config) this.ipam.checkFree(cidr(subnet));
+    const missing = families.filter((family) => !config.some(({ subnet }) => cidr(subnet).family === family));
+    if (missing.length > 0) {
+      const use = isDefaultBridge(record) ? 'defaultBridge' : 'networks';
+      const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
+      for (const family of missing) {
+        config.push(pickedSubnet(this.ipam.pickSubnet(family, use, hostSubnets), draft));
+      }
     }
-    const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
-    const config = [withGateway(this.ipam.pickSubnet(hostSubnets))];
     return { ...record, ipam: { ...draft.ipam, config } };
   }
 
-  private checkLink(record: NetworkRecord): void {
-    if (record.driver !== 'bridge') return;
-    const other = this.networks.all().find((network) => network.link === record.link);
-    if (!other) return;
-    throw forbidden(`conflicts with network ${other.id} (${other.name}): networks have same bridge name`);
-  }
-
   private async build(record: NetworkRecord, withFirewall = true): Promise<void> {
+    if (record.configOnly) return this.networks.put(record);
     this.ipam.addNetwork(record);
     try {
-      if (record.driver === 'bridge') {
-        await this.refuseForeignLink(record);
-        await this.thread.stack.ensureBridge(this.bridgePlan(record));
-        if (withFirewall) {
-          await this.firewall.addNetwork(record);
-          await this.dockerUser.letPass([record]);
-        }
+      await this.links.ensure(record);
+      if (withFirewall && record.driver === 'bridge') {
+        await this.firewall.addNetwork(record);
+        await this.dockerUser.letPass([record]);
       }
       this.networks.put(record);
     } catch (error) {
       this.ipam.removeNetwork(record.id);
+      await this.links.remove(record).catch(() => undefined);
       throw error;
-    }
-  }
-
-  /** A bridge that we did not make is not ours to use, nor to remove later. */
-  private async refuseForeignLink(record: NetworkRecord): Promise<void> {
-    const link = record.link ?? '';
-    if ((await this.thread.stack.goneLinks([link])).length > 0) return;
-    const own = await this.thread.stack.ownLinks(this.config.linkAlias);
-    if (!own.some((known) => known.name === link)) {
-      throw forbidden(`a network interface named ${link} exists already and is not Gantry's`);
     }
   }
 
   /** The record goes first: whatever is left after a crash is removed at the next start. */
   private async demolish(network: NetworkRecord): Promise<void> {
     this.networks.remove(network.id);
-    if (network.driver === 'bridge' && network.link) {
-      await this.firewall.removeNetwork(network);
-      await this.thread.stack.removeLink(network.link);
-      await this.dockerUser.forget(network);
-    }
+    if (network.configOnly) return;
+    if (network.driver === 'bridge') await this.firewall.removeNetwork(network);
+    await this.links.remove(network);
+    if (network.driver === 'bridge') await this.dockerUser.forget(network);
     this.ipam.removeNetwork(network.id);
-  }
-
-  private bridgePlan(network: NetworkRecord): BridgePlan {
-    const subnet = network.ipam.config[0];
-    return {
-      name: network.link ?? '',
-      alias: `${this.config.linkAlias}network:${network.id.slice(0, 12)}`,
-      address: subnet && `${subnet.gateway}/${cidr(subnet.subnet).prefix}`,
-      mtu: mtuOf(network),
-    };
   }
 
   private publish(action: string, { id, name, driver }: NetworkRecord): void {

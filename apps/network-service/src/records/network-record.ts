@@ -6,14 +6,18 @@ export interface NetworkRecord {
   driver: NetworkDriver;
   /** RFC 3339 with nanoseconds. */
   created: string;
+  ipv4: boolean;
+  ipv6: boolean;
   internal: boolean;
   attachable: boolean;
+  /** Only a template for other networks: nothing of it is in the kernel. */
+  configOnly: boolean;
+  /** Name of the config-only network that it was made from; or empty. */
+  configFrom: string;
   labels: Record<string, string>;
   /** As given by the user, `com.docker.network.*` and others. */
   options: Record<string, string>;
   ipam: { driver: string; options: Record<string, string>; config: SubnetRecord[] };
-  /** The user chose the subnet: only then may containers choose their addresses. */
-  ownSubnet: boolean;
   /** The bridge's interface (drivers bridge), or the parent's (macvlan, ipvlan). */
   link?: string;
 }
@@ -22,9 +26,12 @@ export type NetworkDriver = 'bridge' | 'host' | 'null' | 'macvlan' | 'ipvlan';
 
 export interface SubnetRecord {
   subnet: string;
+  /** Empty where nobody needs one. */
   gateway: string;
   ipRange?: string;
   auxiliaryAddresses: Record<string, string>;
+  /** The user chose the subnet: only then may containers choose their addresses. */
+  chosen: boolean;
 }
 
 /** Made at the first start of an instance, never removed. */
@@ -39,28 +46,10 @@ export function isDefaultBridge(network: NetworkRecord): boolean {
   return network.name === 'bridge';
 }
 
-export const OPTION = {
-  bridgeName: 'com.docker.network.bridge.name',
-  icc: 'com.docker.network.bridge.enable_icc',
-  masquerade: 'com.docker.network.bridge.enable_ip_masquerade',
-  hostBinding: 'com.docker.network.bridge.host_binding_ipv4',
-  defaultBridge: 'com.docker.network.bridge.default_bridge',
-  mtu: 'com.docker.network.driver.mtu',
-  interfacePrefix: 'com.docker.network.container_iface_prefix',
-  gatewayMode: 'com.docker.network.bridge.gateway_mode_ipv4',
-  parent: 'parent',
-  macvlanMode: 'macvlan_mode',
-  ipvlanMode: 'ipvlan_mode',
-} as const;
-
-/** `true` unless the option says otherwise. */
-export function isOptionOn(network: NetworkRecord, option: string): boolean {
-  const value = network.options[option];
-  return value === undefined || ['true', '1', 't', 'T', 'True', 'TRUE'].includes(value);
-}
-
-/** Bytes. */
-export function mtuOf(network: NetworkRecord): number | undefined {
-  const mtu = Number(network.options[OPTION.mtu] ?? 0);
-  return mtu > 0 ? mtu : undefined;
+/** A record that an earlier version has written, with what has come since. */
+export function completed(record: NetworkRecord & { ownSubnet?: boolean }): NetworkRecord {
+  const { ownSubnet = false, ...known } = record;
+  const config = known.ipam.config.map((subnet) => ({ ...subnet, chosen: subnet.chosen ?? ownSubnet }));
+  const since = { ipv4: true, ipv6: false, configOnly: false, configFrom: '' };
+  return { ...since, ...known, ipam: { ...known.ipam, config } };
 }

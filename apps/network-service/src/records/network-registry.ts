@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { internal, invalidArgument, notFound } from '@gantry/shared/errors';
 import { networkPaths } from '../config';
-import type { NetworkRecord } from './network-record';
+import { completed, type NetworkRecord } from './network-record';
 import { PostgresIndex } from './postgres-index';
 import { RecordDirectory } from './record-directory';
 
@@ -11,13 +11,15 @@ import { RecordDirectory } from './record-directory';
 export class NetworkRegistry {
   private readonly directory: RecordDirectory<NetworkRecord>;
   private readonly networks = new Map<string, NetworkRecord>();
+  /** How many endpoints are being made on a network that no sandbox's record shows yet. */
+  private readonly joining = new Map<string, number>();
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     private readonly index: PostgresIndex,
   ) {
     this.directory = new RecordDirectory(networkPaths(config).networks);
-    for (const record of this.directory.load()) this.networks.set(record.id, record);
+    for (const record of this.directory.load()) this.networks.set(record.id, completed(record));
   }
 
   all(): NetworkRecord[] {
@@ -50,6 +52,21 @@ export class NetworkRegistry {
     }
     if (!matches[0]) throw notFound(`network ${reference} not found`);
     return matches[0];
+  }
+
+  /** Keeps networks from being removed while endpoints are made on them. */
+  async whileJoining<T>(ids: readonly string[], action: () => Promise<T>): Promise<T> {
+    for (const id of ids) this.joining.set(id, (this.joining.get(id) ?? 0) + 1);
+    try {
+      return await action();
+    } finally {
+      for (const id of ids) this.joining.set(id, (this.joining.get(id) ?? 1) - 1);
+      for (const id of ids) if (this.joining.get(id) === 0) this.joining.delete(id);
+    }
+  }
+
+  isJoined(id: string): boolean {
+    return this.joining.has(id);
   }
 
   put(record: NetworkRecord): void {

@@ -36,10 +36,15 @@ export interface EndpointRecord {
   interfaceName: string;
   /** On the host; absent for macvlan, ipvlan and null. */
   hostLink?: string;
-  /** All empty on the network `none`. */
+  /** IPv4. All empty on the network `none`, and where IPv4 is off. */
   address: string;
   prefix: number;
+  /** Empty: it gives no default route, unless `routesByLink`. */
   gateway: string;
+  /** Absent where IPv6 is off. */
+  ipv6?: { address: string; prefix: number; gateway: string };
+  /** Its default routes need no gateway (ipvlan in mode l3). */
+  routesByLink?: boolean;
   mac: string;
   settings: EndpointSettings;
 }

@@ -1,5 +1,5 @@
 import { forbidden, invalidArgument, notImplemented } from '@gantry/shared/errors';
-import { parseIp } from '../ipam/cidr';
+import { contains, type Family, isLinkLocal, parseCidr, parseIp } from '../ipam/cidr';
 import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
 import type { EndpointSettings } from '../records/sandbox-record';
 
@@ -19,12 +19,17 @@ export function parseEndpointSettings(bytes: Uint8Array): EndpointSettings {
 /** Whether nothing asks for an interface other than a ready one of the pool. */
 export function isPlain(settings: EndpointSettings): boolean {
   return (
-    !staticAddress(settings) && !settings.MacAddress && Object.keys(settings.DriverOpts ?? {}).length === 0
+    !staticAddress(settings, 4) &&
+    !staticAddress(settings, 6) &&
+    !settings.IPAMConfig?.LinkLocalIPs?.length &&
+    !settings.MacAddress &&
+    Object.keys(settings.DriverOpts ?? {}).length === 0
   );
 }
 
-export function staticAddress(settings: EndpointSettings): string | undefined {
-  return settings.IPAMConfig?.IPv4Address || undefined;
+export function staticAddress(settings: EndpointSettings, family: Family): string | undefined {
+  const { IPv4Address, IPv6Address } = settings.IPAMConfig ?? {};
+  return (family === 4 ? IPv4Address : IPv6Address) || undefined;
 }
 
 /** `net.ipv4.conf.IFNAME.log_martians=1,...` of the driver options, for the interface's real name. */
@@ -48,18 +53,13 @@ export function endpointSysctls(
 export function checkEndpointSettings(network: NetworkRecord, settings: EndpointSettings): void {
   const invalid = (reason: string) =>
     invalidArgument(`invalid config for network ${network.name}: invalid endpoint settings:\n${reason}`);
-  const address = staticAddress(settings);
-  if (settings.IPAMConfig?.IPv6Address || settings.IPAMConfig?.LinkLocalIPs?.length) {
-    throw notImplemented('IPv6 and link-local addresses of endpoints are not supported yet');
+  for (const family of [4, 6] as const) {
+    const address = staticAddress(settings, family);
+    if (address !== undefined) checkStaticAddress(network, family, address, invalid);
   }
-  if (address && parseIp(address) === undefined) throw invalid(`invalid IPv4 address: ${address}`);
-  if (address && (isDefaultBridge(network) || network.driver === 'host' || network.driver === 'null')) {
-    throw invalid('user specified IP address is supported on user defined networks only');
-  }
-  if (address && !network.ownSubnet) {
-    throw invalid(
-      'user specified IP address is supported only when connecting to networks with user configured subnets',
-    );
+  for (const address of settings.IPAMConfig?.LinkLocalIPs ?? []) {
+    const ip = parseIp(address);
+    if (!ip || !isLinkLocal(ip)) throw invalid(`invalid link-local IP address: ${address}`);
   }
   if (settings.Aliases?.length && isDefaultBridge(network)) {
     throw invalid('network-scoped alias is supported only for containers in user defined networks');
@@ -79,8 +79,33 @@ export function checkEndpointSettings(network: NetworkRecord, settings: Endpoint
   endpointSysctls(settings, 'IFNAME');
 }
 
+function checkStaticAddress(
+  network: NetworkRecord,
+  family: Family,
+  address: string,
+  invalid: (reason: string) => Error,
+): void {
+  const ip = parseIp(address);
+  if (ip?.family !== family) throw invalid(`invalid IPv${family} address: ${address}`);
+  if (isDefaultBridge(network) || network.driver === 'host' || network.driver === 'null') {
+    throw invalid('user specified IP address is supported on user defined networks only');
+  }
+  const subnets = network.ipam.config.flatMap(({ subnet, chosen }) => {
+    const cidr = parseCidr(subnet);
+    return cidr?.family === family ? [{ cidr, chosen }] : [];
+  });
+  const home = subnets.find(({ cidr }) => contains(cidr, ip));
+  if (!home) throw invalid(`no configured subnet or ip-range contain the IP address ${address}`);
+  if (!home.chosen) {
+    throw invalid(
+      'user specified IP address is supported only when connecting to networks with user configured subnets',
+    );
+  }
+}
+
 /** Networks that have no namespace of their own to be attached to. @throws Forbidden in dockerd's words */
 export function checkConnectable(network: NetworkRecord): void {
+  if (network.configOnly) throw forbidden('cannot create endpoint on configuration-only network');
   if (network.driver === 'host') {
     throw forbidden('container cannot be connected to host network or disconnected from it');
   }

@@ -25,11 +25,11 @@ export function networkSettings(
     SecondaryIPv6Addresses: null,
     EndpointID: onBridge?.id ?? '',
     Gateway: onBridge?.gateway ?? '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    GlobalIPv6Address: onBridge?.ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: onBridge?.ipv6?.prefix ?? 0,
     IPAddress: onBridge?.address ?? '',
     IPPrefixLen: onBridge?.prefix ?? 0,
-    IPv6Gateway: '',
+    IPv6Gateway: onBridge?.ipv6?.gateway ?? '',
     MacAddress: onBridge?.mac ?? '',
     Networks: Object.fromEntries(
       attached.map(({ endpoint, network }) => [network.name, endpointDocument(sandbox, endpoint, network)]),
@@ -56,9 +56,9 @@ function endpointDocument(
     Gateway: endpoint.gateway,
     IPAddress: endpoint.address,
     IPPrefixLen: endpoint.prefix,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    IPv6Gateway: endpoint.ipv6?.gateway ?? '',
+    GlobalIPv6Address: endpoint.ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: endpoint.ipv6?.prefix ?? 0,
     DNSNames: hasNames ? dnsNames(sandbox, endpoint) : null,
   };
 }

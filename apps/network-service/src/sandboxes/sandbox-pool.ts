@@ -5,10 +5,10 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { networkPaths, poolSize } from '../config';
-import { IpamService } from '../ipam/ipam.service';
 import { NetworkThread } from '../kernel/network-thread';
 import { NetworkRegistry } from '../records/network-registry';
 import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
+import { defaultRoutes } from './gateway-endpoints';
 
 /** Below this many, refilling does not wait for a quiet moment. */
 const LOW = 3;
@@ -37,7 +37,6 @@ export class SandboxPool {
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly networks: NetworkRegistry,
-    private readonly ipam: IpamService,
     private readonly thread: NetworkThread,
     private readonly planner: EndpointPlanner,
   ) {
@@ -94,10 +93,10 @@ export class SandboxPool {
         await this.thread.stack.buildSandbox({
           path,
           interfaces: [plan.interface],
-          defaultRoute: { gateway: plan.record.gateway, interfaceName: plan.record.interfaceName },
+          defaultRoutes: defaultRoutes({ ipv4: plan.record, ipv6: plan.record }),
         });
       } catch (error) {
-        this.ipam.release(network.id, plan.ip);
+        this.planner.release(plan);
         throw error;
       }
       this.ready.push({ ...plan, path });

@@ -3,9 +3,10 @@ import { EngineError, internal, messageOf } from '@gantry/shared/errors';
 import { FirewallService } from '../firewall/firewall.service';
 import { PortAllocator } from '../ports/port-allocator';
 import { PortRelay } from '../ports/port-relay';
-import { OPTION } from '../records/network-record';
+import { OPTION } from '../records/network-options';
 import { NetworkRegistry } from '../records/network-registry';
-import type { EndpointRecord, PublishedPort, SandboxRecord } from '../records/sandbox-record';
+import type { PublishedPort, SandboxRecord } from '../records/sandbox-record';
+import type { GatewayEndpoints } from './gateway-endpoints';
 
 /** Published ports of a sandbox: host ports taken and packets led to it. */
 @Injectable()
@@ -17,13 +18,15 @@ export class SandboxPorts {
     private readonly networks: NetworkRegistry,
   ) {}
 
-  /** Takes the host ports, all or none. @throws Internal in dockerd's words */
-  allocate(sandbox: SandboxRecord, endpoint: EndpointRecord): PublishedPort[] {
+  /** Takes the host ports, all or none; none without a way in. @throws Internal in dockerd's words */
+  allocate(sandbox: SandboxRecord, { ipv4, ipv6 }: GatewayEndpoints): PublishedPort[] {
+    const endpoint = ipv4 ?? ipv6;
+    if (!endpoint) return [];
     const network = this.networks.get(endpoint.networkId);
     try {
       return this.allocator.allocate(
         sandbox.portRequests,
-        { ipv4: endpoint.address },
+        { ipv4: ipv4?.address, ipv6: ipv6?.ipv6?.address },
         network?.options[OPTION.hostBinding] || undefined,
       );
     } catch (error) {

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { Ip } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
 import { NetworkThread } from '../kernel/network-thread';
 
@@ -15,7 +16,7 @@ const LOOK_AGAIN_MS = 200;
 export interface Remains {
   /** The files that hold the namespace. */
   paths: string[];
-  addresses: { networkId: string; ip: number; hostLink?: string }[];
+  addresses: { networkId: string; ip: Ip; hostLink?: string }[];
 }
 
 type Retiring = Remains['addresses'][number] & { since: number };
@@ -52,9 +53,9 @@ export class SandboxReaper implements OnApplicationShutdown {
   }
 
   /** Frees an address now, should it be one that waits for its interface to go. Costs the kernel 20 ms. */
-  async reclaim(networkId: string, ip: number): Promise<void> {
+  async reclaim(networkId: string, ip: Ip): Promise<void> {
     for (const address of this.retiring) {
-      if (address.networkId === networkId && address.ip === ip) await this.force(address);
+      if (address.networkId === networkId && isSame(address.ip, ip)) await this.force(address);
     }
   }
 
@@ -118,3 +119,5 @@ export class SandboxReaper implements OnApplicationShutdown {
     return paths;
   }
 }
+
+const isSame = (a: Ip, b: Ip): boolean => a.family === b.family && a.value === b.value;

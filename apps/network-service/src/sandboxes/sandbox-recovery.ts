@@ -46,7 +46,9 @@ export class SandboxRecovery {
         this.logger.info({ container: sandbox.containerId }, 'sandbox is gone, given up');
         continue;
       }
-      for (const { networkId, address } of sandbox.endpoints) this.claim(networkId, address);
+      for (const { networkId, address, ipv6 } of sandbox.endpoints) {
+        for (const each of [address, ipv6?.address ?? '']) this.claim(networkId, each);
+      }
       const contested = this.ports.restore(sandbox.ports);
       if (contested.length > 0) {
         this.logger.warn(

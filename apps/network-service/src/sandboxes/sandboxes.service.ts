@@ -10,7 +10,6 @@ import { networkPaths } from '../config';
 import { ResolverService } from '../dns/resolver.service';
 import { parseIp } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
-import type { DefaultRoute } from '../kernel/plans';
 import { NetworkThread } from '../kernel/network-thread';
 import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
@@ -20,7 +19,7 @@ import { type PortMap, parsePort, portRequests } from '../ports/port-requests';
 import { adoptNamespace } from './adopt-namespace';
 import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
 import { checkConnectable, checkEndpointSettings, isPlain, parseEndpointSettings } from './endpoint-settings';
-import { gatewayEndpoint } from './gateway-endpoint';
+import { defaultRoutes, type GatewayEndpoints, gatewayEndpoints } from './gateway-endpoints';
 import { SandboxPool, type PooledSandbox } from './sandbox-pool';
 import { SandboxPorts } from './sandbox-ports';
 import { type Remains, SandboxReaper } from './sandbox-reaper';
@@ -69,11 +68,10 @@ export class SandboxesService {
       if (known) return known;
       const endpoints = this.resolveAll(request);
       const sandbox = newSandbox(request);
-      await this.reaper.clear(this.pathOf(sandbox.containerId));
-      const pooled = this.fromPool(endpoints);
-      if (pooled) await this.adopt(sandbox, pooled, endpoints[0]?.settings ?? {});
-      else await this.build(sandbox, endpoints);
-      this.sandboxes.put(sandbox);
+      await this.networks.whileJoining(
+        endpoints.map(({ network }) => network.id),
+        () => this.make(sandbox, endpoints),
+      );
       for (const endpoint of sandbox.endpoints) this.publishEvent('connect', sandbox, endpoint.networkId);
       return sandbox;
     });
@@ -96,28 +94,8 @@ export class SandboxesService {
     return this.inTurn(containerId, async () => {
       const sandbox = this.required(containerId);
       const { network, settings } = this.resolve(request);
-      checkConnectable(network);
-      for (const endpoint of sandbox.endpoints) {
-        const attached = this.networks.get(endpoint.networkId);
-        if (attached) checkConnectable(attached);
-        if (endpoint.networkId === network.id) {
-          throw forbidden(
-            `endpoint with name ${sandbox.containerName} already exists in network ${network.name}`,
-          );
-        }
-      }
-      const plan = await this.planner.plan(network, settings, freePosition(sandbox.endpoints));
-      const path = this.pathOf(containerId);
-      try {
-        await this.thread.stack.addInterface(path, plan.interface);
-      } catch (error) {
-        this.ipam.release(network.id, plan.ip);
-        throw error;
-      }
-      const next = { ...sandbox, endpoints: [...sandbox.endpoints, plan.record] };
-      await this.moveGateway(sandbox, next);
-      await this.openResolver(next);
-      this.sandboxes.put(next);
+      this.checkJoinable(sandbox, network);
+      const next = await this.networks.whileJoining([network.id], () => this.join(sandbox, network, settings));
       this.publishEvent('connect', next, network.id);
       return next;
     });
@@ -139,7 +117,7 @@ export class SandboxesService {
       await this.thread.stack.removeInterface(this.pathOf(containerId), endpoint.interfaceName);
       await this.moveGateway(sandbox, next);
       this.sandboxes.put(next);
-      this.ipam.release(network.id, parseIp(endpoint.address) ?? 0);
+      for (const { ip } of addressesOf(endpoint)) this.ipam.release(network.id, ip);
       this.publishEvent('disconnect', next, network.id);
       return next;
     });
@@ -161,11 +139,52 @@ export class SandboxesService {
   remainsOf(sandbox: SandboxRecord): Remains {
     return {
       paths: [this.pathOf(sandbox.containerId)],
-      addresses: sandbox.endpoints.flatMap(({ networkId, address, hostLink }) => {
-        const ip = parseIp(address);
-        return ip === undefined ? [] : [{ networkId, ip, hostLink }];
-      }),
+      addresses: sandbox.endpoints.flatMap(addressesOf),
     };
+  }
+
+  private async make(sandbox: SandboxRecord, endpoints: readonly ResolvedEndpoint[]): Promise<void> {
+    await this.reaper.clear(this.pathOf(sandbox.containerId));
+    const pooled = this.fromPool(endpoints);
+    if (pooled) await this.adopt(sandbox, pooled, endpoints[0]?.settings ?? {});
+    else await this.build(sandbox, endpoints);
+    this.sandboxes.put(sandbox);
+  }
+
+  private checkJoinable(sandbox: SandboxRecord, network: NetworkRecord): void {
+    checkConnectable(network);
+    for (const endpoint of sandbox.endpoints) {
+      const attached = this.networks.get(endpoint.networkId);
+      if (attached) checkConnectable(attached);
+      if (endpoint.networkId === network.id) {
+        throw forbidden(
+          `endpoint with name ${sandbox.containerName} already exists in network ${network.name}`,
+        );
+      }
+    }
+  }
+
+  /** Adds an endpoint, or leaves everything as it was. */
+  private async join(
+    sandbox: SandboxRecord,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+  ): Promise<SandboxRecord> {
+    const plan = await this.planner.plan(network, settings, freePosition(sandbox.endpoints));
+    const path = this.pathOf(sandbox.containerId);
+    const next = { ...sandbox, endpoints: [...sandbox.endpoints, plan.record] };
+    try {
+      await this.thread.stack.addInterface(path, plan.interface);
+      await this.moveGateway(sandbox, next);
+      await this.openResolver(next);
+    } catch (error) {
+      await this.thread.stack.removeInterface(path, plan.record.interfaceName);
+      await this.moveGateway(next, sandbox).catch(() => undefined);
+      this.planner.release(plan);
+      throw error;
+    }
+    this.sandboxes.put(next);
+    return next;
   }
 
   private fromPool(endpoints: readonly ResolvedEndpoint[]): PooledSandbox | undefined {
@@ -183,7 +202,7 @@ export class SandboxesService {
     const endpoint = { ...pooled.record, settings };
     sandbox.endpoints = [endpoint];
     try {
-      sandbox.ports = this.ports.allocate(sandbox, endpoint);
+      sandbox.ports = this.ports.allocate(sandbox, this.gatewaysOf(sandbox));
       adoptNamespace(this.linux, pooled.path, this.pathOf(sandbox.containerId));
       await this.ports.publish(sandbox.ports);
     } catch (error) {
@@ -205,12 +224,12 @@ export class SandboxesService {
         else plans.push(await this.planner.plan(network, settings, plans.length));
       }
       sandbox.endpoints.push(...plans.map((plan) => plan.record));
-      const gateway = this.gatewayOf(sandbox);
-      if (gateway) sandbox.ports = this.ports.allocate(sandbox, gateway);
+      const gateways = this.gatewaysOf(sandbox);
+      sandbox.ports = this.ports.allocate(sandbox, gateways);
       await this.thread.stack.buildSandbox({
         path,
         interfaces: plans.map((plan) => plan.interface),
-        defaultRoute: routeBy(gateway),
+        defaultRoutes: defaultRoutes(gateways),
       });
       built = true;
       await Promise.all([this.ports.publish(sandbox.ports), this.openResolver(sandbox)]);
@@ -218,19 +237,20 @@ export class SandboxesService {
       await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
       this.resolver.close(sandbox.containerId);
       if (built) this.reaper.add(this.remainsOf(sandbox));
-      else for (const plan of plans) this.ipam.release(plan.record.networkId, plan.ip);
+      else for (const plan of plans) this.planner.release(plan);
       throw error;
     }
   }
 
   /** Puts the default route and the published ports where they belong after a change of endpoints. */
   private async moveGateway(before: SandboxRecord, after: SandboxRecord): Promise<void> {
-    const was = this.gatewayOf(before);
-    const gateway = this.gatewayOf(after);
-    if (was?.id === gateway?.id) return;
-    await this.thread.stack.setDefaultRoute(this.pathOf(after.containerId), routeBy(gateway));
+    const was = this.gatewaysOf(before);
+    const are = this.gatewaysOf(after);
+    if (was.ipv4?.id === are.ipv4?.id && was.ipv6?.id === are.ipv6?.id) return;
+    await this.thread.stack.setDefaultRoutes(this.pathOf(after.containerId), defaultRoutes(are));
     await this.ports.unpublish(before.ports);
-    after.ports = gateway ? this.ports.allocate(after, gateway) : [];
+    after.ports = [];
+    after.ports = this.ports.allocate(after, are);
     await this.ports.publish(after.ports);
   }
 
@@ -248,8 +268,8 @@ export class SandboxesService {
     );
   }
 
-  private gatewayOf(sandbox: SandboxRecord): EndpointRecord | undefined {
-    return gatewayEndpoint(sandbox.endpoints, (id) => this.networks.get(id));
+  private gatewaysOf(sandbox: SandboxRecord): GatewayEndpoints {
+    return gatewayEndpoints(sandbox.endpoints, (id) => this.networks.get(id));
   }
 
   private resolveAll(request: AttachSandboxRequest): ResolvedEndpoint[] {
@@ -321,8 +341,12 @@ function newSandbox(request: AttachSandboxRequest): SandboxRecord {
 const parseJson = <T extends object>(bytes: Uint8Array): T =>
   (bytes.length === 0 ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) ?? {})) as T;
 
-const routeBy = (endpoint: EndpointRecord | undefined): DefaultRoute | undefined =>
-  endpoint && { gateway: endpoint.gateway, interfaceName: endpoint.interfaceName };
+function addressesOf({ networkId, address, ipv6, hostLink }: EndpointRecord): Remains['addresses'] {
+  return [address, ipv6?.address ?? ''].flatMap((text) => {
+    const ip = parseIp(text);
+    return ip === undefined ? [] : [{ networkId, ip, hostLink }];
+  });
+}
 
 /** The endpoint on `none`: on record, and nothing in the kernel. */
 function nullEndpoint(network: NetworkRecord, settings: EndpointSettings): EndpointRecord {

@@ -8,6 +8,7 @@ export * from './linux';
 export * from './mount-info';
 export * from './mounts';
 export * from './namespaces';
+export { addressBytes, addressText } from './netlink/addresses';
 export * from './netlink/netlink';
 export * from './netlink/requests';
 export * from './nftables';

@@ -13,8 +13,8 @@ export interface NetlinkSocket {
   /** undefined when there is no such link. */
   link(link: LinkRef): Link | undefined;
   addresses(link?: number): Address[];
-  /** Every route of the main table. */
-  routes(family?: 4 | 6): Route[];
+  /** Every unicast route of the main table, or of all tables. */
+  routes(family?: 4 | 6, tables?: 'main' | 'all'): Route[];
   close(): void;
 }
 

@@ -88,10 +88,11 @@ export class RouteSocket implements NetlinkSocket {
     return link === undefined ? found : found.filter((address) => address.link === link);
   }
 
-  routes(family?: 4 | 6): Route[] {
+  routes(family?: 4 | 6, tables: 'main' | 'all' = 'main'): Route[] {
     return this.dump(RTM.GETROUTE, Buffer.alloc(12))
       .map((answer) => decodeRoute(answer.body))
-      .filter((route): route is Route => route?.table === MAIN_TABLE)
+      .filter((route): route is Route => route !== undefined)
+      .filter((route) => tables === 'all' || route.table === MAIN_TABLE)
       .filter((route) => family === undefined || route.family === family);
   }
 
