@@ -20,6 +20,7 @@ const network = (link: string, subnet: string, more: Partial<NetworkRecord> = {}
     id: link.repeat(20),
     name: link,
     driver: 'bridge',
+    ipv4: true,
     internal: false,
     options: {},
     ipam: { driver: 'default', options: {}, config: [{ subnet, gateway: '', auxiliaryAddresses: {} }] },
@@ -46,6 +47,7 @@ given('the table of an instance', () => {
   const desired = baseTable();
   addPart(desired, networkRules(network('br-one', '10.5.0.0/24')));
   addPart(desired, networkRules(network('br-two', '10.6.0.0/24', { internal: true })));
+  addPart(desired, networkRules(network('br-six', 'FD00:6::/64', { ipv4: false, ipv6: true })));
   addPart(desired, portElements([port(8080), port(8081, { hostIp: '127.0.0.1', protocol: 'udp' })]));
   addPart(desired, portElements([port(8080, { hostIp: '::', address: 'fd00:0::2' })]));
   addPart(desired, portElements([port(8082, { hostIp: 'FD00:1::1', address: 'fd00::2' })]));
@@ -148,4 +150,38 @@ it('keeps the containers of a network apart with icc=false, and its addresses wi
 
 it('has nothing for networks without a bridge', () => {
   expect(networkRules(network('eth0', '10.5.0.0/24', { driver: 'macvlan' })).elements).toEqual([]);
+});
+
+describe('gateway modes', () => {
+  const rulesOf = (options: Record<string, string>) => {
+    const { chains } = networkRules(network('br-n', '10.5.0.0/24', { ipv6: true, options }));
+    const [into, , nat] = [...chains.values()].map(({ rules }) => rules);
+    return { into: into?.slice(1, -1), nat: nat?.slice(1) };
+  };
+  const IPV6_MODE = 'com.docker.network.bridge.gateway_mode_ipv6';
+  const outside = 'oifname != "br-n"';
+
+  it.each([
+    [{}, ['ct status dnat accept'], ['masquerade']],
+    [
+      { [IPV6_MODE]: 'routed' },
+      ['ct status dnat accept', 'meta l4proto ipv6-icmp accept'],
+      ['meta nfproto ipv4 masquerade'],
+    ],
+    [
+      {
+        [IPV6_MODE]: 'nat-unprotected',
+        'com.docker.network.bridge.trusted_host_interfaces': 'eth1:eth2',
+      },
+      ['iifname "eth1" accept', 'iifname "eth2" accept', 'ct status dnat accept', 'meta nfproto ipv6 accept'],
+      ['masquerade'],
+    ],
+    [
+      { 'com.docker.network.host_ipv4': '192.0.2.7' },
+      ['ct status dnat accept'],
+      ['meta nfproto ipv4 snat ip to 192.0.2.7', 'meta nfproto ipv6 masquerade'],
+    ],
+  ])('%j', (options, into, nat) => {
+    expect(rulesOf(options)).toEqual({ into, nat: nat.map((rule) => `${outside} ${rule}`) });
+  });
 });

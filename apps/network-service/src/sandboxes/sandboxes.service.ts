@@ -95,7 +95,9 @@ export class SandboxesService {
       const sandbox = this.required(containerId);
       const { network, settings } = this.resolve(request);
       this.checkJoinable(sandbox, network);
-      const next = await this.networks.whileJoining([network.id], () => this.join(sandbox, network, settings));
+      const next = await this.networks.whileJoining([network.id], () =>
+        this.join(sandbox, network, settings),
+      );
       this.publishEvent('connect', next, network.id);
       return next;
     });
