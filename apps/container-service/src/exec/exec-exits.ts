@@ -4,6 +4,7 @@ import { ContainerEvents } from '../lifecycle/container-events';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
+import { ExecFiles } from './exec-files';
 import { ExecMonitor } from './exec-monitor';
 import type { ExecRecord } from './exec-record';
 import { ExecStore } from './exec-store';
@@ -19,12 +20,15 @@ export class ExecExits {
   constructor(
     private readonly containers: ContainerStore,
     private readonly execs: ExecStore,
+    private readonly files: ExecFiles,
     private readonly monitor: ExecMonitor,
     private readonly events: ContainerEvents,
     lifecycle: ContainerLifecycleEvents,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     lifecycle.listen({
+      // Of an earlier run, whose execs went with it.
+      beforeStart: (container) => this.files.removeAll(container.id),
       adopted: (container) => this.adopt(container),
       removed: (container) => this.execs.forgetContainer(container.id),
     });
@@ -59,6 +63,7 @@ export class ExecExits {
   private adopt(container: ContainerRecord): void {
     for (const record of this.execs.onDisk(container.id)) {
       this.execs.add(record);
+      this.monitor.adopt(record);
       this.watch(record);
     }
   }

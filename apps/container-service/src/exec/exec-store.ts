@@ -1,15 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { Injectable } from '@nestjs/common';
 import { notFound } from '@gantry/shared/errors';
 import { hasCode } from '@gantry/shared/linux';
 import { ContainerStore } from '../records/container-store';
-import { MonitorPaths } from '../runtime/monitor-paths';
+import { ExecFiles } from './exec-files';
 import type { ExecRecord } from './exec-record';
 
 /** How long an exec that ended can still be inspected. Milliseconds; dockerd's own. */
 const KEPT_MS = 5 * 60_000;
-const FILE = 'exec.json';
 
 /** All execs of this node, in memory; those that were started on disk too. */
 @Injectable()
@@ -18,7 +16,7 @@ export class ExecStore {
 
   constructor(
     private readonly containers: ContainerStore,
-    private readonly paths: MonitorPaths,
+    private readonly files: ExecFiles,
   ) {}
 
   add(record: ExecRecord): void {
@@ -35,10 +33,9 @@ export class ExecStore {
 
   /** Writes what a service that starts anew has to know. */
   save(record: ExecRecord): void {
-    const directory = join(this.directory(record.containerId), record.id);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(join(directory, `${FILE}.new`), JSON.stringify(record), { mode: 0o600 });
-    renameSync(join(directory, `${FILE}.new`), join(directory, FILE));
+    const file = this.files.record(record);
+    writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
   }
 
   /** The container's inspect does not list it any more; it can be asked about for some minutes. */
@@ -55,17 +52,13 @@ export class ExecStore {
 
   /** The execs that an earlier run of this service started in a container. */
   onDisk(containerId: string): ExecRecord[] {
-    return names(this.directory(containerId)).flatMap((id) => {
+    return names(this.files.all(containerId)).flatMap((id) => {
       try {
-        return [JSON.parse(readFileSync(join(this.directory(containerId), id, FILE), 'utf8')) as ExecRecord];
+        return [JSON.parse(readFileSync(this.files.record({ id, containerId }), 'utf8')) as ExecRecord];
       } catch {
         return []; // ended before it began
       }
     });
-  }
-
-  private directory(containerId: string): string {
-    return join(this.paths.bundle(containerId), 'execs');
   }
 }
 

@@ -26,6 +26,7 @@ import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import type { OciSpec } from '@gantry/shared/oci';
 import { ExecExits } from './exec-exits';
+import { ExecFiles } from './exec-files';
 import { execProcess } from './exec-process';
 import { ExecMonitor } from './exec-monitor';
 import { commandLine, execDocument, type ExecConfig, type ExecRecord } from './exec-record';
@@ -42,6 +43,7 @@ export class ExecService {
     @Inject(LINUX) private readonly linux: Linux,
     private readonly containers: ContainerStore,
     private readonly execs: ExecStore,
+    private readonly files: ExecFiles,
     private readonly exits: ExecExits,
     private readonly monitor: ExecMonitor,
     private readonly runtimes: Runtimes,
@@ -104,8 +106,9 @@ export class ExecService {
     const record = this.execs.get(request.target);
     const { rows = 0, columns = 0 } = request.size ?? {};
     if (record.exitCode !== undefined) throw conflict(`Exec command ${record.id} is not running`);
-    if (record.process) await resizeTerminal(this.monitor.control(record), rows, columns);
-    else record.config.ConsoleSize = [rows, columns];
+    if (record.process) {
+      if (record.config.Tty) await resizeTerminal(this.files.control(record), rows, columns);
+    } else record.config.ConsoleSize = [rows, columns];
     return {};
   }
 

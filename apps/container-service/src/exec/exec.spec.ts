@@ -3,51 +3,66 @@ import { existsSync } from 'node:fs';
 import { StdStream } from '@gantry/proto/common';
 import type { AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import { fromJson } from '@gantry/shared/grpc';
+import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
 import { FakeCall, RealContainers } from '../running-container.fixture';
 import { ExecExits } from './exec-exits';
+import { ExecFiles } from './exec-files';
 import { ExecMonitor } from './exec-monitor';
 import type { ExecConfig } from './exec-record';
+import { ExecShell } from './exec-shell';
 import { ExecStore } from './exec-store';
+import { ExecTerminal } from './exec-terminal';
 import { ExecService } from './exec.service';
 
 const needed = ['/usr/bin/conmon', '/usr/bin/crun', '/bin/busybox'];
 const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(path));
+const withContainers = usable ? describe : describe.skip;
 
-(usable ? describe : describe.skip)('exec in a real container (root, conmon, crun, busybox)', () => {
+withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
   let real: RealContainers;
+  let files: ExecFiles;
   let exec: ExecService;
-  const newExecService = () => {
-    const store = new ExecStore(real.store, real.paths);
-    const monitor = new ExecMonitor(real.linux, real.paths);
-    const exits = new ExecExits(
-      real.store,
-      store,
-      monitor,
-      real.containerEvents,
-      real.lifecycle,
-      real.logger,
-    );
-    return new ExecService(
-      real.linux,
-      real.store,
-      store,
-      exits,
-      monitor,
-      real.runtimes,
-      real.containerEvents,
-      real.paths,
-    );
+  let container: ContainerRecord;
+
+  /** One life of the service. */
+  const newLife = () => {
+    const { linux, paths, containerEvents, logger } = real;
+    const lifecycle = new ContainerLifecycleEvents(logger);
+    const store = new ExecStore(real.store, files);
+    const shell = new ExecShell(linux, paths, files);
+    const terminal = new ExecTerminal(linux, paths, files);
+    const monitor = new ExecMonitor(linux, files, shell, terminal);
+    const exits = new ExecExits(real.store, store, files, monitor, containerEvents, lifecycle, logger);
+    return {
+      service: new ExecService(
+        linux,
+        real.store,
+        store,
+        files,
+        exits,
+        monitor,
+        real.runtimes,
+        containerEvents,
+        paths,
+      ),
+      /** Finds the container running. */
+      adopt: () => lifecycle.emit('adopted', container),
+      /** As if it were killed: it does nothing more to what is on disk. */
+      die: () => void Object.assign(monitor, { forget: () => {} }),
+    };
   };
 
-  beforeAll(() => {
+  beforeAll(async () => {
     real = new RealContainers();
-    exec = newExecService();
+    files = new ExecFiles(real.paths);
+    exec = newLife().service;
+    container = await real.run({ args: ['sleep', '1000'], env: ['RUNVAR=rv'] });
   });
   afterAll(() => real.close());
   beforeEach(() => void (real.events.length = 0));
 
-  const textOf = (heard: AttachResponse[], stream = StdStream.STD_STREAM_STDOUT): string =>
+  const textOf = (heard: AttachResponse[], stream = StdStream.STD_STREAM_STDOUT) =>
     Buffer.concat(
       heard.flatMap(({ message }) =>
         message?.$case === 'output' && message.value.stream === stream ? [message.value.data] : [],
@@ -55,14 +70,9 @@ const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(pat
     ).toString();
   const started = (heard: AttachResponse[]) => heard[0]?.message?.$case === 'started';
 
-  let container: ContainerRecord;
-  beforeAll(async () => {
-    container = await real.run({ args: ['sleep', '1000'], env: ['RUNVAR=rv'] });
-  });
-
-  const create = async (config: ExecConfig) => {
+  const create = async (config: ExecConfig, service = exec) => {
     const document = Buffer.from(JSON.stringify({ AttachStdout: true, AttachStderr: true, ...config }));
-    return (await exec.create({ container: container.id, config: document })).id;
+    return (await service.create({ container: container.id, config: document })).id;
   };
   const begin = (id: string, { detach = false, tty = false, service = exec } = {}) => {
     const call = new FakeCall<StartExecRequest, AttachResponse>();
@@ -73,6 +83,10 @@ const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(pat
     fromJson<{ Running: boolean; ExitCode: number | null; Pid: number }>(
       await service.inspect({ execId: id }),
     );
+  const tick = () => new Promise((resolve) => setTimeout(resolve, 10));
+  const ended = async (id: string, service = exec) => {
+    while ((await inspect(id, service)).Running) await tick();
+  };
   const run = async (config: ExecConfig) => {
     const id = await create(config);
     const { call, done } = begin(id);
@@ -128,7 +142,8 @@ const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(pat
 
   it('has a terminal with its size', async () => {
     const { out, ExitCode } = await run({
-      Cmd: ['sh', '-c', 'stty size; exit 8'],
+      // crun sets the size when the process has just begun.
+      Cmd: ['sh', '-c', 'until stty size 2>/dev/null; do :; done; exit 8'],
       Tty: true,
       ConsoleSize: [31, 90],
     });
@@ -169,26 +184,66 @@ const usable = process.getuid?.() === 0 && needed.every((path) => existsSync(pat
     await begin(id, { detach: true }).done;
     expect(await inspect(id)).toMatchObject({ Running: true, ExitCode: null });
     await expect(begin(id).done).rejects.toThrow(`Exec command ${id} is already running`);
-    while ((await inspect(id)).Running) await new Promise((resolve) => setTimeout(resolve, 10));
+    await ended(id);
     await expect(begin(id).done).rejects.toThrow(`Exec command ${id} has already run`);
     await expect(exec.inspect({ execId: 'nope' })).rejects.toThrow('No such exec instance: nope');
   });
 
   it('survives the service: a new one knows it and its exit code', async () => {
-    const id = await create({ Cmd: ['sh', '-c', 'sleep 0.3; exit 5'] });
-    await begin(id, { detach: true }).done;
-    const next = newExecService();
-    real.lifecycle.emit('adopted', container);
-    expect(await inspect(id, next)).toMatchObject({ Running: true });
-    while ((await inspect(id, next)).Running) await new Promise((resolve) => setTimeout(resolve, 10));
-    expect((await inspect(id, next)).ExitCode).toBe(5);
+    const [last, next] = [newLife(), newLife()];
+    const id = await create({ Cmd: ['sh', '-c', 'sleep 0.3; exit 5'] }, last.service);
+    await begin(id, { detach: true, service: last.service }).done;
+    last.die();
+    next.adopt();
+    expect(await inspect(id, next.service)).toMatchObject({ Running: true });
+    await ended(id, next.service);
+    expect((await inspect(id, next.service)).ExitCode).toBe(5);
+  });
+
+  it('tells a client of a detached exec that it did not begin', async () => {
+    const id = await create({ Cmd: ['nonesuchcmd'] });
+    await expect(begin(id, { detach: true }).done).rejects.toThrow('executable file not found in $PATH');
+    const elsewhere = await create({ Cmd: ['true'], WorkingDir: '/nonesuch' });
+    await expect(begin(elsewhere, { detach: true }).done).rejects.toThrow(
+      'chdir to cwd ("/nonesuch") set in config.json failed: no such file or directory',
+    );
+    expect((await inspect(elsewhere)).ExitCode).toBe(126);
+    expect(existsSync(files.directory({ id, containerId: container.id }))).toBe(false);
+  });
+
+  it('loses nothing of much output', async () => {
+    const { out } = await run({ Cmd: ['seq', '1', '300000'] });
+    expect(out).toBe(Array.from({ length: 300_000 }, (_, index) => `${index + 1}\n`).join(''));
+  });
+
+  it('ends with its process, not with what that left in the background', async () => {
+    const { out, ExitCode } = await run({ Cmd: ['sh', '-c', 'sleep 1000 & echo here; exit 4'] });
+    expect(out).toBe('here\n');
+    expect(ExitCode).toBe(4);
+  });
+
+  it('goes on without the service that was attached to it, however much it writes', async () => {
+    const [last, next] = [newLife(), newLife()];
+    const Cmd = ['sh', '-c', 'read x; seq 1 300000 && exit 6'];
+    const id = await create({ Cmd, AttachStdin: true }, last.service);
+    const { call } = begin(id, { service: last.service });
+    await call.until(started);
+    while ((await inspect(id, last.service)).Pid === 0) await tick();
+    // A client that does not read: the pipes fill up, as when the service is gone.
+    call.cork();
+    last.die();
+    call.say({ message: { $case: 'stdin', value: Buffer.from('go\n') } });
+    next.adopt();
+    await ended(id, next.service);
+    expect((await inspect(id, next.service)).ExitCode).toBe(6);
+    call.leave();
   });
 
   it('ends with 137 when the container is killed, and is refused afterwards', async () => {
     const id = await create({ Cmd: ['sleep', '50'] });
     const { call, done } = begin(id);
     await call.until(started);
-    while ((await inspect(id)).Pid === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while ((await inspect(id)).Pid === 0) await tick();
     real.kill(container);
     await done;
     expect((await inspect(id)).ExitCode).toBe(137);

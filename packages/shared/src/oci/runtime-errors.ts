@@ -39,6 +39,11 @@ export function startFailure(
   // EPERM is what crun 1.8 says of a directory.
   if (aboutProgram && /permission denied|operation not permitted/i.test(said))
     return refused('permission denied', 126);
+  const directory = /^chdir `(.*)`: No such file or directory/i.exec(said)?.[1];
+  if (directory !== undefined) {
+    const reason = `chdir to cwd (${JSON.stringify(directory)}) set in config.json failed: no such file or directory`;
+    return { error: invalidArgument(`${prefix}${reason}: unknown`), exitCode: 126 };
+  }
   const exitCode = /no such file or directory/i.test(said)
     ? 127
     : /permission denied/i.test(said)

@@ -1,13 +1,13 @@
 import { closeSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { SystemError, hasCode } from '../errno';
 import { which } from '../which';
 import { Children } from './children';
 import { onPidfdExit, openPidfd, signalPidfd } from './pidfd';
 import type { ExitStatus, Processes, RunOptions, RunResult, SpawnOptions } from './processes';
 import { posixSpawnProgram } from './spawn';
-import { openPipe, readFirstLine, readStream, readToEnd, writeAndClose } from './streams';
+import { openPipe, readFirstLine, readStream, readToEnd, writeAndClose, writeStream } from './streams';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_OUTPUT = 1 << 20;
@@ -124,6 +124,10 @@ export class HostProcesses implements Processes {
 
   reader(fd: number): Readable {
     return readStream(fd);
+  }
+
+  writer(fd: number): Writable {
+    return writeStream(fd);
   }
 
   readLine(fd: number): Promise<string> {

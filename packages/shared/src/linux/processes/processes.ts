@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 export interface SpawnOptions {
   /** Absolute path of the program. */
@@ -66,6 +66,8 @@ export interface Processes {
   isAlive(pid: number, startTime?: number): boolean;
   /** A stream over a pipe or socket descriptor, which it closes when it ends or is destroyed. */
   reader(fd: number): Readable;
+  /** A stream into a pipe or socket descriptor, which it closes when it has ended or is destroyed. */
+  writer(fd: number): Writable;
   /** The first line without its newline, or what came before the end. Closes the descriptor. */
   readLine(fd: number): Promise<string>;
   /** Everything to the end, at most `maxBytes` (default 1 MiB) of it kept. Closes the descriptor. */

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { check, libc } from '../native';
 
 const pipe2 = libc.declare('int pipe2(void *fds, int flags)');
@@ -16,9 +16,13 @@ export function readStream(fd: number): Readable {
   return new Socket({ fd, readable: true, writable: false });
 }
 
+export function writeStream(fd: number): Writable {
+  return new Socket({ fd, readable: false, writable: true });
+}
+
 /** Writes everything and closes; a reader that goes away early is no error. */
 export function writeAndClose(fd: number, data: string | Buffer): void {
-  const stream = new Socket({ fd, readable: false, writable: true });
+  const stream = writeStream(fd);
   stream.on('error', () => stream.destroy());
   stream.end(data, () => stream.destroy());
 }
