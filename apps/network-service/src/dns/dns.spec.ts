@@ -1,51 +1,108 @@
-import packet from 'dns-packet';
-import { localAnswer, nameError } from './answer';
-import { framed, unframed } from './upstream';
+import packet, { type Packet } from 'dns-packet';
+import { encodeAnswer, localAnswer, nameError, serverFailure, udpLimit } from './answer';
+import { framed, unframed } from './framing';
 
-const names = {
-  addresses: (name: string) =>
-    ({ web: ['10.0.0.2', '10.0.0.3'], 'db.net': ['10.0.0.4'] })[name.toLowerCase()] as string[] | undefined,
-  nameOf: (address: string) => (address === '10.0.0.4' ? 'db.net' : undefined),
+type Type = 'A' | 'AAAA' | 'PTR' | 'MX';
+type Decoded = packet.DecodedPacket & { rcode: string; flag_tc: boolean };
+
+const many = Array.from({ length: 60 }, (_, last) => `10.0.9.${last}`);
+const known: Record<string, string[]> = {
+  web: ['10.0.0.2', 'fd00::2', '10.0.0.3'],
+  'db.net': ['10.0.0.4'],
+  many,
 };
-const query = (name: string, type: 'A' | 'AAAA' | 'PTR' | 'MX') =>
+const named: Record<string, string> = {
+  '10.0.0.4': 'db.net',
+  'fd00:0000:0000:0000:0000:0000:0000:0002': 'web.net',
+};
+const names = {
+  addresses: (name: string) => known[name.toLowerCase()],
+  nameOf: (address: string) => named[address],
+};
+const query = (name: string, type: Type, more: Partial<Packet> = {}): Packet =>
   packet.decode(
     packet.encode({
       type: 'query',
       id: 77,
       flags: packet.RECURSION_DESIRED,
       questions: [{ name, type, class: 'IN' }],
+      ...more,
     }),
   );
-const ask = (name: string, type: 'A' | 'AAAA' | 'PTR' | 'MX', turn = 0) => {
-  const answer = localAnswer(query(name, type), names, turn);
-  if (!answer) return undefined;
-  const decoded = packet.decode(answer) as packet.DecodedPacket & { rcode: string };
-  return {
-    id: decoded.id,
-    rcode: decoded.rcode,
-    data: decoded.answers?.map((one) => 'data' in one && one.data),
-  };
+const edns = (udpPayloadSize: number): Partial<Packet> => ({
+  additionals: [
+    {
+      type: 'OPT',
+      name: '.',
+      udpPayloadSize,
+      extendedRcode: 0,
+      ednsVersion: 0,
+      flags: 0,
+      flag_do: false,
+      options: [],
+    },
+  ],
+});
+const sent = (answer: Packet | undefined, limit = 512): Decoded | undefined =>
+  answer && (packet.decode(encodeAnswer(answer, limit)) as Decoded);
+const ask = (name: string, type: Type, turn = 0) => {
+  const decoded = sent(localAnswer(query(name, type), names, turn));
+  return (
+    decoded && {
+      id: decoded.id,
+      rcode: decoded.rcode,
+      data: decoded.answers?.map((one) => 'data' in one && one.data),
+    }
+  );
 };
 
-it('answers names with all their addresses, in turns', () => {
+it('answers names with all their addresses of a family, in turns', () => {
   expect(ask('web', 'A')).toEqual({ id: 77, rcode: 'NOERROR', data: ['10.0.0.2', '10.0.0.3'] });
   expect(ask('WEB', 'A', 1)?.data).toEqual(['10.0.0.3', '10.0.0.2']);
+  expect(ask('web.', 'AAAA')?.data).toEqual(['fd00::2']);
 });
 
-it('has no IPv6 address for a known name, and leaves unknown ones to others', () => {
-  expect(ask('db.net', 'AAAA')).toEqual({ id: 77, rcode: 'NOERROR', data: [] });
+it('has no other records for a known name, and leaves unknown ones to others', () => {
+  for (const type of ['AAAA', 'MX'] as const) {
+    expect(ask('db.net', type)).toEqual({ id: 77, rcode: 'NOERROR', data: [] });
+  }
   expect(ask('example.com', 'A')).toBeUndefined();
   expect(ask('example.com', 'MX')).toBeUndefined();
 });
 
-it('answers addresses with names', () => {
+it('answers addresses of both families with names', () => {
   expect(ask('4.0.0.10.in-addr.arpa', 'PTR')?.data).toEqual(['db.net']);
   expect(ask('5.0.0.10.in-addr.arpa', 'PTR')).toBeUndefined();
+  expect(ask(`2.${'0.'.repeat(27)}0.0.d.f.ip6.arpa`, 'PTR')?.data).toEqual(['web.net']);
 });
 
-it('says that there is no such name', () => {
-  const answer = packet.decode(nameError(query('x', 'A'))) as packet.DecodedPacket & { rcode: string };
-  expect(answer.rcode).toBe('NXDOMAIN');
+it('says that there is no such name, or that it cannot tell', () => {
+  expect(sent(nameError(query('x', 'A')))?.rcode).toBe('NXDOMAIN');
+  expect(sent(serverFailure(query('x', 'A')))?.rcode).toBe('SERVFAIL');
+  const update = { ...query('x', 'A'), opcode: 'UPDATE' } as Packet;
+  expect(sent(localAnswer(update, names, 0))?.rcode).toBe('NOTIMP');
+});
+
+it('gives as many addresses as the client takes, and says that there are more', () => {
+  const short = query('many', 'A');
+  expect(udpLimit(short)).toBe(512);
+  const cut = encodeAnswer(localAnswer(short, names, 0)!, udpLimit(short));
+  const decoded = packet.decode(cut) as Decoded;
+  expect(cut.length).toBeLessThanOrEqual(512);
+  expect(decoded.flag_tc).toBe(true);
+  expect(decoded.answers!.length).toBeGreaterThan(20);
+
+  const long = query('many', 'A', edns(4096));
+  expect(udpLimit(long)).toBe(4096);
+  const whole = sent(localAnswer(long, names, 0), udpLimit(long));
+  expect(whole).toMatchObject({ flag_tc: false });
+  expect(whole!.answers).toHaveLength(60);
+});
+
+it('speaks EDNS to those who do', () => {
+  const options = (answer: Packet | undefined) => sent(answer, 4096)!.additionals!.map(({ type }) => type);
+  expect(options(localAnswer(query('web', 'A', edns(1232)), names, 0))).toEqual(['OPT']);
+  expect(options(localAnswer(query('web', 'A'), names, 0))).toEqual([]);
 });
 
 it('takes messages of a TCP stream apart wherever it is cut', () => {

@@ -6,14 +6,19 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { NetworkThread } from '../kernel/network-thread';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { HostResolver } from '../resolv/host-resolver';
-import { upstreamServersOrPublic } from '../resolv/resolv-conf';
-import { localAnswer, nameError, serverFailure } from './answer';
+import { encodeAnswer, localAnswer, nameError, noData, serverFailure, udpLimit } from './answer';
+import { framed, unframed } from './framing';
+import { containerSockets, hostSockets } from './outgoing-sockets';
 import { ServiceDirectory } from './service-directory';
-import { askUpstream, framed, unframed } from './upstream';
+import { Upstream } from './upstream';
 
 const TCP_IDLE_MS = 10_000;
+const LARGEST_MESSAGE = 65_535;
+/** Questions that wait for servers outside, of all containers together; as in dockerd. */
+const MAX_ASKING = 1_024;
 
 interface Listening {
+  netnsPath: string;
   udp: UdpSocket;
   tcp: Server;
   connections: Set<Socket>;
@@ -26,7 +31,9 @@ interface Listening {
 @Injectable()
 export class ResolverService implements OnApplicationShutdown {
   private readonly listening = new Map<string, Listening>();
+  private readonly upstream = new Upstream();
   private turn = 0;
+  private asking = 0;
 
   constructor(
     @Inject(LOGGER) private readonly logger: Logger,
@@ -46,7 +53,7 @@ export class ResolverService implements OnApplicationShutdown {
     const udp = createSocket('udp4');
     const tcp = createServer();
     const connections = new Set<Socket>();
-    this.listening.set(containerId, { udp, tcp, connections });
+    this.listening.set(containerId, { netnsPath, udp, tcp, connections });
     const failed = (err: Error) => this.logger.warn({ err: err.message, container: containerId }, 'resolver');
     udp.on('error', failed).on('message', (message, from) => {
       void this.answer(containerId, message, false).then((reply) => {
@@ -99,15 +106,42 @@ export class ResolverService implements OnApplicationShutdown {
       return undefined;
     }
     if (query.type !== 'query') return undefined;
+    const limit = overTcp ? LARGEST_MESSAGE : udpLimit(query);
     const names = {
       addresses: (name: string) => this.directory.addresses(containerId, name),
       nameOf: (address: string) => this.directory.nameOf(containerId, address),
     };
     const local = localAnswer(query, names, this.turn++);
-    if (local) return local;
+    if (local) return encodeAnswer(local, limit);
+    const outside = await this.askOutside(containerId, query, message, overTcp);
+    if (!Buffer.isBuffer(outside)) return encodeAnswer(outside, limit);
+    return outside.length <= limit ? outside : encodeAnswer(decode(outside), limit);
+  }
+
+  private async askOutside(
+    containerId: string,
+    query: Packet,
+    message: Buffer,
+    overTcp: boolean,
+  ): Promise<Buffer | Packet> {
     if (!this.directory.mayAskOutside(containerId)) return nameError(query);
     const own = this.sandboxes.get(containerId)?.resolver ?? { servers: [], search: [], options: [] };
-    const servers = upstreamServersOrPublic(this.hostResolver.settings(), own);
-    return (await askUpstream(servers, message, overTcp)) ?? serverFailure(query);
+    // Who sets ndots wants short names to be completed, and not to be asked for as they are.
+    if (isShort(query) && own.options.some((option) => /^ndots:[1-9]/.test(option))) return noData(query);
+    if (this.asking >= MAX_ASKING) return serverFailure(query);
+    const servers = own.servers.length > 0 ? own.servers : this.hostResolver.serversOfHost();
+    const netnsPath = this.listening.get(containerId)?.netnsPath ?? '';
+    const sockets = own.servers.length > 0 ? containerSockets(this.thread, netnsPath) : hostSockets;
+    this.asking++;
+    try {
+      return (await this.upstream.ask(servers, message, sockets, overTcp)) ?? serverFailure(query);
+    } finally {
+      this.asking--;
+    }
   }
+}
+
+function isShort({ questions }: Packet): boolean {
+  const [question] = questions ?? [];
+  return (question?.type === 'A' || question?.type === 'AAAA') && !question.name.includes('.');
 }

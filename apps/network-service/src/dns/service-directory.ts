@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { formatIp, parseIp } from '../ipam/cidr';
 import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
 import type { EndpointRecord, SandboxRecord } from '../records/sandbox-record';
@@ -28,7 +29,7 @@ export class ServiceDirectory {
   ) {}
 
   /**
-   * The addresses behind a name, as seen by a container: `name` or `name.network` on each of its networks, and its own
+   * The addresses of both families behind a name, as seen by a container: `name` or `name.network` on each of its networks, and its own
    * links. Undefined when it is nobody's name there.
    */
   addresses(containerId: string, name: string): string[] | undefined {
@@ -40,7 +41,7 @@ export class ServiceDirectory {
       const short = wanted.endsWith(suffix) ? wanted.slice(0, -suffix.length) : undefined;
       const entries =
         byName.get(this.linked(endpoint, wanted) ?? wanted) ?? (short ? byName.get(short) : undefined) ?? [];
-      found.push(...entries.map((entry) => entry.endpoint.address));
+      found.push(...entries.flatMap((entry) => addressesOf(entry.endpoint)));
     }
     return found.length > 0 ? [...new Set(found)] : undefined;
   }
@@ -48,7 +49,7 @@ export class ServiceDirectory {
   /** `container.network` for an address on one of the container's networks. */
   nameOf(containerId: string, address: string): string | undefined {
     for (const { network } of this.networksOf(containerId)) {
-      const entry = this.namesOn(network.id).byAddress.get(address);
+      const entry = this.namesOn(network.id).byAddress.get(spelledAlike(address));
       if (entry) return `${entry.sandbox.containerName}.${network.name}`;
     }
     return undefined;
@@ -92,7 +93,7 @@ export class ServiceDirectory {
   private collect(networkId: string): NetworkNames {
     const names: NetworkNames = { byName: new Map(), byAddress: new Map() };
     for (const entry of this.sandboxes.endpointsOn(networkId)) {
-      names.byAddress.set(entry.endpoint.address, entry);
+      for (const address of addressesOf(entry.endpoint)) names.byAddress.set(spelledAlike(address), entry);
       for (const name of dnsNames(entry.sandbox, entry.endpoint)) {
         const key = name.toLowerCase();
         names.byName.set(key, [...(names.byName.get(key) ?? []), entry]);
@@ -100,4 +101,13 @@ export class ServiceDirectory {
     }
     return names;
   }
+}
+
+function addressesOf({ address, ipv6 }: EndpointRecord): string[] {
+  return [address, ipv6?.address ?? ''].filter((each) => each !== '');
+}
+
+function spelledAlike(address: string): string {
+  const ip = parseIp(address);
+  return ip ? formatIp(ip) : address;
 }

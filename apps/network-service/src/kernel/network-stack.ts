@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import { hasCode, type Linux, type Link, type NetlinkSocket } from '@gantry/shared/linux';
 import { HostFirewall } from '../firewall/host-firewall';
 import type { FirewallTable } from '../firewall/table';
+import type { Family } from '../ipam/cidr';
 import { addAddress, bringUp, createInterface, defaultRoute, indexOf } from './container-interface';
 import { setSysctl } from './kernel-settings';
 import type {
@@ -12,7 +13,7 @@ import type {
   ResolverSockets,
   SandboxPlan,
 } from './plans';
-import { RESOLVER_ADDRESS } from './resolver-address';
+import { openResolverSockets } from './resolver-sockets';
 
 type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
 
@@ -208,22 +209,18 @@ export class NetworkStack {
     return this.hostFirewall.othersDropForwarded();
   }
 
-  /**
-   * The sockets of the resolver inside a namespace, and the rule that leads port 53 there. `port` is that of an earlier
-   * call for the same namespace, so that nothing inside it changes.
-   */
+  /** What {@link openResolverSockets} does, in a namespace. */
   openResolver(path: string, port = 0): ResolverSockets {
-    return this.linux.namespaces.withinNetworkNamespace(path, () => {
-      const udp = this.linux.sockets.bind({ protocol: 'udp', address: RESOLVER_ADDRESS, port });
-      try {
-        const tcp = this.linux.sockets.bind({ protocol: 'tcp', address: RESOLVER_ADDRESS, port: udp.port });
-        this.linux.nftables.run(resolverRules(udp.port));
-        return { udp: udp.fd, tcp: tcp.fd, port: udp.port };
-      } catch (error) {
-        closeSync(udp.fd);
-        throw error;
-      }
-    });
+    return this.linux.namespaces.withinNetworkNamespace(path, () => openResolverSockets(this.linux, port));
+  }
+
+  /** A bound socket inside a namespace, to ask a server from there. Answers its descriptor, the caller's. */
+  outgoingSocket(path: string, protocol: 'tcp' | 'udp', family: Family): number {
+    const address = family === 4 ? '0.0.0.0' : '::';
+    return this.linux.namespaces.withinNetworkNamespace(
+      path,
+      () => this.linux.sockets.bind({ protocol, address, port: 0 }).fd,
+    );
   }
 
   close(): void {
@@ -261,19 +258,4 @@ export class NetworkStack {
   private setSysctl(path: string, value: string): void {
     setSysctl(this.linux.host, path, value);
   }
-}
-
-/** Adding to a table that is there would double its rules: it is made anew in the same transaction. */
-function resolverRules(port: number): string {
-  const table = 'ip gantry_dns';
-  const rule = (protocol: string) =>
-    `add rule ${table} output ip daddr ${RESOLVER_ADDRESS} ${protocol} dport 53 dnat to ${RESOLVER_ADDRESS}:${port}`;
-  return [
-    `add table ${table}`,
-    `delete table ${table}`,
-    `add table ${table}`,
-    `add chain ${table} output { type nat hook output priority -100; }`,
-    rule('udp'),
-    rule('tcp'),
-  ].join('\n');
 }

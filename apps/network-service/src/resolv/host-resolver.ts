@@ -1,26 +1,33 @@
 import { readFileSync, statSync } from 'node:fs';
 import { Injectable } from '@nestjs/common';
 import type { ResolverSettings } from '../records/sandbox-record';
-import { parseResolvConf, RESOLVED_UPSTREAM } from './resolv-conf';
+import { parseResolvConf, PUBLIC_SERVERS, RESOLVED_UPSTREAM } from './resolv-conf';
 
 const HOST_FILE = '/etc/resolv.conf';
 
-/** The host's resolv.conf as containers may use it, read again when it changed. */
+/** The host's resolv.conf, read again when it changed. */
 @Injectable()
 export class HostResolver {
   private cached?: { stamp: string; settings: ResolverSettings };
 
+  /** As a container may use them that asks servers itself: instead of systemd-resolved's stub, whom that asks. */
   settings(): ResolverSettings {
-    const stamp = stampOf(HOST_FILE);
-    if (this.cached?.stamp !== stamp) this.cached = { stamp, settings: read() };
-    return this.cached.settings;
+    const { settings } = this.current();
+    const onlyStub = settings.servers.length === 1 && settings.servers[0] === '127.0.0.53';
+    return onlyStub ? parseResolvConf(readText(RESOLVED_UPSTREAM)) : settings;
   }
-}
 
-function read(): ResolverSettings {
-  const settings = parseResolvConf(readText(HOST_FILE));
-  const onlyStub = settings.servers.length === 1 && settings.servers[0] === '127.0.0.53';
-  return onlyStub ? parseResolvConf(readText(RESOLVED_UPSTREAM)) : settings;
+  /** Whom we ask for a container, from the host's network: loopback servers too, such as stubs that know more. */
+  serversOfHost(): string[] {
+    const { servers } = this.current().settings;
+    return servers.length > 0 ? servers : PUBLIC_SERVERS;
+  }
+
+  private current(): { settings: ResolverSettings } {
+    const stamp = stampOf(HOST_FILE);
+    if (this.cached?.stamp !== stamp) this.cached = { stamp, settings: parseResolvConf(readText(HOST_FILE)) };
+    return this.cached;
+  }
 }
 
 function readText(path: string): string {

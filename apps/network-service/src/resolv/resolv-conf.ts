@@ -2,7 +2,7 @@ import type { ResolverSettings } from '../records/sandbox-record';
 import { RESOLVER_ADDRESS } from '../kernel/resolver-address';
 
 /** Where the host has no nameserver that a container could reach. Docker's choice. */
-const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4'];
+export const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4'];
 /** Where systemd-resolved writes the servers that its stub at 127.0.0.53 asks. */
 export const RESOLVED_UPSTREAM = '/run/systemd/resolve/resolv.conf';
 
@@ -24,7 +24,7 @@ export function parseResolvConf(text: string): ResolverSettings {
 
 /** What a container on the default bridge asks: its own settings, else the host's that it can reach. */
 export function directResolvConf(host: ResolverSettings, own: ResolverSettings): string {
-  const reachable = upstreamServers(host, own);
+  const reachable = reachableServers(host, own);
   return render({
     servers: reachable.length > 0 ? reachable : PUBLIC_SERVERS,
     search: searchOf(host, own),
@@ -43,16 +43,10 @@ export function embeddedResolvConf(host: ResolverSettings, own: ResolverSettings
   });
 }
 
-/** The servers that names outside are asked for, loopback ones of the host left out; perhaps none. */
-export function upstreamServers(host: ResolverSettings, own: ResolverSettings): string[] {
+/** Loopback ones of the host are left out; perhaps none. */
+function reachableServers(host: ResolverSettings, own: ResolverSettings): string[] {
   if (own.servers.length > 0) return own.servers;
   return host.servers.filter((server) => !server.startsWith('127.') && !server.includes(':'));
-}
-
-/** As {@link upstreamServers}, with the public ones where there would be none. */
-export function upstreamServersOrPublic(host: ResolverSettings, own: ResolverSettings): string[] {
-  const servers = upstreamServers(host, own);
-  return servers.length > 0 ? servers : PUBLIC_SERVERS;
 }
 
 /** `--dns-search .` means none. */

@@ -61,16 +61,17 @@ export class SandboxRecovery {
 
   /** Resolvers of living sandboxes: containers must not wait for names longer than it takes us to start. */
   async reopenResolvers(): Promise<void> {
-    for (const sandbox of this.sandboxes.all()) {
-      if (sandbox.dnsPort === undefined) continue;
-      try {
-        await this.resolver.open(sandbox.containerId, this.pathOf(sandbox), sandbox.dnsPort);
-      } catch (error) {
-        this.logger.error(
-          { err: messageOf(error), container: sandbox.containerId },
-          'no resolver for a container',
-        );
-      }
+    await Promise.all(this.sandboxes.all().map((sandbox) => this.reopenResolver(sandbox)));
+  }
+
+  private async reopenResolver(sandbox: SandboxRecord): Promise<void> {
+    const { containerId, dnsPort } = sandbox;
+    if (dnsPort === undefined) return;
+    try {
+      const port = await this.resolver.open(containerId, this.pathOf(sandbox), dnsPort);
+      if (port !== dnsPort) this.sandboxes.put({ ...sandbox, dnsPort: port });
+    } catch (error) {
+      this.logger.error({ err: messageOf(error), container: containerId }, 'no resolver for a container');
     }
   }
 
