@@ -68,13 +68,16 @@ export class ContainerNetworks {
       const endpoint = { network, settings: toJson(settings).json };
       const resolved = await this.peers.sandboxes.checkEndpoint({ endpoint });
       checkSettings(resolved.name, settings);
-      if (this.endpointKey(record, network, resolved) !== undefined) {
-        throw forbidden(`endpoint with name ${record.name} already exists in network ${resolved.name}`);
-      }
+      const known = endpointKey(record, network, resolved);
       if (record.state.Running && !record.state.Restarting) {
+        if (known !== undefined) {
+          throw forbidden(`endpoint with name ${record.name} already exists in network ${resolved.name}`);
+        }
         const answer = await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint });
         record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
       }
+      // Of a container that does not run the settings are only written down, and may be written anew.
+      if (known !== undefined) delete record.endpoints[known];
       record.endpoints[resolved.name] = settings;
       if (!record.state.Running) record.networkSettings = idleSettings(record);
       await this.store.persist(record);
@@ -90,9 +93,9 @@ export class ContainerNetworks {
         throw forbidden('container cannot be disconnected from host network or connected to host network');
       }
       const resolved = await this.resolveOrForced(network, force);
-      const key = this.endpointKey(record, network, resolved);
+      const key = endpointKey(record, network, resolved);
       if (key === undefined) {
-        throw forbidden(`container ${record.id} is not connected to network ${resolved.name}`);
+        throw forbidden(`container ${record.id} is not connected to the network ${resolved.name}`);
       }
       if (record.state.Running && !record.state.Restarting) {
         const answer = await this.peers.sandboxes.disconnectEndpoint({
@@ -138,17 +141,19 @@ export class ContainerNetworks {
       );
     }
   }
+}
 
-  /** The user may have named the network by name or id when the container was made. */
-  private endpointKey(
-    record: ContainerRecord,
-    given: string,
-    resolved: { id: string; name: string },
-  ): string | undefined {
-    return Object.keys(record.endpoints).find(
-      (key) => key === given || key === resolved.name || (key.length >= 12 && resolved.id.startsWith(key)),
-    );
-  }
+/** Under which key a container has a network: the user may have named it by name, id or prefix when it was made. */
+function endpointKey(
+  record: ContainerRecord,
+  given: string,
+  resolved: { id: string; name: string },
+): string | undefined {
+  const keys = Object.keys(record.endpoints);
+  return (
+    keys.find((key) => key === resolved.name || key === resolved.id || key === given) ??
+    keys.find((key) => resolved.id.startsWith(key))
+  );
 }
 
 /** What inspect shows of the networks of a container that does not run. */

@@ -29,11 +29,10 @@ export function requestedEndpoints(
   if (!hasEndpoints(mode)) {
     if (given.some(([name]) => name !== mode)) {
       throw invalidArgument(
-        mode.startsWith('container:')
-          ? 'conflicting options: cannot attach both user-defined and non-user-defined network-modes'
-          : `conflicting options: cannot attach both user-defined and non-user-defined network-modes`,
+        'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
       );
     }
+    for (const [, settings] of given) checkPredefined(settings);
     return {};
   }
   const endpoints: Record<string, EndpointSettings> = { [mode]: {} };
@@ -73,10 +72,15 @@ export function checkSettings(network: string, settings: EndpointSettings): void
   const { IPv4Address, IPv6Address } = settings.IPAMConfig ?? {};
   if (IPv4Address && isIP(IPv4Address) !== 4) throw invalidArgument(`invalid IPv4 address: ${IPv4Address}`);
   if (IPv6Address && isIP(IPv6Address) !== 6) throw invalidArgument(`invalid IPv6 address: ${IPv6Address}`);
-  if (network === 'bridge' && (IPv4Address || IPv6Address)) {
+  if (network === 'bridge') checkPredefined(settings);
+}
+
+/** What only networks of the user's can give. */
+function checkPredefined({ IPAMConfig, Aliases }: EndpointSettings): void {
+  if (IPAMConfig?.IPv4Address || IPAMConfig?.IPv6Address) {
     throw invalidArgument('user specified IP address is supported on user defined networks only');
   }
-  if (network === 'bridge' && settings.Aliases?.length) {
+  if (Aliases?.length) {
     throw invalidArgument('network-scoped alias is supported only for containers in user defined networks');
   }
 }

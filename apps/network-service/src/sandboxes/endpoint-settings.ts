@@ -32,7 +32,10 @@ export function staticAddress(settings: EndpointSettings, family: Family): strin
   return (family === 4 ? IPv4Address : IPv6Address) || undefined;
 }
 
-/** `net.ipv4.conf.IFNAME.log_martians=1,...` of the driver options, for the interface's real name. */
+/**
+ * `net.ipv4.conf.IFNAME.log_martians=1,...` of the driver options, for the interface's real name. The CLI makes it lower
+ * case.
+ */
 export function endpointSysctls(
   settings: EndpointSettings,
   interfaceName: string,
@@ -42,7 +45,7 @@ export function endpointSysctls(
     .split(',')
     .filter((part) => part !== '')
     .map((part) => {
-      const match = /^(net\.(?:ipv4|ipv6|mpls)\.[a-z]+)\.IFNAME\.([a-z0-9_]+)=(.*)$/.exec(part);
+      const match = /^(net\.(?:ipv4|ipv6|mpls)\.[a-z]+)\.ifname\.([a-z0-9_]+)=(.*)$/i.exec(part);
       if (!match) throw invalidArgument(`invalid sysctl for an interface: "${part}"`);
       const [, prefix = '', setting = '', value = ''] = match;
       return { name: `${prefix.replaceAll('.', '/')}/${interfaceName}/${setting}`, value };
@@ -105,9 +108,8 @@ function checkStaticAddress(
 
 /** Networks that have no namespace of their own to be attached to. @throws Forbidden in dockerd's words */
 export function checkConnectable(network: NetworkRecord): void {
-  if (network.configOnly) throw forbidden('cannot create endpoint on configuration-only network');
   if (network.driver === 'host') {
-    throw forbidden('container cannot be connected to host network or disconnected from it');
+    throw forbidden('container cannot be disconnected from host network or connected to host network');
   }
   if (network.driver === 'null') {
     throw forbidden(

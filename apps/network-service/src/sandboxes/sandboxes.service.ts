@@ -109,7 +109,7 @@ export class SandboxesService {
       const network = this.networks.resolve(reference);
       const endpoint = sandbox.endpoints.find((one) => one.networkId === network.id);
       if (!endpoint) {
-        throw forbidden(`container ${containerId} is not connected to network ${network.name}`);
+        throw forbidden(`container ${containerId} is not connected to the network ${network.name}`);
       }
       checkConnectable(network);
       const next = {
@@ -285,6 +285,7 @@ export class SandboxesService {
   private resolve(request: EndpointRequest): ResolvedEndpoint {
     const isDefault = request.network === '' || request.network === 'default';
     const network = isDefault ? this.networks.defaultBridge : this.networks.resolve(request.network);
+    if (network.configOnly) throw forbidden('cannot create endpoint on configuration-only network');
     const settings = parseEndpointSettings(request.settings);
     checkEndpointSettings(network, settings);
     return { network, settings };
