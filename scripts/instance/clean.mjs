@@ -1,12 +1,13 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
 // marker, a link only with the instance's alias, the table and cgroups only when a directory proves the instance was here.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
 import { output } from '../host/programs.mjs';
 import { pidDirectory } from './lock.mjs';
 import { StartError, ownerOf } from './names.mjs';
-import { linksOf, monitorsOf, mountsBelow } from './remains.mjs';
+import { foreignGroupsOf, linksOf, monitorsOf, mountsBelow } from './remains.mjs';
 
 /**
  * @param {import('./names.mjs').InstanceNames} names
@@ -24,7 +25,7 @@ export async function cleanInstance(names, { keepData = false, say = () => {} } 
   if (ownsName) {
     await endServices(names, say);
     await endMonitors(owned, say);
-    await removeGroups(names.name, say);
+    await removeGroups(names.name, owned, say);
     await unmountAll(owned, say);
   }
   await removeLinks(names.name, ownsName, say);
@@ -57,8 +58,9 @@ async function endMonitors(directories, say) {
   if (monitors.length > 0) say(`ended ${monitors.length} container monitors`);
 }
 
-async function removeGroups(name, say) {
-  const groups = groupDirectories(name);
+async function removeGroups(name, owned, say) {
+  const foreign = owned.flatMap((directory) => foreignGroupsOf(name, join(directory, 'containers')));
+  const groups = [name, ...foreign].flatMap(groupDirectories);
   // In every hierarchy before the first is emptied: with cgroup v1 what is frozen in one does not die in any.
   groups.forEach(thawGroups);
   for (const group of groups) {

@@ -1,4 +1,6 @@
-// Finding what an instance has put on the host. Pure: each function picks from what it is given.
+// Finding what an instance has put on the host.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
  * Mount points in and below the directories, deepest first; several mounts on one point appear as often.
@@ -44,6 +46,29 @@ export function monitorsOf(processes, directories) {
       return directories.some((directory) => isWithin(bundle ?? '', directory));
     })
     .map(({ pid }) => pid);
+}
+
+/**
+ * The cgroups of containers outside the instance's own (`--cgroup-parent`), as paths below a hierarchy's root.
+ * @param {string} name of the instance
+ * @param {string} containers the directory of the containers' records
+ * @returns {string[]}
+ */
+export function foreignGroupsOf(name, containers) {
+  if (!existsSync(containers)) return [];
+  return readdirSync(containers).flatMap((id) => {
+    const group = groupOf(join(containers, id, 'container.json'));
+    return group && !group.startsWith(`/${name}/`) && !group.split('/').includes('..') ? [group] : [];
+  });
+}
+
+function groupOf(record) {
+  try {
+    const group = JSON.parse(readFileSync(record, 'utf8')).process?.cgroup;
+    return typeof group === 'string' && /^\/.+\/[0-9a-f]{64}$/.test(group) ? group : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const isWithin = (path, directory) => path === directory || path.startsWith(`${directory}/`);

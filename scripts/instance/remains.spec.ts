@@ -1,4 +1,7 @@
-import { linksOf, monitorsOf, mountsBelow } from './remains.mjs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { foreignGroupsOf, linksOf, monitorsOf, mountsBelow } from './remains.mjs';
 
 describe('what belongs to an instance', () => {
   it('picks mounts in and below its directories, the deepest first, and none of a neighbour', () => {
@@ -44,5 +47,22 @@ describe('what belongs to an instance', () => {
       { pid: 4, args: [] },
     ];
     expect(monitorsOf(processes, ['/var/lib/blue'])).toEqual([1]);
+  });
+});
+
+describe('foreignGroupsOf', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'groups-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('finds what containers have outside of the instance', () => {
+    const ids = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(64));
+    const groups = [`/mine/${ids[0]}`, `/other/${ids[1]}`, '/etc', `/../${ids[3]}`];
+    ids.forEach((id, index) => {
+      mkdirSync(join(directory, id));
+      const record = JSON.stringify({ process: { cgroup: groups[index] } });
+      writeFileSync(join(directory, id, 'container.json'), record);
+    });
+    expect(foreignGroupsOf('mine', directory)).toEqual([groups[1]]);
+    expect(foreignGroupsOf('mine', join(directory, 'nothing'))).toEqual([]);
   });
 });

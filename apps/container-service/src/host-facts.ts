@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { HostFacts } from './create/host-config';
+import { kernelLimits } from './create/kernel-limits';
 import { Runtimes } from './runtime/runtimes';
 
 /** Facts of this host that decide what a container may ask for. */
@@ -23,7 +23,7 @@ export class HostFactsProvider {
     this.known ??= {
       cgroupV2: this.linux.cgroups.layout().version === 'v2',
       cpus: this.linux.host.cpuCount(),
-      swapLimit: this.swapLimit(),
+      kernel: kernelLimits(this.linux.cgroups.layout()),
       appArmor: this.linux.host.hasAppArmor(),
       defaultRuntime: this.runtimes.choose('').name,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),
@@ -41,12 +41,5 @@ export class HostFactsProvider {
       this.init ??= this.linux.host.which(name);
     }
     return this.init;
-  }
-
-  private swapLimit(): boolean {
-    const layout = this.linux.cgroups.layout();
-    if (layout.version === 'v2') return existsSync('/proc/swaps');
-    const memory = layout.mounts['memory'];
-    return memory !== undefined && existsSync(join(memory, 'memory.memsw.limit_in_bytes'));
   }
 }

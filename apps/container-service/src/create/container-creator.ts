@@ -18,6 +18,7 @@ import { completeContainerConfig } from './container-config';
 import { letUnmountsThrough } from './data-root-binds';
 import { completeHostConfig } from './host-config';
 import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
+import { checkUts } from './mode-checks';
 import { inheritedMounts, planMounts } from './mount-plan';
 import type { PlannedMount } from './planned-mount';
 import { randomName } from './random-name';
@@ -61,6 +62,8 @@ export class ContainerCreator {
     const body = parseBody(request.config);
     const { hostConfig, warnings } = completeHostConfig(body.HostConfig ?? {}, this.facts.get());
     const own = completeContainerConfig(body);
+    checkUts(own, hostConfig);
+    this.resolveReferences(hostConfig);
     const endpoints = requestedEndpoints(
       { ...own, MacAddress: body.MacAddress },
       hostConfig,
@@ -70,7 +73,6 @@ export class ContainerCreator {
     const name = this.claimName(request.name, id);
     this.inFlight.add(id);
     try {
-      this.checkReferences(hostConfig);
       const image = await this.peers.snapshots.prepare({
         containerId: id,
         image: own.Image,
@@ -151,12 +153,27 @@ export class ContainerCreator {
     return name;
   }
 
-  /** Containers that this one wants to share something with have to exist. */
-  private checkReferences(hostConfig: HostConfig): void {
-    for (const mode of [hostConfig.NetworkMode, hostConfig.IpcMode, hostConfig.PidMode]) {
-      if (mode.startsWith('container:')) this.store.resolve(mode.slice('container:'.length));
+  /**
+   * Containers that this one wants to share something with have to exist; what they are called later does not matter. Not
+   * NotFound: clients pull the image then.
+   */
+  private resolveReferences(hostConfig: HostConfig): void {
+    for (const field of ['NetworkMode', 'IpcMode', 'PidMode'] as const) {
+      const mode = hostConfig[field];
+      if (mode.startsWith('container:')) {
+        hostConfig[field] = `container:${this.existing(mode.slice('container:'.length)).id}`;
+      }
     }
+    for (const reference of hostConfig.VolumesFrom ?? []) this.existing(reference.split(':')[0] ?? '');
     hostConfig.Links = linksById(hostConfig.Links, this.store);
+  }
+
+  private existing(reference: string): ContainerRecord {
+    try {
+      return this.store.resolve(reference);
+    } catch (error) {
+      throw invalidArgument(messageOf(error));
+    }
   }
 
   private defaultHostname(id: string, hostConfig: HostConfig): string {

@@ -3,7 +3,23 @@ import { completeHostConfig } from './host-config';
 const facts = {
   cgroupV2: false,
   cpus: 2,
-  swapLimit: true,
+  kernel: {
+    memory: true,
+    swap: true,
+    memoryReservation: true,
+    swappiness: true,
+    oomKillDisable: true,
+    pids: true,
+    cpuShares: true,
+    cpuCfs: true,
+    cpuRealtime: true,
+    cpuset: true,
+    blkioWeight: false,
+    blkioWeightDevice: false,
+    blkioThrottle: true,
+    cpus: '0-1',
+    memoryNodes: '0',
+  },
   appArmor: false,
   defaultRuntime: 'crun',
   runtimes: ['crun', 'runc'],
@@ -36,6 +52,12 @@ describe('completeHostConfig', () => {
     [{ NanoCpus: 3e9 }, 'Range of CPUs is from 0.01 to 2.00'],
     [{ CpusetCpus: '7' }, 'Requested CPUs are not available'],
     [{ CapAdd: ['NONSENSE'] }, 'unknown capability: "CAP_NONSENSE"'],
+    [{ CpusetMems: 'x' }, 'Invalid value x for cpuset mems: invalid format: x'],
+    [{ CpusetMems: '5' }, 'Requested memory nodes are not available - requested 5, available: 0'],
+    [{ Tmpfs: { '/t': 'size=1m,nonsense' } }, 'invalid tmpfs option ["nonsense"]'],
+    [{ Isolation: 'hyperv' }, "invalid isolation 'hyperv' on linux"],
+    [{ Annotations: { '': 'x' } }, 'the empty string is not permitted as an annotation key'],
+    [{ CgroupParent: '/../x' }, 'invalid cgroup parent: /../x'],
     [{ Runtime: 'kata' }, 'unknown or invalid runtime name: kata'],
     [{ RestartPolicy: { Name: 'sometimes', MaximumRetryCount: 0 } }, "unknown policy 'sometimes'"],
     [
@@ -49,12 +71,26 @@ describe('completeHostConfig', () => {
     expect(() => completeHostConfig(given, facts)).toThrow(message);
   });
 
-  it('never takes an AppArmor profile that it does not apply', () => {
+  it('says that it applies no AppArmor profile where there is no AppArmor', () => {
     const given = { SecurityOpt: ['apparmor=mine'] };
-    expect(() => completeHostConfig(given, { ...facts, appArmor: true })).toThrow('not supported yet');
     expect(completeHostConfig(given, facts).warnings).toEqual([
       'AppArmor is not available on this host: profile ignored',
     ]);
     expect(completeHostConfig({ SecurityOpt: ['apparmor=unconfined'] }, facts).warnings).toEqual([]);
+  });
+
+  it('takes away what the kernel cannot do and says so', () => {
+    const given = {
+      BlkioWeight: 5,
+      BlkioWeightDevice: [{ Path: '/dev/x', Weight: 3 }],
+      OomKillDisable: true,
+    };
+    const { hostConfig, warnings } = completeHostConfig(given, facts);
+    expect(hostConfig).toMatchObject({ BlkioWeight: 0, BlkioWeightDevice: [], OomKillDisable: true });
+    expect(warnings).toEqual([
+      'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',
+      'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
+      'Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.',
+    ]);
   });
 });

@@ -102,7 +102,7 @@ export class ContainerStarter {
     writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
     this.exits.taken(record.id); // of an earlier run that a kill of this service left
     const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
-    record.process = this.processOf(record.id, pid, monitorPid, runtime);
+    record.process = this.processOf(record, pid, monitorPid, runtime);
     Object.assign(record.state, {
       Status: 'running',
       Running: true,
@@ -136,14 +136,19 @@ export class ContainerStarter {
     return program;
   }
 
-  private processOf(id: string, pid: number, monitorPid: number, runtime: RuntimeChoice): ContainerProcess {
+  private processOf(
+    { id, hostConfig }: ContainerRecord,
+    pid: number,
+    monitorPid: number,
+    runtime: RuntimeChoice,
+  ): ContainerProcess {
     return {
       pid,
       startTime: this.linux.processes.startTime(pid) ?? 0,
       monitorPid,
       monitorStartTime: this.linux.processes.startTime(monitorPid) ?? 0,
       runtime: runtime.name,
-      cgroup: this.paths.cgroup(id),
+      cgroup: this.paths.cgroup(id, hostConfig.CgroupParent),
       bootId: this.facts.bootId,
     };
   }

@@ -3,7 +3,8 @@ import { conflict, internal, invalidArgument, messageOf } from '@gantry/shared/e
 import { fromJson } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCreator } from '../create/container-creator';
-import { checkResources, checkRestartPolicy } from '../create/host-config';
+import { checkResources } from '../create/resource-checks';
+import { checkRestartPolicy } from '../create/restart-policy-check';
 import { HostFactsProvider } from '../host-facts';
 import type { HostConfig, Resources, RestartPolicy } from '../records/api-documents';
 import { ContainerStore } from '../records/container-store';
@@ -53,7 +54,7 @@ export class ContainerUpdater {
         }
         checkRestartPolicy(hostConfig);
       }
-      checkResources(hostConfig, this.facts.get(), warnings);
+      checkResources(hostConfig, this.facts.get(), warnings, true);
       if (record.state.Running && record.process) {
         try {
           this.limits.apply(record.process.cgroup, record.hostConfig, hostConfig);

@@ -18,9 +18,8 @@ export class NodeInfo {
   /** API: SystemInfo, the fields that this service knows. */
   describe(): object {
     const { host, cgroups } = this.linux;
-    const layout = cgroups.layout();
-    const v2 = layout.version === 'v2';
-    const has = (controller: string): boolean => layout.controllers.includes(controller);
+    const v2 = cgroups.layout().version === 'v2';
+    const { kernel, defaultRuntime } = this.facts.get();
     const records = this.store.all();
     const count = (status: string): number => records.filter(({ state }) => state.Status === status).length;
     const [running, paused] = [count('running') + count('restarting'), count('paused')];
@@ -31,14 +30,14 @@ export class NodeInfo {
       ContainersRunning: running,
       ContainersPaused: paused,
       ContainersStopped: records.length - running - paused,
-      MemoryLimit: has('memory'),
-      SwapLimit: this.facts.get().swapLimit,
-      CpuCfsPeriod: has('cpu'),
-      CpuCfsQuota: has('cpu'),
-      CPUShares: has('cpu'),
-      CPUSet: has('cpuset'),
-      PidsLimit: has('pids'),
-      OomKillDisable: has('memory') && !v2,
+      MemoryLimit: kernel.memory,
+      SwapLimit: kernel.swap,
+      CpuCfsPeriod: kernel.cpuCfs,
+      CpuCfsQuota: kernel.cpuCfs,
+      CPUShares: kernel.cpuShares,
+      CPUSet: kernel.cpuset,
+      PidsLimit: kernel.pids,
+      OomKillDisable: kernel.oomKillDisable,
       IPv4Forwarding: host.sysctl('net.ipv4.ip_forward') === '1',
       BridgeNfIptables: bridgeFilter('iptables'),
       BridgeNfIp6tables: bridgeFilter('ip6tables'),
@@ -56,7 +55,7 @@ export class NodeInfo {
       Runtimes: Object.fromEntries(
         this.runtimes.all().map(({ name }) => [name, { path: host.which(name) ?? name }]),
       ),
-      DefaultRuntime: this.facts.get().defaultRuntime,
+      DefaultRuntime: defaultRuntime,
       RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
       InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
       SecurityOptions: [

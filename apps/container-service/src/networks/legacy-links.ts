@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { conflict, messageOf, notFound } from '@gantry/shared/errors';
+import { conflict, messageOf, invalidArgument } from '@gantry/shared/errors';
 import type { ContainerRecord } from '../records/container-record';
 import type { ContainerStore } from '../records/container-store';
 
@@ -19,7 +19,7 @@ export function linksById(links: string[] | null, store: ContainerStore): string
       try {
         return `${store.resolve(name).id}:${posix.basename(alias || name)}`;
       } catch (error) {
-        throw notFound(`could not get container for ${name}: ${messageOf(error)}`);
+        throw invalidArgument(`could not get container for ${name}: ${messageOf(error)}`);
       }
     }) ?? null
   );

@@ -58,6 +58,16 @@ export interface DeviceMapping {
   CgroupPermissions: string;
 }
 
+export interface DeviceRequest {
+  Driver?: string;
+  /** -1: all. */
+  Count?: number;
+  DeviceIDs?: string[] | null;
+  /** Alternatives, each a set of what has to be there together. */
+  Capabilities?: string[][] | null;
+  Options?: Record<string, string> | null;
+}
+
 export interface ThrottleDevice {
   Path: string;
   Rate: number;
@@ -112,8 +122,10 @@ export interface Resources {
   CpusetMems: string;
   Devices: DeviceMapping[] | null;
   DeviceCgroupRules: string[] | null;
-  DeviceRequests: object[] | null;
+  DeviceRequests: DeviceRequest[] | null;
   MemoryReservation: number;
+  /** Of clients before API 1.42. */
+  KernelMemory?: number;
   MemorySwap: number;
   MemorySwappiness: number | null;
   OomKillDisable: boolean | null;
@@ -168,6 +180,8 @@ export interface HostConfig extends Resources {
   Init?: boolean | null;
   MaskedPaths: string[] | null;
   ReadonlyPaths: string[] | null;
+  /** File mode bits that new files do not get. */
+  Umask?: number;
 }
 
 /** API: EndpointSettings. */

@@ -60,8 +60,8 @@ export class MonitorPaths {
   resolvConf(id: string): string {
     return join(this.bundle(id), 'resolv.conf');
   }
-  /** Below the root of every cgroup hierarchy. */
-  cgroup(id: string): string {
-    return join(this.config.cgroupParent, id);
+  /** Below the root of every cgroup hierarchy. `parent`: of `--cgroup-parent`. */
+  cgroup(id: string, parent = ''): string {
+    return join(parent === '' ? this.config.cgroupParent : join('/', parent), id);
   }
 }

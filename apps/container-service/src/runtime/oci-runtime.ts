@@ -35,9 +35,9 @@ export class OciRuntime {
   }
 
   /** Kills what is left of a container and forgets it. Not knowing it is no error. */
-  async delete(id: string, runtimeName: string): Promise<void> {
+  private async delete({ id, hostConfig }: ContainerRecord, runtimeName: string): Promise<void> {
     const runtime = this.runtimes.all().find((known) => known.name === runtimeName);
-    const cgroup = this.paths.cgroup(id);
+    const cgroup = this.paths.cgroup(id, hostConfig.CgroupParent);
     if (runtime?.fastPath) {
       if (!(await this.removeEmptyGroup(cgroup))) await this.linux.cgroups.killAll(cgroup);
     } else if (runtime && existsSync(join(this.paths.runtimeRoot(runtimeName), id))) {
@@ -63,7 +63,7 @@ export class OciRuntime {
     const isClean = !record.process && !record.cleanupPending;
     if (isClean && !this.runtimes.all().some((runtime) => this.knows(record.id, runtime))) return;
     for (const name of record.process ? [record.process.runtime] : this.runtimes.all().map((r) => r.name)) {
-      await this.delete(record.id, name);
+      await this.delete(record, name);
     }
     rmSync(join(this.paths.sockets, record.id), { force: true });
   }

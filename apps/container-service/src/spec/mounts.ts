@@ -38,7 +38,10 @@ export function ociMounts(
     ['/etc/hostname', sources.hostname],
     ['/etc/hosts', sources.hosts],
   ];
-  const own = files.map(([destination, source]) => bind(source, destination, ['rbind', 'rprivate']));
+  const access = hostConfig.ReadonlyRootfs ? ['ro'] : [];
+  const own = files.map(([destination, source]) =>
+    bind(source, destination, ['rbind', 'rprivate', ...access]),
+  );
   if (sources.shm) own.push(bind(sources.shm, '/dev/shm', ['rbind', 'rprivate']));
   if (sources.init) own.push(bind(sources.init, '/sbin/docker-init', ['bind', 'ro']));
   const later = [...own.filter((mount) => !taken.has(mount.destination)), ...wanted];

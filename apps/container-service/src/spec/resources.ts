@@ -11,7 +11,8 @@ export function ociResources(resources: Resources): OciResources {
   return {
     memory: memoryLimits(resources),
     cpu: cpuLimits(resources),
-    pids: resources.PidsLimit ? { limit: resources.PidsLimit } : undefined,
+    // crun has no word for "no limit"; a new group has none.
+    pids: resources.PidsLimit && resources.PidsLimit > 0 ? { limit: resources.PidsLimit } : undefined,
     blockIO: blockLimits(resources),
   };
 }
@@ -35,6 +36,8 @@ export function cpuLimits(resources: Resources): OciResources['cpu'] {
     quota: nano
       ? Math.floor((resources.NanoCpus * NANO_CPU_PERIOD_US) / 1e9)
       : resources.CpuQuota || undefined,
+    realtimePeriod: resources.CpuRealtimePeriod || undefined,
+    realtimeRuntime: resources.CpuRealtimeRuntime || undefined,
     cpus: resources.CpusetCpus || undefined,
     mems: resources.CpusetMems || undefined,
   });
@@ -61,7 +64,7 @@ function numbersOf(path: string): { major: number; minor: number } {
   try {
     return deviceNumbers(statSync(path).rdev);
   } catch {
-    throw invalidArgument(`no such device: ${path}`);
+    throw invalidArgument(`stat ${path}: no such file or directory`);
   }
 }
 

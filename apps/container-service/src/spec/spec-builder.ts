@@ -73,7 +73,7 @@ export class SpecBuilder {
       }),
       linux: {
         namespaces: this.namespaces(record, facts),
-        cgroupsPath: this.paths.cgroup(record.id),
+        cgroupsPath: this.paths.cgroup(record.id, hostConfig.CgroupParent),
         resources: { devices: devices.rules, ...ociResources(hostConfig) },
         devices: devices.devices,
         sysctl: sysctls(record, facts.netns !== undefined),
@@ -105,7 +105,12 @@ export class SpecBuilder {
     return {
       terminal: config.Tty,
       consoleSize: config.Tty && height && width ? { height, width } : undefined,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      user: {
+        uid: user.uid,
+        gid: user.gid,
+        additionalGids: user.additionalGids,
+        umask: hostConfig.Umask,
+      },
       args: facts.init ? [INIT_IN_CONTAINER, '--', ...args] : args,
       env: processEnvironment(config.Env, {
         hostname: facts.hostname,
@@ -118,6 +123,7 @@ export class SpecBuilder {
       rlimits: rlimits(hostConfig.Ulimits),
       noNewPrivileges: security.noNewPrivileges,
       oomScoreAdj: hostConfig.OomScoreAdj,
+      apparmorProfile: this.linux.host.hasAppArmor() ? security.apparmor : undefined,
     };
   }
 

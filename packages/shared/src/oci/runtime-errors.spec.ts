@@ -28,6 +28,13 @@ describe('startFailure', () => {
     expect(failure.error.message).toContain(words);
   });
 
+  it('does not take a missing control file for a missing program', () => {
+    const failure = startFailure('opening file `blkio.weight` for writing: No such file or directory', [
+      'sh',
+    ]);
+    expect(failure.error.message).toContain('opening file `blkio.weight`');
+  });
+
   it('keeps what it does not know', () => {
     const failure = startFailure('mount `proc` to `proc`: Operation not permitted', ['sh']);
     expect(failure.error.message).toContain('mount `proc` to `proc`: Operation not permitted');

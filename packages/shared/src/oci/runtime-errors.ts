@@ -31,7 +31,7 @@ export function startFailure(
       : refused('executable file not found in $PATH', 127);
   }
   const aboutProgram =
-    said.includes(`\`${program}\``) || said.includes(`"${program}"`) || /^(open|exec)/.test(said);
+    said.includes(`\`${program}\``) || said.includes(`"${program}"`) || /^(open executable|exec)/.test(said);
   if (aboutProgram && /no such file or directory/i.test(said)) {
     return refused(`stat ${program}: no such file or directory`, 127);
   }
