@@ -16,6 +16,8 @@ import { NodeCheck } from './check/node-check';
 import { QueuedUploads } from './check/queued-uploads';
 import { RowInspection } from './check/row-inspection';
 import { CommitContainer } from './commit/commit-container';
+import { BuildContexts } from './context/build-contexts';
+import { Transfers } from './copy/transfers';
 import { DataServer } from './data-socket/data-server';
 import { DatabaseModule } from './database/database.module';
 import { InspectDistribution } from './distribution/inspect-distribution';
@@ -106,6 +108,8 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     LoadImages,
     DownloadArchive,
     ImportImage,
+    BuildContexts,
+    Transfers,
     CommitContainer,
     CompressLayer,
     PushContents,
