@@ -3,16 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InstanceConfig } from '@gantry/shared/config';
 import type { EngineEvent, EventPublisher } from '@gantry/shared/events';
-import { KernelFiles, KernelMounts, KernelPaths, type Linux } from '@gantry/shared/linux';
+import { createLinux, type Linux } from '@gantry/shared/linux';
 import { createLogger } from '@gantry/shared/logging';
 import { Attachments } from './attachments/attachments';
 import { MountMarks } from './attachments/mount-marks';
 import { VolumePopulation } from './attachments/volume-population';
 import type { VolumeIndex } from './index/volume-index';
+import { pluginSettings } from './config';
+import { VolumeDrivers } from './drivers/volume-drivers';
 import { LocalDriver } from './local-driver/local-driver';
+import { VolumeMounter } from './local-driver/volume-mounter';
+import { PluginDiscovery } from './plugins/plugin-discovery';
+import { PluginDrivers } from './plugins/plugin-drivers';
 import type { Volume } from './volumes/volume';
 import { VolumeCatalogue } from './volumes/volume-catalogue';
 import { VolumeDisk } from './volumes/volume-disk';
+import { VolumeListing } from './volumes/volume-listing';
+import { VolumeRecovery } from './volumes/volume-recovery';
 import { VolumeSizes } from './volumes/volume-sizes';
 import { VolumesController } from './volumes/volumes.controller';
 
@@ -34,13 +41,10 @@ class MemoryIndex {
 /** A volume-service without gRPC, Postgres and Redis, on the real kernel and a directory of its own. */
 export class Fixture {
   readonly root = mkdtempSync(join(tmpdir(), 'volumes-'));
-  readonly linux = {
-    mounts: new KernelMounts(),
-    files: new KernelFiles(),
-    paths: new KernelPaths(),
-  } as unknown as Linux;
+  readonly linux: Linux = createLinux();
   readonly events: EngineEvent[] = [];
   index!: MemoryIndex;
+  local!: LocalDriver;
   volumes!: VolumeCatalogue;
   attachments!: Attachments;
   api!: VolumesController;
@@ -56,23 +60,37 @@ export class Fixture {
     const events = { publish: (event: EngineEvent) => this.events.push(event) } as unknown as EventPublisher;
     this.index = new MemoryIndex();
     const disk = new VolumeDisk(config, this.linux, logger);
-    this.volumes = new VolumeCatalogue(disk, this.index as unknown as VolumeIndex, events);
+    const settings = pluginSettings({
+      GANTRY_PLUGIN_SOCKETS: join(this.root, 'plugins'),
+      GANTRY_PLUGIN_SPECS: join(this.root, 'specs'),
+      GANTRY_PLUGIN_SECONDS: '0.5',
+    });
+    const local = new LocalDriver(this.linux, config, new VolumeMounter(this.linux));
+    const drivers = new VolumeDrivers(local, new PluginDrivers(settings, new PluginDiscovery(settings)));
+    this.local = local;
+    this.volumes = new VolumeCatalogue(disk, drivers, this.index as unknown as VolumeIndex, events, logger);
     this.attachments = new Attachments(
       this.volumes,
-      new LocalDriver(this.linux),
+      drivers,
+      local,
       new MountMarks(config),
       new VolumePopulation(this.linux),
       events,
       logger,
     );
-    this.api = new VolumesController(this.volumes, new VolumeSizes(this.volumes), events);
-    this.volumes.load();
+    this.api = new VolumesController(
+      this.volumes,
+      new VolumeListing(this.volumes, drivers, local),
+      new VolumeSizes(this.volumes, local),
+      events,
+    );
+    const unsettled = this.volumes.load();
     this.attachments.reconcile();
+    new VolumeRecovery(this.volumes, drivers, logger).begin(unsettled);
   }
 
   remove(): void {
-    for (const { record } of this.volumes.all())
-      this.linux.mounts.detach(this.volumes.mountpoint(record.name));
+    for (const { record } of this.volumes.all()) this.linux.mounts.detach(this.local.mountpoint(record.name));
     rmSync(this.root, { recursive: true, force: true });
   }
 }

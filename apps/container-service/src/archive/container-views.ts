@@ -95,7 +95,7 @@ export class ContainerViews implements OnModuleInit {
   private async mount(record: ContainerRecord): Promise<string> {
     await this.cleaner.finished(record.id);
     const { rootfs } = await this.peers.snapshots.mount({ containerId: record.id });
-    if (hasVolumes(record)) await this.peers.volumes.mount({ containerId: record.id });
+    if (hasVolumes(record)) await this.peers.volumes.mount({ containerId: record.id, uses: [] });
     this.mounted.set(record.id, (this.mounted.get(record.id) ?? 0) + 1);
     return rootfs;
   }

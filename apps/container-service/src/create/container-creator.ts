@@ -222,7 +222,7 @@ export class ContainerCreator {
     const self = { containerId: id };
     const [{ rootfs }] = await Promise.all([
       this.peers.snapshots.mount(self),
-      this.peers.volumes.mount(self),
+      this.peers.volumes.mount({ ...self, uses: [] }),
     ]);
     try {
       for (const { Name: name = '', Destination: path } of wanted) {

@@ -123,7 +123,15 @@ export class ContainerStarter {
   }
 
   private async mountVolumes(record: ContainerRecord): Promise<void> {
-    const { volumes } = await this.peers.volumes.mount({ containerId: record.id });
+    const uses = record.mounts
+      .filter((mount) => mount.Type === 'volume')
+      .map(({ Name = '', Destination, RW, Propagation }) => ({
+        name: Name,
+        destination: Destination,
+        readOnly: !RW,
+        propagation: Propagation,
+      }));
+    const { volumes } = await this.peers.volumes.mount({ containerId: record.id, uses });
     const places = new Map(volumes.map(({ name, mountpoint }) => [name, mountpoint]));
     for (const mount of record.mounts) {
       if (mount.Type === 'volume') mount.Source = places.get(mount.Name ?? '') ?? mount.Source;

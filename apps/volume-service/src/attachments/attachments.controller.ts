@@ -6,12 +6,13 @@ import type {
   AcquireVolumesResponse,
   ContainerVolumes,
   ListAttachmentsResponse,
+  MountVolumesRequest,
   MountVolumesResponse,
   PopulateVolumeRequest,
   ReleaseVolumesRequest,
   VolumeAttachmentServiceServer,
 } from '@gantry/proto/volume';
-import { VolumeCatalogue } from '../volumes/volume-catalogue';
+import { LocalDriver } from '../local-driver/local-driver';
 import { Attachments } from './attachments';
 
 /** What container-service asks for its containers. */
@@ -19,7 +20,7 @@ import { Attachments } from './attachments';
 export class AttachmentsController implements Implementation<VolumeAttachmentServiceServer> {
   constructor(
     private readonly attachments: Attachments,
-    private readonly volumes: VolumeCatalogue,
+    private readonly local: LocalDriver,
   ) {}
 
   async acquire(request: AcquireVolumesRequest): Promise<AcquireVolumesResponse> {
@@ -32,16 +33,16 @@ export class AttachmentsController implements Implementation<VolumeAttachmentSer
       volumes: acquired.map(({ volume: { record }, created }) => ({
         name: record.name,
         driver: record.driver,
-        mountpoint: this.volumes.mountpoint(record.name),
+        mountpoint: record.driver === 'local' ? this.local.mountpoint(record.name) : '',
         created,
         anonymous: record.anonymous,
       })),
     };
   }
 
-  async mount(request: ContainerVolumes): Promise<MountVolumesResponse> {
-    const names = await this.attachments.mount(request.containerId);
-    return { volumes: names.map((name) => ({ name, mountpoint: this.volumes.mountpoint(name) })) };
+  async mount(request: MountVolumesRequest): Promise<MountVolumesResponse> {
+    const mounted = await this.attachments.mount(request.containerId, request.uses);
+    return { volumes: [...mounted].map(([name, mountpoint]) => ({ name, mountpoint })) };
   }
 
   async unmount(request: ContainerVolumes): Promise<Empty> {

@@ -29,7 +29,7 @@ describe('the volumes of containers', () => {
 
   const names = () => fixture.volumes.all().map(({ record }) => record.name);
   const mountsOf = (name: string) => {
-    const mountpoint = fixture.volumes.mountpoint(name);
+    const mountpoint = fixture.local.mountpoint(name);
     return fixture.linux.mounts.listMounts().filter((mount) => mount.mountPoint === mountpoint);
   };
 
@@ -67,9 +67,10 @@ describe('the volumes of containers', () => {
   it('mounts once, and unmounts after the last container', async () => {
     await fixture.attachments.acquire('c1', [tmpfs('fast'), plain('data')]);
     await fixture.attachments.acquire('c2', [plain('fast')]);
-    expect((await fixture.attachments.mount('c1')).sort()).toEqual(['data', 'fast']);
-    await fixture.attachments.mount('c2');
-    await fixture.attachments.mount('c2');
+    const uses = [{ name: 'fast', destination: '/f', readOnly: true, propagation: '' }];
+    expect([...(await fixture.attachments.mount('c1', uses)).keys()].sort()).toEqual(['data', 'fast']);
+    await fixture.attachments.mount('c2', uses);
+    await fixture.attachments.mount('c2', uses);
     const [mount, ...more] = mountsOf('fast');
     expect(more).toEqual([]);
     expect(mount?.options).toContain('noexec');
@@ -80,6 +81,13 @@ describe('the volumes of containers', () => {
     expect(mountsOf('fast')).toEqual([]);
     const seen = fixture.events.filter(({ Actor }) => Actor.ID === 'fast').map(({ Action }) => Action);
     expect(seen).toEqual(['create', 'mount', 'mount', 'unmount', 'unmount']);
+    expect(fixture.events.find(({ Action }) => Action === 'mount')?.Actor.Attributes).toEqual({
+      container: 'c1',
+      destination: '/f',
+      driver: 'local',
+      propagation: '',
+      'read/write': 'false',
+    });
   });
 
   it('binds a directory, with flags and propagation', async () => {
@@ -89,7 +97,7 @@ describe('the volumes of containers', () => {
     const options = { type: 'none', device: source, o: 'bind,ro,rprivate' };
     await fixture.attachments.acquire('c1', [{ ...plain('bound'), options }]);
     await fixture.attachments.mount('c1');
-    const mountpoint = fixture.volumes.mountpoint('bound');
+    const mountpoint = fixture.local.mountpoint('bound');
     expect(readFileSync(join(mountpoint, 'file'), 'utf8')).toBe('content');
     expect(() => writeFileSync(join(mountpoint, 'file'), '')).toThrow('EROFS');
     await fixture.attachments.unmount('c1');
@@ -100,7 +108,7 @@ describe('the volumes of containers', () => {
   it('says why the kernel does not mount, and leaves nothing mounted', async () => {
     const options = { type: 'none', device: '/does/not/exist', o: 'bind' };
     await fixture.attachments.acquire('c1', [tmpfs('good'), { ...plain('bad'), options }]);
-    const mountpoint = fixture.volumes.mountpoint('bad');
+    const mountpoint = fixture.local.mountpoint('bad');
     await expect(fixture.attachments.mount('c1')).rejects.toThrow(
       `error while mounting volume '${mountpoint}': failed to mount local volume: mount /does/not/exist:${mountpoint}: no such file or directory`,
     );
@@ -114,7 +122,7 @@ describe('the volumes of containers', () => {
     const { options } = tmpfs('unused');
     fixture.linux.mounts.mount(
       'tmpfs',
-      fixture.volumes.mountpoint('unused'),
+      fixture.local.mountpoint('unused'),
       'tmpfs',
       0,
       options.o.split(',')[0],
@@ -135,7 +143,7 @@ describe('the volumes of containers', () => {
       await fixture.attachments.acquire('c1', [plain('data')]);
     });
     const populate = (path = '/data') => fixture.attachments.populate('c1', 'data', rootfs, path);
-    const inVolume = (path: string) => join(fixture.volumes.mountpoint('data'), path);
+    const inVolume = (path: string) => join(fixture.local.mountpoint('data'), path);
 
     it('copies everything a file can be', async () => {
       const { files } = fixture.linux;
@@ -172,7 +180,8 @@ describe('the volumes of containers', () => {
     });
 
     it('copies into the very directory that another container sees', async () => {
-      await fixture.attachments.mount('c1');
+      await fixture.attachments.acquire('c2', [plain('data')]);
+      await fixture.attachments.mount('c2');
       const before = statSync(inVolume('.')).ino;
       await populate();
       expect(statSync(inVolume('.')).ino).toBe(before);

@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { notFound } from '@gantry/shared/errors';
+import { internal, isKind, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
+import { faultPoint } from '@gantry/shared/faults';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { VolumeDrivers } from '../drivers/volume-drivers';
 import { LocalDriver } from '../local-driver/local-driver';
 import { checkContainerId, type Volume } from '../volumes/volume';
 import { VolumeCatalogue, type NewVolume } from '../volumes/volume-catalogue';
@@ -19,12 +21,21 @@ export interface Attachment {
   mounted: boolean;
 }
 
+/** How a container uses a volume: for the event of it. */
+export interface VolumeUse {
+  name: string;
+  destination: string;
+  readOnly: boolean;
+  propagation: string;
+}
+
 /** The volumes of containers: references while the container exists, mounts while it runs. All of it can be repeated. */
 @Injectable()
 export class Attachments {
   constructor(
     private readonly volumes: VolumeCatalogue,
-    private readonly driver: LocalDriver,
+    private readonly drivers: VolumeDrivers,
+    private readonly local: LocalDriver,
     private readonly marks: MountMarks,
     private readonly population: VolumePopulation,
     private readonly events: EventPublisher,
@@ -35,17 +46,13 @@ export class Attachments {
   reconcile(): void {
     for (const name of this.marks.volumes()) {
       const volume = this.volumes.find(name);
-      const mounted = volume !== undefined && this.isInPlace(volume);
-      for (const containerId of this.marks.of(name)) {
-        if (!mounted || !volume.users.has(containerId)) this.marks.clear(name, containerId);
-      }
+      for (const containerId of this.marks.of(name)) this.reconcileMark(name, volume, containerId);
     }
     for (const { record } of this.volumes.all()) {
-      if (!this.driver.needsMount(record.options) || this.marks.of(record.name).length > 0) continue;
-      const mountpoint = this.volumes.mountpoint(record.name);
-      if (!this.driver.isMounted(mountpoint)) continue;
+      if (record.driver !== 'local' || !this.local.isMount(record)) continue;
+      if (this.marks.of(record.name).length > 0 || !this.local.isMounted(record.name)) continue;
       this.logger.info({ volume: record.name }, 'unmounting a volume that nobody uses');
-      this.driver.unmount(mountpoint);
+      this.local.detach(record);
     }
   }
 
@@ -64,17 +71,22 @@ export class Attachments {
     return acquired;
   }
 
-  /** All or none. Gives the names. @throws Internal when the kernel does not mount one. */
-  async mount(containerId: string): Promise<string[]> {
-    const mounted: string[] = [];
-    try {
-      for (const name of this.volumes.ofContainer(containerId)) {
-        await this.volumes.exclusively(name, () => this.mountLocked(this.volumes.get(name), containerId));
-        mounted.push(name);
+  /** All or none. Gives where they are, by name. @throws Internal when the kernel or a plugin does not mount one. */
+  async mount(containerId: string, uses: VolumeUse[] = []): Promise<Map<string, string>> {
+    const mounted = new Map<string, string>();
+    for (const name of this.volumes.ofContainer(containerId)) {
+      const own = uses.filter((use) => use.name === name);
+      try {
+        const path = await this.volumes.exclusively(name, () =>
+          this.mountLocked(this.volumes.get(name), containerId, own),
+        );
+        mounted.set(name, path);
+      } catch (error) {
+        // A plugin that is stuck would hold the answer up once more.
+        void this.tryUnmount(name, containerId);
+        for (const other of mounted.keys()) await this.tryUnmount(other, containerId);
+        throw isKind(error, 'Unavailable') ? internal(messageOf(error), error) : error;
       }
-    } catch (error) {
-      for (const name of mounted) await this.unmountOne(name, containerId);
-      throw error;
     }
     return mounted;
   }
@@ -86,19 +98,17 @@ export class Attachments {
   /** Copies what the container's image has at `path` into the volume where that is empty. @throws NotFound */
   async populate(containerId: string, name: string, rootfs: string, path: string): Promise<void> {
     await this.volumes.exclusively(name, async () => {
-      const volume = this.volumes.get(name);
-      if (!volume.users.has(containerId)) {
-        throw notFound(`container ${containerId} has no volume ${name}`);
-      }
-      const mountpoint = this.volumes.mountpoint(name);
-      const isMount = this.driver.needsMount(volume.record.options);
-      const mountNow = isMount && !this.driver.isMounted(mountpoint);
-      if (mountNow) await this.driver.mount(mountpoint, volume.record.options);
+      const { record, users } = this.volumes.get(name);
+      if (!users.has(containerId)) throw notFound(`container ${containerId} has no volume ${name}`);
+      const driver = await this.drivers.get(record.driver);
+      const known = this.marks.get(name, containerId)?.path;
+      const mountpoint = known || (await driver.mount(record, containerId));
       try {
-        const inUse = isMount || this.marks.of(name).length > 0;
+        const others = this.marks.of(name).some((id) => id !== containerId);
+        const inUse = !driver.keepsData || this.local.isMount(record) || others;
         await this.population.populate({ rootfs, path, mountpoint, inUse });
       } finally {
-        if (mountNow) this.driver.unmount(mountpoint);
+        if (!known) await driver.unmount(record, containerId, this.marks.of(name).length);
       }
     });
   }
@@ -121,30 +131,66 @@ export class Attachments {
     });
   }
 
-  private async mountLocked(volume: Volume, containerId: string): Promise<void> {
-    const { name, driver, options } = volume.record;
-    if (!this.isInPlace(volume)) await this.driver.mount(this.volumes.mountpoint(name), options);
-    if (this.marks.of(name).includes(containerId)) return;
-    this.marks.set(name, containerId);
-    this.events.publish(engineEvent('volume', 'mount', name, { driver, container: containerId }));
+  private async mountLocked({ record }: Volume, containerId: string, uses: VolumeUse[]): Promise<string> {
+    const { name, driver: driverName } = record;
+    const driver = await this.drivers.get(driverName);
+    const known = this.marks.get(name, containerId);
+    // The kernel says of a local volume whether it is mounted. A plugin is asked once, and before that there is a mark: it
+    // has to be told the end of it whatever happens in between.
+    if (known?.path && !driver.keepsData) return known.path;
+    if (!driver.keepsData) this.marks.set(name, containerId, { path: '', announced: false });
+    const path = await driver.mount(record, containerId);
+    faultPoint('volume-mounted');
+    if (known) return path;
+    this.marks.set(name, containerId, { path, announced: uses.length > 0 });
+    faultPoint('volume-marked');
+    for (const use of uses) {
+      this.events.publish(
+        engineEvent('volume', 'mount', name, {
+          container: containerId,
+          destination: use.destination,
+          driver: driverName,
+          propagation: use.propagation,
+          'read/write': String(!use.readOnly),
+        }),
+      );
+    }
+    return path;
   }
 
   private unmountOne(name: string, containerId: string): Promise<void> {
-    return this.volumes.exclusively(name, () => {
+    return this.volumes.exclusively(name, async () => {
       const volume = this.volumes.find(name);
-      if (!volume || !this.marks.of(name).includes(containerId)) return;
+      const mark = this.marks.get(name, containerId);
+      if (!volume || !mark) return;
+      const { record } = volume;
+      const driver = await this.drivers.get(record.driver);
+      await driver.unmount(record, containerId, this.marks.of(name).length - 1);
+      faultPoint('volume-unmounted');
       this.marks.clear(name, containerId);
-      const { driver, options } = volume.record;
-      if (this.driver.needsMount(options) && this.marks.of(name).length === 0) {
-        this.driver.unmount(this.volumes.mountpoint(name));
-      }
-      this.events.publish(engineEvent('volume', 'unmount', name, { driver, container: containerId }));
+      if (!mark.announced) return;
+      this.events.publish(
+        engineEvent('volume', 'unmount', name, { driver: record.driver, container: containerId }),
+      );
     });
   }
 
-  private isInPlace({ record }: Volume): boolean {
-    return (
-      !this.driver.needsMount(record.options) || this.driver.isMounted(this.volumes.mountpoint(record.name))
-    );
+  private async tryUnmount(name: string, containerId: string): Promise<void> {
+    try {
+      await this.unmountOne(name, containerId);
+    } catch (error) {
+      this.logger.warn({ err: error, volume: name, container: containerId }, 'a volume is not unmounted');
+    }
+  }
+
+  private reconcileMark(name: string, volume: Volume | undefined, containerId: string): void {
+    const used = volume?.users.has(containerId) ?? false;
+    if (volume && volume.record.driver !== 'local') {
+      if (!used || !this.marks.get(name, containerId)?.path) void this.tryUnmount(name, containerId);
+      return;
+    }
+    const { record } = volume ?? {};
+    const inPlace = record !== undefined && (!this.local.isMount(record) || this.local.isMounted(name));
+    if (!inPlace || !used) this.marks.clear(name, containerId);
   }
 }

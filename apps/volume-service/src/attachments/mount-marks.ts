@@ -1,7 +1,14 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+
+export interface MountMark {
+  /** Where the volume is for this container; empty while its plugin is asked, or was when a crash came. */
+  path: string;
+  /** Whether there was an event of it. */
+  announced: boolean;
+}
 
 /**
  * Which running containers have a volume mounted: `<run directory>/volume-mounts/<volume>/<container id>`. In the run
@@ -15,9 +22,23 @@ export class MountMarks {
     this.root = join(config.runDir, 'volume-mounts');
   }
 
-  set(volume: string, containerId: string): void {
-    mkdirSync(join(this.root, volume), { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.root, volume, containerId), '', { mode: 0o600 });
+  set(volume: string, containerId: string, mark: MountMark): void {
+    const directory = join(this.root, volume);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const unfinished = join(this.root, `.${containerId}`);
+    writeFileSync(unfinished, JSON.stringify(mark), { mode: 0o600 });
+    renameSync(unfinished, join(directory, containerId));
+  }
+
+  get(volume: string, containerId: string): MountMark | undefined {
+    try {
+      return JSON.parse(readFileSync(join(this.root, volume, containerId), 'utf8')) as MountMark;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      // Of a version that wrote none: it is where local volumes are.
+      if (error instanceof SyntaxError) return { path: '', announced: true };
+      throw error;
+    }
   }
 
   clear(volume: string, containerId: string): void {
@@ -35,7 +56,7 @@ export class MountMarks {
   }
 
   volumes(): string[] {
-    return namesIn(this.root);
+    return namesIn(this.root).filter((name) => !name.startsWith('.'));
   }
 }
 

@@ -1,81 +1,82 @@
-import { lookup } from 'node:dns/promises';
-import { isIPv4 } from 'node:net';
-import { getSystemErrorMap } from 'node:util';
+import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { internal, messageOf } from '@gantry/shared/errors';
-import { LINUX, MountFlag, SystemError, type Linux } from '@gantry/shared/linux';
-import { needsMount, parseMountOptions, type ParsedMountOptions } from './local-options';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { internal, invalidArgument } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import type { VolumeDetails, VolumeDriver } from '../drivers/volume-driver';
+import { volumesRoot, type VolumeRecord } from '../volumes/volume';
+import { checkOptions, needsMount, sizeLimit } from './local-options';
+import { VolumeMounter } from './volume-mounter';
 
 /**
- * dockerd's `local` driver: a volume with `type`, `o` and `device` is that file system, mounted over its `_data` while a
- * container uses it. Whether it is mounted is asked of the kernel, never remembered.
+ * dockerd's `local` driver: a volume is a directory, limited where `size` says so; with `type`, `o` and `device` it is that
+ * file system, mounted over its directory while a container uses it. Whether it is mounted is asked of the kernel, never
+ * remembered.
  */
 @Injectable()
-export class LocalDriver {
-  constructor(@Inject(LINUX) private readonly linux: Linux) {}
+export class LocalDriver implements VolumeDriver {
+  readonly name = 'local';
+  readonly scope = 'local';
+  readonly keepsData = true;
+  private readonly root: string;
 
-  needsMount(options: Record<string, string>): boolean {
+  constructor(
+    @Inject(LINUX) private readonly linux: Linux,
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    private readonly mounter: VolumeMounter,
+  ) {
+    this.root = volumesRoot(config);
+  }
+
+  check(name: string, options: Record<string, string>): void {
+    checkOptions(name, options);
+    if (sizeLimit(name, options) > 0 && !this.linux.quotas.available(this.root)) {
+      throw invalidArgument(`create ${name}: quota size requested but no quota support`);
+    }
+  }
+
+  async create({ name, options }: VolumeRecord, directory: string): Promise<void> {
+    const bytes = sizeLimit(name, options);
+    if (bytes === 0) return;
+    try {
+      this.linux.quotas.limit(join(directory, '_data'), bytes);
+    } catch (error) {
+      throw internal(`create ${name}: failed to set the quota of the volume`, error);
+    }
+  }
+
+  async remove(): Promise<void> {}
+
+  async describe({ name }: VolumeRecord): Promise<VolumeDetails> {
+    return { mountpoint: this.mountpoint(name) };
+  }
+
+  async mount(record: VolumeRecord): Promise<string> {
+    const mountpoint = this.mountpoint(record.name);
+    if (needsMount(record.options) && !this.isMounted(record.name)) {
+      await this.mounter.mount(mountpoint, record.options);
+    }
+    return mountpoint;
+  }
+
+  async unmount(record: VolumeRecord, _containerId: string, others: number): Promise<void> {
+    if (others === 0) this.detach(record);
+  }
+
+  /** Whether the directory itself has to stay where it is, because it is one of another file system. */
+  isMount({ options }: VolumeRecord): boolean {
     return needsMount(options);
   }
 
-  isMounted(mountpoint: string): boolean {
-    return this.linux.mounts.isMountPoint(mountpoint);
+  isMounted(name: string): boolean {
+    return this.linux.mounts.isMountPoint(this.mountpoint(name));
   }
 
-  /** @throws Internal in dockerd's words; a password in the options is not repeated. */
-  async mount(mountpoint: string, options: Record<string, string>): Promise<void> {
-    const { type = '', device = '', o = '' } = options;
-    if (device === '') throw internal(failure(mountpoint, 'missing device in volume options'));
-    const parsed = parseMountOptions(await resolveAddress(type, o));
-    try {
-      this.mountParsed(device, mountpoint, type, parsed);
-    } catch (error) {
-      const data = parsed.data ? `, data: ${withoutPassword(parsed.data)}` : '';
-      const call = `mount ${device}:${mountpoint}${data}`;
-      throw internal(failure(mountpoint, `failed to mount local volume: ${call}: ${reason(error)}`), error);
-    }
+  detach({ name, options }: VolumeRecord): void {
+    if (needsMount(options)) this.linux.mounts.detach(this.mountpoint(name));
   }
 
-  unmount(mountpoint: string): void {
-    this.linux.mounts.detach(mountpoint);
+  mountpoint(name: string): string {
+    return join(this.root, name, '_data');
   }
-
-  private mountParsed(device: string, mountpoint: string, type: string, parsed: ParsedMountOptions): void {
-    const { mounts } = this.linux;
-    mounts.mount(device, mountpoint, type, parsed.flags, parsed.data);
-    try {
-      // A bind mount takes its flags only from a remount (mount(2)), and propagation is always a call of its own.
-      const own = parsed.flags & ~(MountFlag.BIND | MountFlag.REC);
-      if (parsed.flags & MountFlag.BIND && own !== 0) {
-        mounts.mount('', mountpoint, '', MountFlag.BIND | MountFlag.REMOUNT | own);
-      }
-      if (parsed.propagation !== 0) mounts.mount('', mountpoint, '', parsed.propagation);
-    } catch (error) {
-      mounts.detach(mountpoint);
-      throw error;
-    }
-  }
-}
-
-const failure = (mountpoint: string, why: string): string =>
-  `error while mounting volume '${mountpoint}': ${why}`;
-
-const withoutPassword = (data: string): string => data.replace(/(^|,)password=[^,]*/, '$1password=********');
-
-/** The kernel's NFS and CIFS clients want the server's address, not its name. */
-async function resolveAddress(type: string, o: string): Promise<string> {
-  const host = /(?:^|,)addr=([^,]+)/.exec(o)?.[1];
-  if ((type !== 'nfs' && type !== 'cifs') || !host || isIPv4(host)) return o;
-  try {
-    const { address } = await lookup(host);
-    return o.replace(`addr=${host}`, `addr=${address}`);
-  } catch (error) {
-    throw internal(`error resolving passed in network volume address: ${messageOf(error)}`, error);
-  }
-}
-
-/** strerror(3) of a system call that failed. */
-function reason(error: unknown): string {
-  const text = error instanceof SystemError ? getSystemErrorMap().get(-error.errno)?.[1] : undefined;
-  return text ?? messageOf(error);
 }

@@ -16,9 +16,29 @@ export function checkOptions(name: string, options: Record<string, string>): voi
     const missing = option in options ? needed.find((other) => !(other in options)) : undefined;
     if (missing) throw invalidArgument(`create ${name}: missing required option: ${JSON.stringify(missing)}`);
   }
-  if ('size' in options) {
-    throw invalidArgument(`create ${name}: quota size requested but no quota support`);
+  const port = options['type'] === 'cifs' ? /^\/\/[^/]*:\d+(\/|$)/.test(options['device'] ?? '') : false;
+  if (port) {
+    throw invalidArgument(`create ${name}: port not allowed in CIFS device URL, include 'port' in 'o='`);
   }
+}
+
+const SIZE = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i;
+const POWERS = ['', 'k', 'm', 'g', 't', 'p'];
+
+/** Bytes of the option `size`; 0: no limit. @throws InvalidArgument in dockerd's words. */
+export function sizeLimit(name: string, options: Record<string, string>): number {
+  const { size } = options;
+  if (size === undefined) return 0;
+  const [, number = '', unit = ''] = SIZE.exec(size) ?? [];
+  if (number === '') throw invalidArgument(`create ${name}: invalid size: '${size}'`);
+  return Math.floor(Number(number) * 1024 ** POWERS.indexOf(unit.toLowerCase()));
+}
+
+/**
+ * A server that is gone would hold whoever mounts or reads one of these for minutes, and with it everything else.
+ */
+export function isOverTheNetwork(options: Record<string, string>): boolean {
+  return /^(nfs\d?|cifs|smb3|ceph|9p|glusterfs|lustre|afs|fuse(\..*)?|fuseblk)$/.test(options['type'] ?? '');
 }
 
 /** A plain volume is a directory; one with options is a mount. */

@@ -14,18 +14,28 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { faultPoint } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import type { Volume, VolumeRecord } from './volume';
+import { volumesRoot, type Volume, type VolumeRecord } from './volume';
 
-/** Other users pass through to what they have open, and list nothing: dockerd's modes. */
-const CLOSED = 0o701;
+/** Other users neither list volumes nor get to one whose name they guess. */
+const CLOSED = 0o710;
 const CREATING = '.creating-';
 const REMOVING = '.removing-';
+/** In the directory of a volume that its plugin is being asked to remove. */
+const LEAVING_MARK = 'removing';
+
+/** A volume that a crash left half-made: perhaps its plugin has it. */
+export interface Unfinished {
+  record: VolumeRecord;
+  directory: string;
+}
 
 /**
  * `volumes/<name>/{_data, volume.json, refs/<container id>}`: the truth about which volumes there are and who has them.
- * A volume appears and disappears by one rename; names that start with a dot are the halves of those.
+ * A volume appears and disappears by one rename; names that start with a dot are the halves of those. A plugin's volume
+ * has no `_data`.
  */
 @Injectable()
 export class VolumeDisk {
@@ -36,92 +46,122 @@ export class VolumeDisk {
     @Inject(LINUX) private readonly linux: Linux,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.root = join(config.dataRoot, 'volumes');
+    this.root = volumesRoot(config);
   }
 
-  directory(name: string): string {
-    return join(this.root, name);
-  }
-
-  mountpoint(name: string): string {
-    return join(this.root, name, '_data');
-  }
-
-  /** Everything on disk; what a crash left half-made or half-removed is taken away. */
-  load(): Volume[] {
+  /** Everything on disk; what a crash left half-made or half-removed is taken away, unless a plugin has to be asked. */
+  load(): { volumes: Volume[]; unfinished: Unfinished[]; leaving: Volume[] } {
     mkdirSync(this.root, { recursive: true });
     chmodSync(this.root, CLOSED);
     const volumes: Volume[] = [];
+    const unfinished: Unfinished[] = [];
     for (const entry of readdirSync(this.root, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
-      if (entry.name.startsWith(CREATING) || entry.name.startsWith(REMOVING)) {
-        void this.deleteTree(join(this.root, entry.name));
-        continue;
+      const directory = join(this.root, entry.name);
+      const record = this.readRecord(directory);
+      if (entry.name.startsWith(CREATING) && record && record.driver !== 'local') {
+        unfinished.push({ record, directory });
+      } else if (entry.name.startsWith(CREATING) || entry.name.startsWith(REMOVING)) {
+        this.discard(directory);
+      } else if (record) {
+        chmodSync(directory, CLOSED);
+        const users = new Set(this.readUsers(entry.name));
+        volumes.push({ record: { ...record, name: entry.name }, users });
       }
-      const record = this.readRecord(entry.name);
-      if (record) volumes.push({ record, users: new Set(this.readUsers(entry.name)) });
     }
-    return volumes;
+    const leaving = volumes.filter(({ record }) => existsSync(this.leavingMark(record.name)));
+    return { volumes, unfinished, leaving };
   }
 
-  create(record: VolumeRecord): void {
-    const unfinished = join(this.root, CREATING + record.name + '-' + randomBytes(4).toString('hex'));
+  /** A directory with everything but its name. */
+  begin(record: VolumeRecord, withData: boolean): string {
+    const directory = join(this.root, CREATING + record.name + '-' + randomBytes(4).toString('hex'));
     const makeDirectory = (path: string, mode: number) => {
       mkdirSync(path);
       chmodSync(path, mode);
     };
     try {
-      makeDirectory(unfinished, CLOSED);
-      makeDirectory(join(unfinished, '_data'), 0o755);
-      makeDirectory(join(unfinished, 'refs'), 0o700);
-      writeFileSync(join(unfinished, 'volume.json'), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
-      renameSync(unfinished, this.directory(record.name));
+      makeDirectory(directory, CLOSED);
+      faultPoint('volume-begun');
+      if (withData) makeDirectory(join(directory, '_data'), 0o755);
+      makeDirectory(join(directory, 'refs'), 0o700);
+      writeFileSync(join(directory, 'volume.json'), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
+      faultPoint('volume-written');
+      return directory;
     } catch (error) {
-      rmSync(unfinished, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** From here on the volume exists. */
+  finish(name: string, directory: string): void {
+    renameSync(directory, join(this.root, name));
+    faultPoint('volume-named');
+  }
+
+  /** Of a volume that never came to be, or is no more. In the background. */
+  discard(directory: string): void {
+    void this.deleteTree(directory);
+  }
+
+  /** Its plugin is going to be asked to remove it: whoever comes after a crash asks again. */
+  markLeaving(name: string): void {
+    writeFileSync(this.leavingMark(name), '', { mode: 0o600 });
+  }
+
+  unmarkLeaving(name: string): void {
+    rmSync(this.leavingMark(name), { force: true });
   }
 
   /** The volume is gone when this returns; its bytes go in the background. */
   remove(name: string): void {
     const leaving = join(this.root, REMOVING + name + '-' + randomBytes(4).toString('hex'));
-    renameSync(this.directory(name), leaving);
-    void this.deleteTree(leaving);
+    renameSync(join(this.root, name), leaving);
+    faultPoint('volume-unnamed');
+    this.discard(leaving);
   }
 
   addUser(name: string, containerId: string): void {
-    const users = join(this.directory(name), 'refs');
+    const users = join(this.root, name, 'refs');
     mkdirSync(users, { recursive: true, mode: 0o700 });
     writeFileSync(join(users, containerId), '', { mode: 0o600 });
+    faultPoint('volume-user-added');
   }
 
   removeUser(name: string, containerId: string): void {
-    rmSync(join(this.directory(name), 'refs', containerId), { force: true });
+    rmSync(join(this.root, name, 'refs', containerId), { force: true });
+    faultPoint('volume-user-removed');
+  }
+
+  private leavingMark(name: string): string {
+    return join(this.root, name, LEAVING_MARK);
   }
 
   private readUsers(name: string): string[] {
-    const users = join(this.directory(name), 'refs');
+    const users = join(this.root, name, 'refs');
     return existsSync(users) ? readdirSync(users) : [];
   }
 
   /** A directory without a record that looks like dockerd's is taken as a plain volume; anything else is left alone. */
-  private readRecord(name: string): VolumeRecord | undefined {
-    const file = join(this.directory(name), 'volume.json');
+  private readRecord(directory: string): VolumeRecord | undefined {
+    const file = join(directory, 'volume.json');
     try {
-      return { ...(JSON.parse(readFileSync(file, 'utf8')) as VolumeRecord), name };
+      return JSON.parse(readFileSync(file, 'utf8')) as VolumeRecord;
     } catch (error) {
       if (existsSync(file)) {
         this.logger.error({ err: error, file }, 'unreadable volume record: the volume is left out');
         return undefined;
       }
     }
-    if (!existsSync(this.mountpoint(name))) return undefined;
+    const data = statSync(join(directory, '_data'), { throwIfNoEntry: false });
+    if (!data) return undefined;
     return {
-      name,
+      name: '',
       driver: 'local',
       options: {},
       labels: {},
-      createdAt: secondsOnly(statSync(this.mountpoint(name)).mtime),
+      createdAt: secondsOnly(data.mtime),
       anonymous: false,
     };
   }

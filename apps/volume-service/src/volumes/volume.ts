@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument } from '@gantry/shared/errors';
+import type { VolumeDetails } from '../drivers/volume-driver';
 
 /** Put on a volume that nobody named; prune takes these first. */
 export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
@@ -15,7 +18,12 @@ export interface VolumeRecord {
   createdAt: string;
   /** Made for a container that did not name it: removed with it on `docker rm -v`. */
   anonymous: boolean;
+  /** Where the driver says `global`: the volume is there on every host that has the plugin. */
+  scope?: 'global';
 }
+
+/** `<data root>/volumes`: a directory a volume. */
+export const volumesRoot = (config: InstanceConfig): string => join(config.dataRoot, 'volumes');
 
 export interface Volume {
   readonly record: VolumeRecord;
@@ -31,21 +39,24 @@ export interface ApiVolume {
   CreatedAt: string;
   Labels: Record<string, string> | null;
   Options: Record<string, string> | null;
-  Scope: 'local';
+  Scope: 'local' | 'global';
+  /** What a plugin says about it. */
+  Status?: object;
   /** Bytes, and the number of containers; only in `GET /system/df`. */
   UsageData?: { Size: number; RefCount: number };
 }
 
-export function toApi(record: VolumeRecord, mountpoint: string): ApiVolume {
+export function toApi(record: VolumeRecord, { mountpoint, createdAt, status }: VolumeDetails): ApiVolume {
   const orNull = (map: Record<string, string>) => (Object.keys(map).length > 0 ? map : null);
   return {
-    CreatedAt: record.createdAt,
+    CreatedAt: createdAt ?? record.createdAt,
     Driver: record.driver,
     Labels: orNull(record.labels),
     Mountpoint: mountpoint,
     Name: record.name,
     Options: orNull(record.options),
-    Scope: 'local',
+    Scope: record.scope ?? 'local',
+    ...(status ? { Status: status } : {}),
   };
 }
 

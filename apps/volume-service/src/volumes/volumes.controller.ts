@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { invalidArgument, isKind } from '@gantry/shared/errors';
+import { EngineError, invalidArgument, isKind } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, toJson, type Implementation } from '@gantry/shared/grpc';
@@ -12,9 +12,10 @@ import type {
   VolumeReference,
   VolumeServiceServer,
 } from '@gantry/proto/volume';
-import { toApi, type ApiVolume, type Volume } from './volume';
+import { toApi } from './volume';
 import { VolumeCatalogue } from './volume-catalogue';
 import { listFilter, pruneFilter } from './volume-filters';
+import { VolumeListing } from './volume-listing';
 import { VolumeSizes } from './volume-sizes';
 
 /** API: VolumeCreateRequest. */
@@ -31,6 +32,7 @@ interface VolumeCreateRequest {
 export class VolumesController implements Implementation<VolumeServiceServer> {
   constructor(
     private readonly volumes: VolumeCatalogue,
+    private readonly listing: VolumeListing,
     private readonly sizes: VolumeSizes,
     private readonly events: EventPublisher,
   ) {}
@@ -46,21 +48,28 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
       options: config.DriverOpts ?? {},
       labels: config.Labels ?? {},
     });
-    return toJson(this.api(volume));
+    return toJson(await this.listing.describe(volume.record));
   }
 
   async list(request: ListVolumesRequest): Promise<JsonDocument> {
     const matches = listFilter(filterTerms(request.filters));
-    const found = this.volumes.all().filter(matches);
-    return toJson({ Volumes: found.map((volume) => this.api(volume)), Warnings: null });
+    const { volumes, warnings } = await this.listing.all();
+    return toJson({
+      Volumes: volumes.filter(matches).map(({ record, details }) => toApi(record, details)),
+      Warnings: warnings.length > 0 ? warnings : null,
+    });
   }
 
   async inspect(request: VolumeReference): Promise<JsonDocument> {
-    return toJson(this.api(this.volumes.get(request.name)));
+    return toJson(await this.listing.inspect(request.name));
   }
 
   async remove(request: RemoveVolumeRequest): Promise<Empty> {
-    if (!(request.force && !this.volumes.find(request.name))) await this.volumes.remove(request.name);
+    try {
+      await this.volumes.remove(request.name, request.force);
+    } catch (error) {
+      if (!request.force || !isKind(error, 'NotFound')) throw error;
+    }
     return {};
   }
 
@@ -74,8 +83,8 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
       try {
         await this.volumes.remove(name);
       } catch (error) {
-        // Somebody was quicker: it is in use by now, or gone.
-        if (isKind(error, 'Conflict') || isKind(error, 'NotFound')) continue;
+        // Somebody was quicker: it is in use by now, or gone. Or its plugin does not want to.
+        if (error instanceof EngineError) continue;
         throw error;
       }
       deleted.push(name);
@@ -86,17 +95,13 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
   }
 
   async diskUsage(): Promise<JsonDocument> {
-    const volumes = this.volumes.all();
+    const { volumes } = await this.listing.all();
     const sizes = await this.sizes.of(volumes.map(({ record }) => record.name));
     return toJson(
-      volumes.map((volume) => ({
-        ...this.api(volume),
-        UsageData: { Size: sizes.get(volume.record.name) ?? -1, RefCount: volume.users.size },
+      volumes.map(({ record, details, users }) => ({
+        ...toApi(record, details),
+        UsageData: { Size: sizes.get(record.name) ?? -1, RefCount: users.size },
       })),
     );
-  }
-
-  private api({ record }: Volume): ApiVolume {
-    return toApi(record, this.volumes.mountpoint(record.name));
   }
 }

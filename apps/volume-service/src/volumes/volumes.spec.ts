@@ -34,8 +34,8 @@ describe('volumes', () => {
     expect(volume.CreatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     const mode = (path: string) => statSync(path).mode & 0o777;
     expect(mode(volume.Mountpoint)).toBe(0o755);
-    expect(mode(join(volume.Mountpoint, '..'))).toBe(0o701);
-    expect(mode(join(volume.Mountpoint, '../..'))).toBe(0o701);
+    expect(mode(join(volume.Mountpoint, '..'))).toBe(0o710);
+    expect(mode(join(volume.Mountpoint, '../..'))).toBe(0o710);
     expect(fixture.events[0]).toMatchObject({
       Type: 'volume',
       Action: 'create',

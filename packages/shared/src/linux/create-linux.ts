@@ -8,6 +8,7 @@ import { KernelNetlink } from './netlink/netlink';
 import { LibNftables } from './nftables';
 import { KernelPaths } from './paths';
 import { HostProcesses } from './processes/host-processes';
+import { KernelQuotas } from './quotas';
 import { LibSeccomp } from './seccomp/lib-seccomp';
 import { KernelSockets } from './sockets';
 
@@ -24,6 +25,7 @@ export function createLinux(): Linux {
     cgroups: new KernelCgroups(mounts),
     paths: new KernelPaths(),
     files: new KernelFiles(),
+    quotas: new KernelQuotas(),
     sockets: new KernelSockets(),
     host: new KernelHost(),
   };

@@ -16,6 +16,7 @@ export type { NftablesChange, NftablesMonitor } from './nftables-monitor';
 export type { OverlayOptions } from './overlay-mount';
 export * from './paths';
 export * from './processes/processes';
+export * from './quotas';
 export { RecordingLinux } from './recording';
 export * from './seccomp/seccomp';
 export * from './sockets';

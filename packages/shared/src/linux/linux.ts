@@ -7,6 +7,7 @@ import type { Netlink } from './netlink/netlink';
 import type { Nftables } from './nftables';
 import type { Paths } from './paths';
 import type { Processes } from './processes/processes';
+import type { Quotas } from './quotas';
 import type { Seccomp } from './seccomp/seccomp';
 import type { Sockets } from './sockets';
 
@@ -21,6 +22,7 @@ export interface Linux {
   readonly cgroups: Cgroups;
   readonly paths: Paths;
   readonly files: Files;
+  readonly quotas: Quotas;
   readonly sockets: Sockets;
   readonly host: Host;
 }

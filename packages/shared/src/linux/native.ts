@@ -75,6 +75,7 @@ export const SYSCALL = {
   pidfd_open: 434,
   openat2: 437,
   mount_setattr: 442,
+  quotactl_fd: 443,
   fchmodat2: 452,
 } as const;
 

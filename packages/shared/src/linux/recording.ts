@@ -75,6 +75,7 @@ export class RecordingLinux implements Linux {
     resolveInRoot: (root: string, path: string) => `${root}/${path}`.replace(/\/+/g, '/'),
   });
   readonly files = this.port('files', { listXattrs: [], listXattrsAt: [] });
+  readonly quotas = this.port('quotas', { available: false });
   readonly sockets = this.port('sockets', {});
   readonly host = this.port('host', {
     kernelVersion: [6, 1, 0],

@@ -1,0 +1,102 @@
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv4 } from 'node:net';
+import { Inject, Injectable } from '@nestjs/common';
+import { internal, messageOf } from '@gantry/shared/errors';
+import { LINUX, MountFlag, SystemError, systemErrorText, type Linux } from '@gantry/shared/linux';
+import { isOverTheNetwork, parseMountOptions, type ParsedMountOptions } from './local-options';
+
+/** How long the program mount(8) may take. Milliseconds. */
+const LONGEST_MS = 60_000;
+
+/** Mounts what the options of a local volume say: `type`, `device` and `o`, as mount(8) takes them. */
+@Injectable()
+export class VolumeMounter {
+  constructor(@Inject(LINUX) private readonly linux: Linux) {}
+
+  /** @throws Internal in dockerd's words; a password in the options is not repeated. */
+  async mount(mountpoint: string, options: Record<string, string>): Promise<void> {
+    const { type = '', o = '', device = '' } = options;
+    if (device === '') throw internal(failure(mountpoint, 'missing device in volume options'));
+    const place = await resolveServer(type, device, o);
+    try {
+      if (isOverTheNetwork(options) || this.needsProgram(type, place.o))
+        await this.runMount(mountpoint, type, place);
+      else this.callMount(place.device, mountpoint, type, parseMountOptions(place.o));
+    } catch (error) {
+      const { data } = parseMountOptions(place.o);
+      const call = `mount ${place.device}:${mountpoint}${data ? `, data: ${withoutPassword(data)}` : ''}`;
+      throw internal(failure(mountpoint, `failed to mount local volume: ${call}: ${reason(error)}`), error);
+    }
+  }
+
+  /** mount(8) does more than the system call: it has a helper for the type, or sets up a loop device. */
+  private needsProgram(type: string, o: string): boolean {
+    const loop = o.split(',').some((word) => word === 'loop' || word.startsWith('loop='));
+    return loop || this.linux.host.which(`mount.${type}`) !== undefined;
+  }
+
+  private async runMount(
+    mountpoint: string,
+    type: string,
+    { device, o }: { device: string; o: string },
+  ): Promise<void> {
+    const argv = ['mount', '-t', type, ...(o ? ['-o', o] : []), '--', device, mountpoint];
+    const { code, stderr, timedOut } = await this.linux.processes.run(argv, { timeoutMs: LONGEST_MS });
+    if (timedOut) {
+      this.linux.mounts.detach(mountpoint);
+      throw new Error(`no answer within ${LONGEST_MS / 1000} s`);
+    }
+    if (code === 0) return;
+    const [line = ''] = stderr.trim().split('\n');
+    throw new Error(line.replace(`mount: ${mountpoint}: `, '').replace(/\.$/, '') || `exit code ${code}`);
+  }
+
+  private callMount(device: string, mountpoint: string, type: string, parsed: ParsedMountOptions): void {
+    const { mounts } = this.linux;
+    mounts.mount(device, mountpoint, type, parsed.flags, parsed.data);
+    try {
+      // A bind mount takes its flags only from a remount (mount(2)), and propagation is always a call of its own.
+      const own = parsed.flags & ~(MountFlag.BIND | MountFlag.REC);
+      if (parsed.flags & MountFlag.BIND && own !== 0) {
+        mounts.mount('', mountpoint, '', MountFlag.BIND | MountFlag.REMOUNT | own);
+      }
+      if (parsed.propagation !== 0) mounts.mount('', mountpoint, '', parsed.propagation);
+    } catch (error) {
+      mounts.detach(mountpoint);
+      throw error;
+    }
+  }
+}
+
+const failure = (mountpoint: string, why: string): string =>
+  `error while mounting volume '${mountpoint}': ${why}`;
+
+const withoutPassword = (data: string): string => data.replace(/(^|,)password=[^,]*/, '$1password=********');
+
+/** The kernel's NFS and CIFS clients want the server's address, not its name: `addr=` of the options, or CIFS's `//server/`. */
+async function resolveServer(
+  type: string,
+  device: string,
+  o: string,
+): Promise<{ device: string; o: string }> {
+  if (type !== 'nfs' && type !== 'cifs') return { device, o };
+  const host = /(?:^|,)addr=([^,]+)/.exec(o)?.[1];
+  if (host)
+    return { device, o: isIPv4(host) ? o : o.replace(`addr=${host}`, `addr=${await addressOf(host)}`) };
+  const server = type === 'cifs' ? /^\/\/([^/]+)/.exec(device)?.[1] : undefined;
+  if (!server || isIP(server)) return { device, o };
+  return { device: device.replace(`//${server}`, `//${await addressOf(server)}`), o };
+}
+
+async function addressOf(host: string): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch (error) {
+    throw internal(`error resolving passed in network volume address: ${messageOf(error)}`, error);
+  }
+}
+
+/** strerror(3) of a system call that failed. */
+function reason(error: unknown): string {
+  return error instanceof SystemError ? systemErrorText(error) : messageOf(error);
+}
