@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
+import { bootId } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { HostFacts } from './create/host-config';
 import { kernelLimits } from './create/kernel-limits';
@@ -9,7 +9,7 @@ import { Runtimes } from './runtime/runtimes';
 @Injectable()
 export class HostFactsProvider {
   /** Changes with every boot of the host. */
-  readonly bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  readonly bootId = bootId();
   private known?: HostFacts;
   private init?: string;
 

@@ -27,8 +27,7 @@ export class ExecExits {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     lifecycle.listen({
-      // Of an earlier run, whose execs went with it.
-      beforeStart: (container) => this.files.removeAll(container.id),
+      foundEnded: (container) => this.files.removeAll(container.id), // they went with it
       adopted: (container) => this.adopt(container),
       removed: (container) => this.execs.forgetContainer(container.id),
     });

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
+import { bootId } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { ProcessStreams } from '../attach/process-streams';
 import { FileChanges } from '../file-changes';
@@ -9,8 +10,6 @@ import { ExecFiles, textOf } from './exec-files';
 import type { ExecProcess, ExecRecord } from './exec-record';
 import { ExecShell } from './exec-shell';
 import { ExecTerminal } from './exec-terminal';
-
-const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** Starts processes in running containers and tells how they ended. What watches over them outlives this service. */
 @Injectable()
@@ -82,5 +81,3 @@ export class ExecMonitor {
     return this.linux.processes.isAlive(process.monitorPid, process.monitorStartTime);
   }
 }
-
-const bootId = (): string => readFileSync(BOOT_ID, 'utf8').trim();

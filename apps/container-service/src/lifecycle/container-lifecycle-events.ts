@@ -18,6 +18,8 @@ export interface LifecycleListener {
   exited?(record: ContainerRecord): void;
   /** Found running after a restart of this service (instead of started). */
   adopted?(record: ContainerRecord): void;
+  /** Found without its processes after a restart of this service; `exited` follows where the record said it ran. */
+  foundEnded?(record: ContainerRecord): void;
   /** Gone for the user; its directory is being removed. */
   removed?(record: ContainerRecord): void;
 }

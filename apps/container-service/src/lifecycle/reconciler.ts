@@ -77,9 +77,11 @@ export class Reconciler {
     if (state.Running && !state.Restarting && process && process.bootId === this.facts.bootId) {
       const alive = this.linux.processes.isAlive(process.monitorPid, process.monitorStartTime);
       if (alive) await this.adopt(record);
+      else this.lifecycle.emit('foundEnded', record);
       this.exitWatch.expect(record.id, process);
       return;
     }
+    this.lifecycle.emit('foundEnded', record);
     if (state.Running && !state.Restarting) await this.markEndedWithHost(record);
     if (state.Restarting) {
       this.exits.scheduleRestart(record, 0);

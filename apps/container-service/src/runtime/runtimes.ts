@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument, unavailable } from '@gantry/shared/errors';
+import { bootId } from '@gantry/shared/faults';
 import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { MonitorPaths } from './monitor-paths';
@@ -100,9 +101,8 @@ export class Runtimes {
     const bundle = join(this.paths.volatile, 'runtimes', `${name}.probe`);
     const id = `probe-${name}`;
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const done = join(bundle, 'works');
-    const key = `${bootId} ${path}`;
+    const key = `${bootId()} ${path}`;
     if (existsSync(done) && readFileSync(done, 'utf8') === key) return undefined;
     mkdirSync(join(bundle, 'rootfs'), { recursive: true });
     writeFileSync(

@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
+import { bootId } from '@gantry/shared/faults';
 import type { Linux } from '@gantry/shared/linux';
 
 type Processes = Pick<Linux, 'processes'>;
@@ -19,6 +20,5 @@ export function isDeadWorker({ processes }: Processes, name: string | undefined)
 }
 
 function place(): string {
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return `${boot}/${readlinkSync('/proc/self/ns/pid')}`;
+  return `${bootId()}/${readlinkSync('/proc/self/ns/pid')}`;
 }

@@ -1,1 +1,2 @@
+export * from './boot-id';
 export * from './fault-point';
