@@ -1,7 +1,17 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import type { AttachSandboxResponse } from '@gantry/proto/network';
+import type { AttachSandboxResponse, HostsEntry } from '@gantry/proto/network';
 import { internal } from '@gantry/shared/errors';
 import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
@@ -39,14 +49,36 @@ export class ContainerFiles {
     if (hostConfig.NetworkMode.startsWith('container:')) return files;
     writeFileSync(files.hostname, `${config.Hostname}\n`);
     if (network) {
-      const entries = network.hosts.map(({ ip, names }) => `${ip}\t${names.join(' ')}`);
-      writeFileSync(files.hosts, [...LOCAL_HOSTS, ...entries, ''].join('\n'));
+      writeFileSync(files.hosts, [...LOCAL_HOSTS, ...network.hosts.map(hostsLine), ''].join('\n'));
       writeFileSync(files.resolvConf, network.resolvConf);
+      writeFileSync(this.paths.resolvConfHash(record.id), hashOf(network.resolvConf));
     } else {
       writeFileSync(files.hosts, hostHosts(hostConfig.ExtraHosts ?? []));
       writeFileSync(files.resolvConf, hostResolvConf(record));
     }
     return files;
+  }
+
+  /**
+   * Brings /etc/hosts and /etc/resolv.conf of a running container up to date after a connect or disconnect. What the
+   * container itself has written into them stays: of hosts only the lines of `gone` addresses and the new ones change, and
+   * a resolv.conf that is not ours any more is left alone.
+   */
+  updateNetworkFiles(record: ContainerRecord, network: AttachSandboxResponse, gone: readonly string[]): void {
+    const files = this.networkFiles(record);
+    updateInPlace(files.hosts, (text) => {
+      const kept = text
+        .split('\n')
+        .filter((line) => line !== '' && !gone.includes(line.split(/\s/)[0] ?? ''));
+      const added = network.hosts.map(hostsLine).filter((line) => !kept.includes(line));
+      return [...kept, ...added, ''].join('\n');
+    });
+    const hash = this.paths.resolvConfHash(record.id);
+    updateInPlace(files.resolvConf, (text) => {
+      if (!existsSync(hash) || readFileSync(hash, 'utf8') !== hashOf(text)) return text;
+      writeFileSync(hash, hashOf(network.resolvConf));
+      return network.resolvConf;
+    });
   }
 
   networkFiles(record: ContainerRecord): NetworkFiles {
@@ -95,16 +127,32 @@ export class ContainerFiles {
   }
 }
 
+const hostsLine = ({ ip, names }: HostsEntry): string => `${ip}\t${names.join(' ')}`;
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** The file is mounted into the container: it has to stay the same one, and a reader shall not find it empty. */
+function updateInPlace(path: string, change: (text: string) => string): void {
+  const file = openSync(path, 'r+');
+  try {
+    const before = readFileSync(file, 'utf8');
+    const after = change(before);
+    if (after === before) return;
+    ftruncateSync(file, writeSync(file, after, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The host's own, or with extra hosts, as in dockerd, only those. */
 function hostHosts(extra: string[]): string {
   const lines = extra.map((entry) => {
     const at = entry.search(/[:=]/);
     const ip = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
     return `${ip === 'host-gateway' ? '127.0.0.1' : ip}\t${entry.slice(0, at)}`;
   });
-  const own = existsSync('/etc/hosts')
-    ? readFileSync('/etc/hosts', 'utf8').trimEnd()
-    : LOCAL_HOSTS.join('\n');
-  return [own, ...lines, ''].join('\n');
+  if (extra.length === 0 && existsSync('/etc/hosts')) return readFileSync('/etc/hosts', 'utf8');
+  return [...LOCAL_HOSTS, ...lines, ''].join('\n');
 }
 
 function hostResolvConf({ hostConfig }: ContainerRecord): string {

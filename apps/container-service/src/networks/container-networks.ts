@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { conflict, forbidden, invalidArgument, isKind } from '@gantry/shared/errors';
 import { fromJson, toJson } from '@gantry/shared/grpc';
 import type { AttachSandboxResponse } from '@gantry/proto/network';
+import { ContainerFiles } from '../lifecycle/container-files';
 import { ContainerLocks } from '../lifecycle/container-locks';
 import type { EndpointSettings, NetworkSettings } from '../records/api-documents';
 import type { ContainerRecord } from '../records/container-record';
@@ -17,6 +18,7 @@ export class ContainerNetworks {
     private readonly peers: ServicePeers,
     private readonly store: ContainerStore,
     private readonly locks: ContainerLocks,
+    private readonly files: ContainerFiles,
   ) {}
 
   /** undefined where the container has no network namespace of its own. Keeps what the network service answers. */
@@ -73,8 +75,7 @@ export class ContainerNetworks {
         if (known !== undefined) {
           throw forbidden(`endpoint with name ${record.name} already exists in network ${resolved.name}`);
         }
-        const answer = await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint });
-        record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+        this.take(record, await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint }));
       }
       // Of a container that does not run the settings are only written down, and may be written anew.
       if (known !== undefined) delete record.endpoints[known];
@@ -98,17 +99,22 @@ export class ContainerNetworks {
         throw forbidden(`container ${record.id} is not connected to the network ${resolved.name}`);
       }
       if (record.state.Running && !record.state.Restarting) {
-        const answer = await this.peers.sandboxes.disconnectEndpoint({
-          containerId: record.id,
-          network,
-          force,
-        });
-        record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+        const request = { containerId: record.id, network, force };
+        this.take(record, await this.peers.sandboxes.disconnectEndpoint(request));
       }
       delete record.endpoints[key];
       if (!record.state.Running) record.networkSettings = idleSettings(record);
       await this.store.persist(record);
     });
+  }
+
+  /** What has become of the network of a running container. */
+  private take(record: ContainerRecord, answer: AttachSandboxResponse): void {
+    const before = addressesOf(record.networkSettings);
+    record.networkSettings = fromJson<NetworkSettings>(answer.networkSettings);
+    const after = addressesOf(record.networkSettings);
+    const gone = before.filter((address) => !after.includes(address));
+    this.files.updateNetworkFiles(record, answer, gone);
   }
 
   /** A network that is gone can still be disconnected by force. */
@@ -153,6 +159,12 @@ function endpointKey(
   return (
     keys.find((key) => key === resolved.name || key === resolved.id || key === given) ??
     keys.find((key) => resolved.id.startsWith(key))
+  );
+}
+
+function addressesOf({ Networks }: NetworkSettings): string[] {
+  return Object.values(Networks ?? {}).flatMap(({ IPAddress, GlobalIPv6Address }) =>
+    [IPAddress ?? '', GlobalIPv6Address ?? ''].filter((address) => address !== ''),
   );
 }
 

@@ -60,6 +60,10 @@ export class MonitorPaths {
   resolvConf(id: string): string {
     return join(this.bundle(id), 'resolv.conf');
   }
+  /** Of what we wrote into it last, so that a change by the container is noticed. */
+  resolvConfHash(id: string): string {
+    return join(this.bundle(id), 'resolv.conf.hash');
+  }
   /** Below the root of every cgroup hierarchy. `parent`: of `--cgroup-parent`. */
   cgroup(id: string, parent = ''): string {
     return join(parent === '' ? this.config.cgroupParent : join('/', parent), id);

@@ -29,14 +29,17 @@ export function hostsEntries(
   });
   const own = ownNames(sandbox);
   const self = sandbox.endpoints
-    .filter((endpoint) => endpoint.address !== '')
-    .map((endpoint) => ({ ip: endpoint.address, names: own }));
+    .flatMap(({ address, ipv6 }) => [address, ipv6?.address ?? ''])
+    .filter((ip) => ip !== '')
+    .map((ip) => ({ ip, names: own }));
   return own.length > 0 ? [...extra, ...links, ...self] : [...extra, ...links];
 }
 
+/** The whole name, and its first label where it has more than one, however the user has split it. */
 function ownNames({ hostname, domainname }: SandboxRecord): string[] {
   if (hostname === '') return [];
-  return domainname === '' ? [hostname] : [`${hostname}.${domainname}`, hostname];
+  const whole = domainname === '' ? hostname : `${hostname}.${domainname}`;
+  return unique([whole, whole.split('.')[0] ?? '']);
 }
 
 const unique = (names: string[]): string[] => [...new Set(names)].filter((name) => name !== '');

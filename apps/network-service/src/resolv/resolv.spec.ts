@@ -39,7 +39,7 @@ describe('hosts', () => {
     domainname: 'example.test',
     extraHosts: ['up:host-gateway', 'six:[fd00::1]', 'db:10.1.1.1'],
     links: [{ containerId: 'abcdef0123456789', containerName: 'mysql', alias: 'db' }],
-    endpoints: [{ address: '172.17.0.2' }],
+    endpoints: [{ address: '172.17.0.2', ipv6: { address: 'fd00::2' } }],
   } as unknown as SandboxRecord;
 
   it('names extra hosts, links and the container itself', () => {
@@ -49,7 +49,13 @@ describe('hosts', () => {
       { ip: '10.1.1.1', names: ['db'] },
       { ip: '172.17.0.9', names: ['db', 'abcdef012345', 'mysql'] },
       { ip: '172.17.0.2', names: ['web.example.test', 'web'] },
+      { ip: 'fd00::2', names: ['web.example.test', 'web'] },
     ]);
+  });
+
+  it('knows a name with dots by its first label too', () => {
+    const named = { ...sandbox, hostname: 'web.foo.test', domainname: '', extraHosts: [], links: [] };
+    expect(hostsEntries(named, '', () => undefined)[0]?.names).toEqual(['web.foo.test', 'web']);
   });
 
   it('refuses what is no extra host', () => {
