@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { INSTANCE_CONFIG, InstanceConfigModule, type InstanceConfig } from '@gantry/shared/config';
 import { PeersModule } from '@gantry/shared/grpc';
 import { LoggingModule } from '@gantry/shared/logging';
+import { BuildController } from './build/build.controller';
 import { BuildCacheController } from './build/build-cache.controller';
 import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
@@ -35,6 +36,7 @@ import { VolumesController } from './volumes/volumes.controller';
     ArchiveController,
     ExecController,
     BuildCacheController,
+    BuildController,
     PluginsController,
     NotBuiltController,
     ImageTransfersController,

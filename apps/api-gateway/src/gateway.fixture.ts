@@ -10,7 +10,12 @@ import {
   ExecServiceService,
   type ExecServiceServer,
 } from '@gantry/proto/container';
-import { ImageServiceService, type ImageServiceServer } from '@gantry/proto/image';
+import {
+  BuildCacheServiceService,
+  type BuildCacheServiceServer,
+  ImageServiceService,
+  type ImageServiceServer,
+} from '@gantry/proto/image';
 import { NetworkServiceService, type NetworkServiceServer } from '@gantry/proto/network';
 import { VolumeServiceService, type VolumeServiceServer } from '@gantry/proto/volume';
 import { notImplemented } from '@gantry/shared/errors';
@@ -24,6 +29,7 @@ export interface FakeServices {
   containers?: Partial<Implementation<ContainerServiceServer>>;
   execs?: Partial<Implementation<ExecServiceServer>>;
   images?: Partial<Implementation<ImageServiceServer>>;
+  buildCache?: Partial<Implementation<BuildCacheServiceServer>>;
   networks?: Partial<Implementation<NetworkServiceServer>>;
   volumes?: Partial<Implementation<VolumeServiceServer>>;
 }
@@ -61,7 +67,11 @@ export class GatewayFixture {
         registration<ContainerServiceServer>(ContainerServiceService, whole(services.containers)),
         registration<ExecServiceServer>(ExecServiceService, whole(services.execs)),
       ),
-      serve('image', registration<ImageServiceServer>(ImageServiceService, whole(services.images))),
+      serve(
+        'image',
+        registration<ImageServiceServer>(ImageServiceService, whole(services.images)),
+        registration<BuildCacheServiceServer>(BuildCacheServiceService, whole(services.buildCache)),
+      ),
       serve('network', registration<NetworkServiceServer>(NetworkServiceService, whole(services.networks))),
       serve('volume', registration<VolumeServiceServer>(VolumeServiceService, whole(services.volumes))),
     ]);

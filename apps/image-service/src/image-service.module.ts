@@ -3,7 +3,9 @@ import { InstanceConfigModule } from '@gantry/shared/config';
 import { EventsModule } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { LoggingModule } from '@gantry/shared/logging';
+import { PeersModule } from '@gantry/shared/grpc';
 import { BlobStore } from './blobs/blob-store';
+import { buildProviders } from './build/build.providers';
 import { BlobInspection } from './check/blob-inspection';
 import { ContainerInspection } from './check/container-inspection';
 import { DirectoryInspection } from './check/directory-inspection';
@@ -15,6 +17,7 @@ import { LayerRepair } from './check/layer-repair';
 import { NodeCheck } from './check/node-check';
 import { QueuedUploads } from './check/queued-uploads';
 import { RowInspection } from './check/row-inspection';
+import { RunInspection } from './check/run-inspection';
 import { CommitContainer } from './commit/commit-container';
 import { BuildContexts } from './context/build-contexts';
 import { Transfers } from './copy/transfers';
@@ -72,7 +75,13 @@ import { SnapshotsController } from './snapshots/snapshots.controller';
 import { SnapshotStore } from './snapshots/snapshot-store';
 
 @Module({
-  imports: [InstanceConfigModule, LoggingModule.for('image-service'), EventsModule, DatabaseModule],
+  imports: [
+    InstanceConfigModule,
+    LoggingModule.for('image-service'),
+    EventsModule,
+    DatabaseModule,
+    PeersModule,
+  ],
   providers: [
     { provide: LINUX, useFactory: createLinux },
     { provide: IMAGE_SETTINGS, useFactory: () => loadImageSettings() },
@@ -111,6 +120,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     BuildContexts,
     Transfers,
     CommitContainer,
+    ...buildProviders,
     CompressLayer,
     PushContents,
     PushLayers,
@@ -128,6 +138,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     DirectoryInspection,
     ContainerInspection,
     RowInspection,
+    RunInspection,
     BlobInspection,
     LayerInspection,
     NodeCheck,

@@ -29,6 +29,8 @@ const environment = z.object({
   GANTRY_LAYER_MAX_ENTRIES: count(2_000_000),
   GANTRY_LAYER_MAX_RATIO: count(200),
   GANTRY_PARTIAL_MAX_HOURS: count(24),
+  GANTRY_BUILD_CACHE_MAX_BYTES: count(20 * GIBIBYTE),
+  GANTRY_BUILD_CACHE_MAX_HOURS: count(14 * 24),
 });
 
 /** What an operator may set of this service (docs/architecture.md, "Settings"). */
@@ -49,6 +51,8 @@ export interface ImageSettings {
   layerLimits: LayerLimits;
   /** How long a partial download that nobody resumes is kept. */
   partialMaxHours: number;
+  /** How much of builds is kept that no image has, and how long what no build uses. */
+  buildCache: { maxBytes: number; maxHours: number };
 }
 
 /** What a layer archive must not exceed. */
@@ -82,5 +86,6 @@ export function loadImageSettings(env: NodeJS.ProcessEnv = process.env): ImageSe
       maxRatio: e.GANTRY_LAYER_MAX_RATIO,
     },
     partialMaxHours: e.GANTRY_PARTIAL_MAX_HOURS,
+    buildCache: { maxBytes: e.GANTRY_BUILD_CACHE_MAX_BYTES, maxHours: e.GANTRY_BUILD_CACHE_MAX_HOURS },
   };
 }

@@ -1,5 +1,11 @@
-import { ImageServiceService, RegistryServiceService, SnapshotServiceService } from '@gantry/proto/image';
+import {
+  BuildCacheServiceService,
+  ImageServiceService,
+  RegistryServiceService,
+  SnapshotServiceService,
+} from '@gantry/proto/image';
 import { registration, runService } from '@gantry/shared/grpc';
+import { BuildCacheController } from './build/cache/build-cache.controller';
 import { ImagesController } from './images/images.controller';
 import { ImageServiceModule } from './image-service.module';
 import { RegistriesController } from './distribution/registries.controller';
@@ -11,6 +17,7 @@ void runService({
   address: (config) => config.addresses.image,
   services: (app) => [
     registration(ImageServiceService, app.get(ImagesController)),
+    registration(BuildCacheServiceService, app.get(BuildCacheController)),
     registration(RegistryServiceService, app.get(RegistriesController)),
     registration(SnapshotServiceService, app.get(SnapshotsController)),
   ],

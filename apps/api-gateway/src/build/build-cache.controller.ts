@@ -1,11 +1,27 @@
-import { Controller, HttpCode, Post } from '@nestjs/common';
+import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { fromJson } from '@gantry/shared/grpc';
+import { ServiceClients } from '../peers/service-clients';
+import { ApiQuery } from '../routing/parameters';
+import type { QueryParameters } from '../routing/query-parameters';
 
-/** API: POST /build/prune, which `docker system prune` calls. Nothing is built yet, so the cache is empty. */
+/** API: BuildPrune, which `docker builder prune` and `docker system prune` call. */
 @Controller('build')
 export class BuildCacheController {
+  constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
+
   @Post('prune')
   @HttpCode(200)
-  prune(): object {
-    return { CachesDeleted: [], SpaceReclaimed: 0 };
+  async prune(@ApiQuery() query: QueryParameters): Promise<object> {
+    // Up to API 1.47 the reserved space has another name.
+    const reserved = query.bytes('reserved-space') || query.bytes('keep-storage');
+    return fromJson<object>(
+      await this.services.buildCache.prune({
+        all: query.flag('all'),
+        reservedSpace: reserved,
+        maxUsedSpace: query.bytes('max-used-space'),
+        minFreeSpace: query.bytes('min-free-space'),
+        filters: query.filters(),
+      }),
+    );
   }
 }

@@ -7,6 +7,8 @@ import {
   type ExecServiceServer,
 } from '@gantry/proto/container';
 import {
+  BuildCacheServiceService,
+  type BuildCacheServiceServer,
   ImageServiceService,
   type ImageServiceServer,
   RegistryServiceService,
@@ -22,6 +24,7 @@ export class ServiceClients {
   readonly containers: Client<ContainerServiceServer>;
   readonly execs: Client<ExecServiceServer>;
   readonly images: Client<ImageServiceServer>;
+  readonly buildCache: Client<BuildCacheServiceServer>;
   readonly registries: Client<RegistryServiceServer>;
   readonly volumes: Client<VolumeServiceServer>;
   readonly networks: Client<NetworkServiceServer>;
@@ -30,6 +33,7 @@ export class ServiceClients {
     this.containers = peers.container.client<ContainerServiceServer>(ContainerServiceService);
     this.execs = peers.container.client<ExecServiceServer>(ExecServiceService);
     this.images = peers.image.client<ImageServiceServer>(ImageServiceService);
+    this.buildCache = peers.image.client<BuildCacheServiceServer>(BuildCacheServiceService);
     this.registries = peers.image.client<RegistryServiceServer>(RegistryServiceService);
     this.volumes = peers.volume.client<VolumeServiceServer>(VolumeServiceService);
     this.networks = peers.network.client<NetworkServiceServer>(NetworkServiceService);

@@ -8,16 +8,6 @@ const notBuilt = (what: string): never => {
 /** What the API has and Gantry does not have yet (docs/api-coverage.md): a clear 501, never a silent success. */
 @Controller()
 export class NotBuiltController {
-  @Post('build')
-  build(): never {
-    return notBuilt('building images');
-  }
-
-  @Post('build/cancel')
-  cancelBuild(): never {
-    return notBuilt('building images');
-  }
-
   @Post(['session', 'grpc'])
   session(): never {
     return notBuilt('BuildKit');

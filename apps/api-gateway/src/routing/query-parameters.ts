@@ -46,6 +46,15 @@ export class QueryParameters {
     return number;
   }
 
+  /** Bytes; 0 where absent. */
+  bytes(name: string): number {
+    const value = this.text(name);
+    if (value !== '' && !/^\d{1,18}$/.test(value)) {
+      throw invalidArgument(`${name} is in bytes and expects an integer, got ${value}`);
+    }
+    return Number(value);
+  }
+
   /** The `h` and `w` of a resize. */
   terminalSize(): { rows: number; columns: number } {
     const size = (name: string, meaning: string) => {

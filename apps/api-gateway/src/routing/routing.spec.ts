@@ -45,7 +45,9 @@ describe('routing and errors', () => {
     ['GET', '/v1.41/nonesuch', 404, 'page not found'],
     ['DELETE', '/info', 404, 'page not found'],
     ['GET', '/v1.99/info', 400, 'client version 1.99 is too new. Maximum supported API version is 1.56'],
-    ['POST', '/build', 501, 'building images is not built yet'],
+    ['POST', '/build?version=2', 501, 'BuildKit is not built yet'],
+    ['POST', '/build?outputs=type%3Dtar', 400, 'Builder V1 does not support outputs option'],
+    ['POST', '/build?buildargs=x', 400, 'error reading buildargs'],
     ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
     ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],
     ['POST', '/plugins/pull?remote=x', 501, 'installing plugins is not built yet'],
@@ -63,13 +65,10 @@ describe('routing and errors', () => {
     expect(JSON.parse(answer.body).message).toContain(message);
   });
 
-  it.each([
-    ['GET', '/plugins', []],
-    ['POST', '/build/prune', { CachesDeleted: [], SpaceReclaimed: 0 }],
-  ])('%s %s: there is none of it', async (method, path, body) => {
-    const answer = await gateway.ask(method, path);
+  it('has no plugins', async () => {
+    const answer = await gateway.ask('GET', '/plugins');
     expect(answer.status).toBe(200);
-    expect(JSON.parse(answer.body)).toEqual(body);
+    expect(JSON.parse(answer.body)).toEqual([]);
   });
 
   it('answers HEAD only where the API has it', async () => {

@@ -37,8 +37,8 @@ function lists(usage: CollectedUsage, minor: number): JsonObject {
     Images: usage.images?.Images ?? null,
     Containers: usage.containers ?? null,
     Volumes: usage.volumes ?? null,
-    BuildCache: usage.buildCache ?? null,
-    ...(minor < 42 ? { BuilderSize: 0 } : {}),
+    BuildCache: usage.buildCache?.map((record) => shapeBuildCache(record, minor)) ?? null,
+    ...(minor < 42 ? { BuilderSize: total(usage.buildCache ?? [], (record) => number(record['Size'])) } : {}),
   };
 }
 
@@ -50,11 +50,7 @@ function sums(usage: CollectedUsage, verbose: boolean): JsonObject {
   put('ImageUsage', usage.images && imageUsage(usage.images), usage.images?.Images);
   put('ContainerUsage', usage.containers && containerUsage(usage.containers), usage.containers);
   put('VolumeUsage', usage.volumes && volumeUsage(usage.volumes), usage.volumes);
-  put(
-    'BuildCacheUsage',
-    usage.buildCache && { ActiveCount: 0, TotalCount: 0, Reclaimable: 0, TotalSize: 0 },
-    usage.buildCache,
-  );
+  put('BuildCacheUsage', usage.buildCache && cacheUsage(usage.buildCache), usage.buildCache);
   return document;
 }
 
@@ -87,6 +83,28 @@ function containerUsage(containers: JsonObject[]): Usage {
     ),
     TotalSize: total(containers, size),
   };
+}
+
+/** What images have too cannot be had back, nor what a build uses. */
+function cacheUsage(records: JsonObject[]): Usage {
+  const own = records.filter((record) => record['Shared'] !== true);
+  const size = (record: JsonObject) => number(record['Size']);
+  return {
+    ActiveCount: records.filter((record) => record['InUse'] === true).length,
+    TotalCount: records.length,
+    Reclaimable: total(
+      own.filter((record) => record['InUse'] !== true),
+      size,
+    ),
+    TotalSize: total(own, size),
+  };
+}
+
+/** Up to 1.41 there is one parent, as text. */
+function shapeBuildCache(record: JsonObject, minor: number): JsonObject {
+  if (minor >= 42) return record;
+  const { Parents: parents, ...older } = record;
+  return { ...older, Parent: Array.isArray(parents) ? String(parents[0] ?? '') : '' };
 }
 
 function volumeUsage(volumes: JsonObject[]): Usage {

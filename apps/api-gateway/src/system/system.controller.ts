@@ -63,17 +63,18 @@ export class SystemController {
   }
 
   private async collectUsage(wants: (type: UsageType) => boolean): Promise<CollectedUsage> {
-    const { images, containers, volumes } = this.services;
-    const [imageUsage, containerUsage, volumeUsage] = await Promise.all([
+    const { buildCache, images, containers, volumes } = this.services;
+    const [imageUsage, containerUsage, volumeUsage, cacheUsage] = await Promise.all([
       wants('image') ? images.diskUsage({}) : undefined,
       wants('container') ? containers.diskUsage({}) : undefined,
       wants('volume') ? volumes.diskUsage({}) : undefined,
+      wants('build-cache') ? buildCache.list({}) : undefined,
     ]);
     return {
       images: imageUsage && fromJson(imageUsage),
       containers: containerUsage && fromJson(containerUsage),
       volumes: volumeUsage && fromJson(volumeUsage),
-      buildCache: wants('build-cache') ? [] : undefined,
+      buildCache: cacheUsage && fromJson(cacheUsage),
     };
   }
 }

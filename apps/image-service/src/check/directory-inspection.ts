@@ -52,7 +52,7 @@ export class DirectoryInspection implements Inspection {
       if (this.directories.isInWork(name)) continue;
       const mend = async () => {
         // A process may have died between mounting and unmounting.
-        this.linux.mounts.detach(this.snapshots.rootfs(name));
+        for (const mountPoint of this.mountsIn(name)) this.linux.mounts.detach(mountPoint);
         await this.directories.remove(name).done;
         return 'removed';
       };
@@ -61,6 +61,16 @@ export class DirectoryInspection implements Inspection {
         : 'was being made by a process that is gone';
       yield { kind: 'directory', id: name, problem, mending: { by: 'sweep', mend } };
     }
+  }
+
+  /** Deepest first. */
+  private mountsIn(name: string): string[] {
+    const below = `${this.directories.path(name)}/`;
+    return this.linux.mounts
+      .listMounts()
+      .map(({ mountPoint }) => mountPoint)
+      .filter((mountPoint) => mountPoint.startsWith(below))
+      .reverse();
   }
 
   /** Lowest first, since a layer's row refers to its parent's. */

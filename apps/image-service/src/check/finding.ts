@@ -1,6 +1,15 @@
 /** What `gantry check` looks at. */
 export type FindingKind =
-  'blob' | 'container-layer' | 'directory' | 'image' | 'ingest' | 'layer' | 'link' | 'manifest' | 'name';
+  | 'blob'
+  | 'build-step'
+  | 'container-layer'
+  | 'directory'
+  | 'image'
+  | 'ingest'
+  | 'layer'
+  | 'link'
+  | 'manifest'
+  | 'name';
 
 /** Something that is not as it should be. */
 export interface Finding {

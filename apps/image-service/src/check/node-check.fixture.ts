@@ -1,6 +1,8 @@
 import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Provider } from '@nestjs/common';
+import { RunProcesses } from '../build/run/run-process';
+import { RunRuntimes } from '../build/run/run-runtime';
 import { ImageDatabase } from '../database/image-database';
 import { ImageNode } from '../images/image-node.fixture';
 import { BlobInspection } from './blob-inspection';
@@ -14,6 +16,7 @@ import { LayerRepair } from './layer-repair';
 import { type CheckOptions, NodeCheck, type ToldFinding } from './node-check';
 import { QueuedUploads } from './queued-uploads';
 import { RowInspection } from './row-inspection';
+import { RunInspection } from './run-inspection';
 
 const HOUR_MS = 3_600_000;
 
@@ -29,7 +32,16 @@ export class CheckedNode {
     const node = await ImageNode.start([
       { provide: QueuedUploads, useValue: { words: async () => queued } },
       ...[LayerIndex, ImageDropping, LayerRepair, IngestInspection, DirectoryInspection],
-      ...[ContainerInspection, RowInspection, BlobInspection, LayerInspection, NodeCheck],
+      ...[
+        RunRuntimes,
+        RunProcesses,
+        RunInspection,
+        ContainerInspection,
+        RowInspection,
+        BlobInspection,
+        LayerInspection,
+        NodeCheck,
+      ],
       ...more,
     ]);
     return new CheckedNode(node, queued);

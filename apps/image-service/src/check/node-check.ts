@@ -8,6 +8,7 @@ import type { Finding, OnProgress } from './finding';
 import { IngestInspection } from './ingest-inspection';
 import { LayerInspection } from './layer-inspection';
 import { RowInspection } from './row-inspection';
+import { RunInspection } from './run-inspection';
 
 /** A finding as it is told: the lines of the job `check`. */
 export interface ToldFinding {
@@ -37,6 +38,7 @@ type OnLine = (line: unknown) => Promise<void>;
 @Injectable()
 export class NodeCheck {
   constructor(
+    @Inject(RunInspection) private readonly runs: RunInspection,
     @Inject(IngestInspection) private readonly ingest: IngestInspection,
     @Inject(DirectoryInspection) private readonly directories: DirectoryInspection,
     @Inject(ContainerInspection) private readonly containers: ContainerInspection,
@@ -96,7 +98,7 @@ export class NodeCheck {
 
   /** Disk against index. In this order, since each leaves the next less to do. */
   private async *structure(): AsyncGenerator<Finding> {
-    for (const inspection of [this.ingest, this.directories, this.rows, this.blobs])
+    for (const inspection of [this.runs, this.ingest, this.directories, this.rows, this.blobs])
       yield* inspection.inspect();
   }
 

@@ -4,6 +4,7 @@ import { applyChanges } from '../changes/apply-changes';
 import { hostPlatform, type ImageConfig, parseImageConfig, type RuntimeConfig } from '../images/image-config';
 import { shortId } from '../images/image-references';
 import { ImageStore } from '../images/image-store';
+import { EMPTY_LAYER } from '../layers/empty-layer';
 import { LayerStore } from '../layers/layer-store';
 import { parseRepositoryAndTag } from '../references/reference';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
@@ -35,9 +36,6 @@ const INHERITED: (keyof RuntimeConfig)[] = [
   'OnBuild',
   'Shell',
 ];
-
-/** The diff id of an archive with nothing in it: as dockerd, an image has no such layer, and its history says so. */
-const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
 
 /** `docker commit`: the read-write layer of a container becomes the top layer of a new image. */
 @Injectable()

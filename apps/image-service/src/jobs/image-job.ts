@@ -5,6 +5,7 @@ import type { OnLine } from '../progress/progress-lines';
 export const IMAGE_JOB_HANDLERS = Symbol('ImageJobHandlers');
 
 export interface JobContext {
+  id: string;
   /** When the job was asked for: the same in every attempt. */
   created: Date;
   /** Fires when nobody wants the job any more, or when this process is to stop. */

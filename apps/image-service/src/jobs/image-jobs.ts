@@ -104,7 +104,7 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
     const onLine = (line: unknown) => progress.line(line);
     try {
       const result = await running.use(id, (signal) =>
-        this.perform(job, { created: new Date(job.timestamp), signal, onLine }),
+        this.perform(job, { id, created: new Date(job.timestamp), signal, onLine }),
       );
       await job.removeDeduplicationKey();
       await progress.done(result);

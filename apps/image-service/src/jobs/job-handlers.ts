@@ -1,4 +1,5 @@
 import type { FactoryProvider } from '@nestjs/common';
+import { BuildJobs } from '../build/build-jobs';
 import { NodeCheck } from '../check/node-check';
 import { platformOfJson } from '../images/image-config';
 import { ImportImage } from '../import/import-image';
@@ -11,13 +12,14 @@ import { JobUploads } from './job-uploads';
 /** What is done for each kind of job. */
 export const jobHandlers: FactoryProvider<ImageJobHandlers> = {
   provide: IMAGE_JOB_HANDLERS,
-  inject: [JobUploads, LoadImages, ImportImage, PullImages, PushImages, NodeCheck],
+  inject: [JobUploads, LoadImages, ImportImage, PullImages, PushImages, BuildJobs, NodeCheck],
   useFactory: (
     uploads: JobUploads,
     loading: LoadImages,
     importing: ImportImage,
     pulling: PullImages,
     pushing: PushImages,
+    building: BuildJobs,
     checking: NodeCheck,
   ): ImageJobHandlers => ({
     load: async ({ uploadId, quiet, platformsJson }, { onLine, signal }) => {
@@ -43,6 +45,7 @@ export const jobHandlers: FactoryProvider<ImageJobHandlers> = {
       await pushing.push(data, await uploads.credentials(credentialsId), onLine, signal);
       return {};
     },
+    build: (data, context) => building.run(data, context),
     check: async (data, { onLine }) => ({ ...(await checking.check(data, onLine)) }),
   }),
 };

@@ -24,8 +24,12 @@ export class JobUploads {
 
   /** `credentialsId` empty: nobody's. @throws InvalidArgument for what is no X-Registry-Auth */
   async credentials(credentialsId: string): Promise<RegistryCredentials | undefined> {
-    if (credentialsId === '') return undefined;
-    return parseRegistryAuth(await readFile(this.path(credentialsId), 'utf8'));
+    return parseRegistryAuth(await this.text(credentialsId));
+  }
+
+  /** An upload that is a header; empty where there is none. */
+  async text(uploadId: string): Promise<string> {
+    return uploadId === '' ? '' : readFile(this.path(uploadId), 'utf8');
   }
 
   /** Removes whatever the data of a job names, once the job has ended. */

@@ -1,5 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { PruneBuildCache } from '../build/cache/prune-build-cache';
+import { RunNetworks } from '../build/run/run-network';
 import { NodeCheck } from '../check/node-check';
 import { ImageRecords } from '../records/image-records';
 
@@ -17,6 +19,8 @@ export class Reconcile implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     @Inject(NodeCheck) private readonly check: NodeCheck,
     @Inject(ImageRecords) private readonly records: ImageRecords,
+    @Inject(RunNetworks) private readonly networks: RunNetworks,
+    @Inject(PruneBuildCache) private readonly cache: PruneBuildCache,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -34,7 +38,8 @@ export class Reconcile implements OnApplicationBootstrap, OnApplicationShutdown 
   run(): Promise<void> {
     this.running ??= this.check
       .sweep()
-      .then(() => this.records.saved())
+      .then(() => Promise.all([this.records.saved(), this.networks.sweep(), this.cache.limit()]))
+      .then(() => {})
       .catch((error: unknown) => this.logger.error({ err: error }, 'reconciling failed'))
       .finally(() => (this.running = undefined));
     return this.running;

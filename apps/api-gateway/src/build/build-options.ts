@@ -1,0 +1,101 @@
+import { invalidArgument, notImplemented } from '@gantry/shared/errors';
+import type { BuildJob, BuildLimits } from '@gantry/shared/queue';
+import type { QueryParameters } from '../routing/query-parameters';
+
+/** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented for BuildKit */
+export function buildOptions(query: QueryParameters): Omit<BuildJob, 'uploadId' | 'credentialsId'> {
+  refuseBuildKit(query);
+  return {
+    remote: query.text('remote'),
+    dockerfile: query.text('dockerfile') || 'Dockerfile',
+    names: query.list('t').filter((name) => name !== ''),
+    arguments: argumentsOf(query),
+    labels: stringsOf(query, 'labels'),
+    target: query.text('target'),
+    platform: query.text('platform'),
+    noCache: query.flag('nocache'),
+    pull: query.flag('pull'),
+    quiet: query.flag('q'),
+    removesContainers: query.flag('rm', true) || query.flag('forcerm'),
+    squash: query.flag('squash'),
+    cacheFrom: cacheFrom(query),
+    networkMode: query.text('networkmode'),
+    extraHosts: query.text('extrahosts').split(/[, ]/).filter(Boolean),
+    limits: limitsOf(query),
+  };
+}
+
+/** The classic builder is version 1, which is also what a client means that says nothing. */
+function refuseBuildKit(query: QueryParameters): void {
+  const version = query.text('version');
+  if (version === '2') {
+    throw notImplemented('BuildKit is not built yet: set DOCKER_BUILDKIT=0 to use the classic builder');
+  }
+  if (version !== '' && version !== '1') throw invalidArgument(`invalid version ${version}`);
+  const outputs = query.text('outputs');
+  if (outputs !== '' && outputs !== '[]' && outputs !== 'null') {
+    throw invalidArgument('Builder V1 does not support outputs option. Use BuildKit to use it');
+  }
+}
+
+function limitsOf(query: QueryParameters): BuildLimits {
+  return {
+    memory: bytes(query, 'memory'),
+    memorySwap: bytes(query, 'memswap'),
+    cpuShares: bytes(query, 'cpushares'),
+    cpuPeriod: bytes(query, 'cpuperiod'),
+    cpuQuota: bytes(query, 'cpuquota'),
+    cpusetCpus: query.text('cpusetcpus'),
+    cpusetMems: query.text('cpusetmems'),
+    shmSize: bytes(query, 'shmsize'),
+    cgroupParent: query.text('cgroupparent'),
+    ulimits: json<BuildLimits['ulimits'] | null>(query, 'ulimits') ?? [],
+  };
+}
+
+/** dockerd takes what is no number for none. */
+function bytes(query: QueryParameters, name: string): number {
+  const value = query.text(name);
+  return /^[+-]?\d+$/.test(value) ? Number(value) : 0;
+}
+
+function argumentsOf(query: QueryParameters): Record<string, string | null> {
+  const given = json<unknown>(query, 'buildargs') ?? {};
+  if (!isMapOf(given, (value) => value === null || typeof value === 'string')) {
+    throw invalidArgument('error reading build args: json: cannot unmarshal into Go value of type map');
+  }
+  return given as Record<string, string | null>;
+}
+
+function stringsOf(query: QueryParameters, name: string): Record<string, string> {
+  const given = json<unknown>(query, name) ?? {};
+  if (!isMapOf(given, (value) => typeof value === 'string')) {
+    throw invalidArgument(`error reading ${name}: json: cannot unmarshal into Go value of type map`);
+  }
+  return given as Record<string, string>;
+}
+
+function cacheFrom(query: QueryParameters): string[] {
+  const given = json<unknown>(query, 'cachefrom') ?? [];
+  if (Array.isArray(given) && given.every((name) => typeof name === 'string')) return given as string[];
+  throw invalidArgument('error reading cache-from: json: cannot unmarshal into Go value of type []string');
+}
+
+function json<T>(query: QueryParameters, name: string): T | undefined {
+  const text = query.text(name);
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw invalidArgument(`error reading ${name}: ${text} is no JSON`, error);
+  }
+}
+
+function isMapOf(given: unknown, isValue: (value: unknown) => boolean): boolean {
+  return (
+    typeof given === 'object' &&
+    given !== null &&
+    !Array.isArray(given) &&
+    Object.values(given).every(isValue)
+  );
+}

@@ -1,0 +1,80 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { isKind } from '@gantry/shared/errors';
+import type { Image } from '../database/image-database';
+import { matchesPlatform, parseImageConfig, type Platform } from '../images/image-config';
+import { ImageLookup } from '../images/image-lookup';
+import { LayerStore } from '../layers/layer-store';
+import { platformText } from '../manifests/platform-choice';
+import type { OnLine } from '../progress/progress-lines';
+import { PullImages } from '../pull/pull-images';
+import { parseAny } from '../references/reference';
+import type { BuiltImage } from './built-image';
+import { credentialsFor, type RegistryConfig } from './registry-config';
+import { baseKey } from './cache/step-key';
+
+export interface BaseRequest {
+  /** As it stands in the Dockerfile, variables put in. */
+  reference: string;
+  /** undefined: whatever is here, or the host's. */
+  platform: Platform | undefined;
+  /** Ask the registry even where it is here. */
+  pull: boolean;
+  registries: RegistryConfig;
+  /** See stepKey. */
+  epoch: number | undefined;
+}
+
+/** The images that stages are built on and files are copied from. */
+@Injectable()
+export class BaseImages {
+  constructor(
+    @Inject(ImageLookup) private readonly lookup: ImageLookup,
+    @Inject(LayerStore) private readonly layers: LayerStore,
+    @Inject(PullImages) private readonly pulling: PullImages,
+  ) {}
+
+  /** Pulls what is not here. @throws what the registry says, in dockerd's words */
+  async find(request: BaseRequest, onLine: OnLine, signal: AbortSignal): Promise<BuiltImage> {
+    const local = request.pull ? undefined : await this.local(request);
+    return this.built(local ?? (await this.pulled(request, onLine, signal)), request.epoch);
+  }
+
+  private async local({ reference, platform }: BaseRequest): Promise<Image | undefined> {
+    try {
+      const image = await this.lookup.find(reference);
+      return !platform || matchesPlatform(parseImageConfig(image.config), platform) ? image : undefined;
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  private async pulled(
+    { reference, platform, registries }: BaseRequest,
+    onLine: OnLine,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const parsed = parseAny(reference);
+    // An id is in no registry.
+    if (parsed.kind === 'id') return this.lookup.find(reference);
+    const { repository, tag, digest } = parsed.name;
+    const order = {
+      repository: reference,
+      tag: tag === undefined && digest === undefined ? 'latest' : '',
+      platform: platform ? platformText(platform) : '',
+      credentials: credentialsFor(registries, repository),
+    };
+    await this.pulling.pull(order, { onLine, signal });
+    return this.lookup.find(reference);
+  }
+
+  private async built(image: Image, epoch: number | undefined): Promise<BuiltImage> {
+    const layers = await this.layers.chain(image.topChainId);
+    return {
+      id: image.id,
+      document: parseImageConfig(image.config),
+      layers: layers.reverse(),
+      key: baseKey(image.id, epoch),
+    };
+  }
+}

@@ -1,0 +1,130 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { internal, invalidArgument, notImplemented } from '@gantry/shared/errors';
+import type { BuildJob } from '@gantry/shared/queue';
+import { BuildArguments } from '../dockerfile/build-arguments';
+import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
+import { hostPlatform, parsePlatform } from '../images/image-config';
+import { ImageStore, taggable } from '../images/image-store';
+import type { OnLine } from '../progress/progress-lines';
+import { familiar, parseNamed } from '../references/reference';
+import { BuildOutput, shortImageId } from './build-output';
+import { planBuild } from './build-plan';
+import type { BuildScope } from './build-scope';
+import { BaseImages } from './base-images';
+import { RunNetworks } from './run/run-network';
+import { RunningBuild } from './running-build';
+import { StageBuilder } from './stage-builder';
+import { PruneBuildCache } from './cache/prune-build-cache';
+import { StepCache } from './cache/step-cache';
+
+/** What a build works with. */
+export interface BuildSite extends Pick<
+  BuildScope,
+  'jobId' | 'created' | 'signal' | 'context' | 'registries'
+> {
+  onLine: OnLine;
+}
+
+/** `docker build`. Begun again after its process died, it goes on after the last step that was finished. */
+@Injectable()
+export class BuildImages {
+  constructor(
+    @Inject(StageBuilder) private readonly stages: StageBuilder,
+    @Inject(BaseImages) private readonly bases: BaseImages,
+    @Inject(RunNetworks) private readonly networks: RunNetworks,
+    @Inject(StepCache) private readonly cache: StepCache,
+    @Inject(PruneBuildCache) private readonly pruning: PruneBuildCache,
+    @Inject(ImageStore) private readonly images: ImageStore,
+  ) {}
+
+  /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
+  async build(dockerfile: Dockerfile, request: BuildJob, context: BuildSite): Promise<string> {
+    if (request.squash) throw notImplemented('squash is not built yet');
+    if (request.cacheFrom.length > 0) throw notImplemented('cachefrom is not built yet');
+    const names = request.names.map((name) => taggable(parseNamed(name)));
+    const ended = new AbortController();
+    const signal = AbortSignal.any([context.signal, ended.signal]);
+    const scope = this.scope(dockerfile, request, { ...context, signal });
+    const labels = labelInstructions(request.labels);
+    const { target } = request;
+    const variables = scope.arguments.forBase;
+    const plan = planBuild(dockerfile, { target, variables, labels: labels.length });
+    const building = new RunningBuild(this.stages, this.bases, dockerfile, plan, labels, scope, (error) =>
+      ended.abort(error),
+    );
+    scope.source = (reference, stageIndex, output) => building.source(reference, stageIndex, output);
+    const output = new BuildOutput(context.onLine);
+    output.open();
+    try {
+      for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
+      const image = await building.run(context.onLine);
+      if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
+      const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
+      if (unused.length > 0) {
+        output.text(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`);
+      }
+      output.text(`Successfully built ${shortImageId(image.id)}\n`);
+      for (const name of names) {
+        await this.images.tag(image.id, name);
+        output.text(`Successfully tagged ${familiar(name)}\n`);
+      }
+      return image.id;
+    } finally {
+      scope.networks.close();
+      await this.cache.release([...scope.keys]);
+      void this.pruning.limit();
+      await output.flush();
+    }
+  }
+
+  private scope(
+    { globals, escape }: Dockerfile,
+    request: BuildJob,
+    { jobId, created, signal, context, registries }: BuildSite,
+  ): BuildScope {
+    const platform = request.platform === '' ? undefined : parsePlatform(request.platform);
+    const given = new Map(Object.entries(request.arguments));
+    const build = hostPlatform();
+    const args = new BuildArguments(given, { build, target: platform ?? build }, request.target || undefined);
+    for (const one of globals) args.declareGlobal(one, escape);
+    return {
+      request,
+      jobId,
+      created,
+      signal,
+      arguments: args,
+      escape,
+      platform,
+      epoch: epochOf(given),
+      context,
+      registries,
+      networks: this.networks.open(request.extraHosts),
+      keys: new Set(),
+      source: () => Promise.reject(internal('the build has not begun')),
+    };
+  }
+}
+
+const EPOCH = 'SOURCE_DATE_EPOCH';
+
+/** reproducible-builds.org/docs/source-date-epoch. @throws InvalidArgument */
+function epochOf(given: ReadonlyMap<string, string | null>): number | undefined {
+  const text = given.get(EPOCH) ?? '';
+  if (text === '') return undefined;
+  if (!/^\d{1,11}$/.test(text)) throw invalidArgument(`invalid ${EPOCH}: ${text}`);
+  return Number(text);
+}
+
+/** As dockerd: one LABEL each, in order, whose value is taken as it is. */
+function labelInstructions(labels: Record<string, string>): Instruction[] {
+  return Object.entries(labels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => ({
+      kind: 'label',
+      pairs: [[quoted(name), quoted(value)]],
+      origin: { line: 0, endLine: 0, text: `LABEL ${name}=${value}` },
+    }));
+}
+
+/** A word that stays what it is when variables are put in. */
+const quoted = (text: string): string => `'${text.replaceAll("'", `'"'"'`)}'`;

@@ -1,0 +1,77 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { messageOf } from '@gantry/shared/errors';
+import type { BuildJob } from '@gantry/shared/queue';
+import { BuildContexts } from '../context/build-contexts';
+import { parseDockerfile } from '../dockerfile/parse-dockerfile';
+import type { JobContext } from '../jobs/image-job';
+import { JobUploads } from '../jobs/job-uploads';
+import { type OnLine, ProgressLines } from '../progress/progress-lines';
+import { BuildImages } from './build-images';
+import { parseRegistryConfig } from './registry-config';
+import { CommandFailed } from './run-step';
+import { StepDirectories } from './step-directories';
+
+/** The job `build`: from the upload to the lines that the client reads. */
+@Injectable()
+export class BuildJobs {
+  constructor(
+    @Inject(JobUploads) private readonly uploads: JobUploads,
+    @Inject(BuildContexts) private readonly contexts: BuildContexts,
+    @Inject(StepDirectories) private readonly directories: StepDirectories,
+    @Inject(BuildImages) private readonly builds: BuildImages,
+  ) {}
+
+  /** A command that fails ends the build in order: the client learns its exit code from the last line. */
+  async run(request: BuildJob, job: JobContext): Promise<unknown> {
+    const lines = request.quiet ? new QuietLines(job.onLine) : undefined;
+    try {
+      const id = await this.build(request, { ...job, onLine: lines?.onLine ?? job.onLine });
+      if (lines) await job.onLine({ stream: `${id}\n` });
+      return { id };
+    } catch (error) {
+      await lines?.giveUp();
+      if (!(error instanceof CommandFailed)) throw error;
+      const message = messageOf(error);
+      await job.onLine({ errorDetail: { code: error.code, message }, error: message });
+      return {};
+    }
+  }
+
+  private async build(request: BuildJob, { id, created, signal, onLine }: JobContext): Promise<string> {
+    const registries = parseRegistryConfig(await this.uploads.text(request.credentialsId));
+    const { remote, dockerfile, uploadId } = request;
+    const upload = uploadId === '' ? undefined : this.uploads.path(uploadId);
+    const scratch = this.directories.scratch();
+    try {
+      const lines = new ProgressLines(onLine);
+      const context = await this.contexts.open({ upload, remote, dockerfile, scratch }, lines, signal);
+      try {
+        await lines.flush();
+        return await this.builds.build(parseDockerfile(context.dockerfile, context.dockerfileName), request, {
+          jobId: id,
+          created,
+          signal,
+          onLine,
+          registries,
+          context: { tree: context.tree, scratch },
+        });
+      } finally {
+        context.close();
+      }
+    } finally {
+      await this.directories.discard(scratch);
+    }
+  }
+}
+
+/** Says nothing unless the build fails. */
+class QuietLines {
+  private readonly held: unknown[] = [];
+  readonly onLine: OnLine = async (line) => void this.held.push(line);
+
+  constructor(private readonly out: OnLine) {}
+
+  async giveUp(): Promise<void> {
+    for (const line of this.held.splice(0)) await this.out(line);
+  }
+}

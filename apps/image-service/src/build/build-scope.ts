@@ -1,0 +1,48 @@
+import type { BuildJob } from '@gantry/shared/queue';
+import type { SourceTree } from '../context/source-tree';
+import type { BuildArguments } from '../dockerfile/build-arguments';
+import type { EscapeToken } from '../dockerfile/dockerfile';
+import type { Platform } from '../images/image-config';
+import type { BuildOutput } from './build-output';
+import type { BuiltImage } from './built-image';
+import type { RegistryConfig } from './registry-config';
+import type { BuildNetworks } from './run/run-network';
+
+/** What all steps of one build share. */
+export interface BuildScope {
+  request: BuildJob;
+  jobId: string;
+  /** When the job was asked for: what a second attempt makes is as old. */
+  created: Date;
+  signal: AbortSignal;
+  arguments: BuildArguments;
+  escape: EscapeToken;
+  /** undefined: not asked for. */
+  platform: Platform | undefined;
+  /** SOURCE_DATE_EPOCH, in seconds: the time that images and all files of their new layers have. */
+  epoch: number | undefined;
+  context: {
+    tree: SourceTree;
+    /** A directory for whatever the build needs until its end. */
+    scratch: string;
+  };
+  registries: RegistryConfig;
+  networks: BuildNetworks;
+  /** Cache keys of the steps that this build has used or made. */
+  keys: Set<string>;
+  /** The stage or the image that an instruction takes files from. */
+  source(reference: string, stageIndex: number, output: BuildOutput): Promise<BuiltImage>;
+}
+
+/** A step whose variables are put in. */
+export interface PlannedStep {
+  /** Whatever its result depends on besides the step before it; see stepKey. */
+  inputs: object;
+  createdBy: string;
+  config: BuiltImage['document']['config'] & object;
+  author?: string;
+  /** Changes files; missing: it changes none. Returns the new layer, where there is any. */
+  perform?(): Promise<BuiltImage['layers'][number] | undefined>;
+  /** Gives back what was opened for it, whether or not it was performed. */
+  close?(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+import type { Provider } from '@nestjs/common';
+import { BuildContexts } from '../context/build-contexts';
+import { Transfers } from '../copy/transfers';
+import { BaseImages } from './base-images';
+import { BuildImages } from './build-images';
+import { BuildJobs } from './build-jobs';
+import { CopyStep } from './copy-step';
+import { RunNetworks } from './run/run-network';
+import { RunProcesses } from './run/run-process';
+import { RunRuntimes } from './run/run-runtime';
+import { ThrowawayMounts } from './run/throwaway-mounts';
+import { RunStep } from './run-step';
+import { StageBuilder } from './stage-builder';
+import { BuildCacheController } from './cache/build-cache.controller';
+import { CacheDirectories } from './cache/cache-directories';
+import { CacheRecords } from './cache/cache-records';
+import { PruneBuildCache } from './cache/prune-build-cache';
+import { StepCache } from './cache/step-cache';
+import { StepDirectories } from './step-directories';
+import { StepExecutor } from './step-executor';
+import { WorkdirStep } from './workdir-step';
+
+export const buildProviders: Provider[] = [
+  StepDirectories,
+  StepCache,
+  CacheDirectories,
+  CacheRecords,
+  PruneBuildCache,
+  BuildCacheController,
+  StepExecutor,
+  RunRuntimes,
+  RunProcesses,
+  RunNetworks,
+  ThrowawayMounts,
+  BuildContexts,
+  Transfers,
+  CopyStep,
+  RunStep,
+  WorkdirStep,
+  BaseImages,
+  StageBuilder,
+  BuildImages,
+  BuildJobs,
+];

@@ -1,0 +1,66 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { unavailable } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { DEFAULT_CAPABILITIES, type OciSpec } from '@gantry/shared/oci';
+
+export interface RunRuntime {
+  path: string;
+  seccomp: Pick<OciSpec, 'annotations'> & { profile?: OciSpec['linux']['seccomp'] };
+}
+
+/** Of the names of build steps on the host; the rest says whose they are (see process-names). */
+export const RUN_PREFIX = 'build-';
+/** In the order in which container-service prefers them. */
+const CANDIDATES = ['crun', 'runc'];
+/** The versions of crun that are known to take a compiled seccomp program. */
+const FAST_CRUN = /version 1\.([4-9]|1\d|2\d)(\.|\s|$)/;
+
+/** The OCI runtime for build steps and where it keeps what it runs. */
+@Injectable()
+export class RunRuntimes {
+  /** `--root` of the runtime; one directory a process that runs. */
+  readonly state: string;
+  private known?: Promise<RunRuntime>;
+
+  constructor(
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(LINUX) private readonly linux: Linux,
+  ) {
+    this.state = join(config.runDir, 'build');
+  }
+
+  cgroup(name = ''): string {
+    return join(this.config.cgroupParent, 'build', name);
+  }
+
+  /** @throws Unavailable where there is none */
+  choose(): Promise<RunRuntime> {
+    this.known ??= this.find().catch((error: unknown) => {
+      this.known = undefined;
+      throw error;
+    });
+    return this.known;
+  }
+
+  private async find(): Promise<RunRuntime> {
+    mkdirSync(this.state, { recursive: true, mode: 0o711 });
+    for (const name of CANDIDATES) {
+      const path = this.linux.host.which(name);
+      if (path) return { path, seccomp: await this.seccompFor(name, path) };
+    }
+    throw unavailable('no OCI runtime (crun, runc) is on this host');
+  }
+
+  private async seccompFor(name: string, path: string): Promise<RunRuntime['seccomp']> {
+    if (!this.linux.host.hasSeccomp()) return {};
+    const profile = this.linux.seccomp.defaultProfile(DEFAULT_CAPABILITIES);
+    const { stdout } = await this.linux.processes.run([path, '--version']);
+    if (name !== 'crun' || !FAST_CRUN.test(stdout)) return { profile };
+    // Compiling it anew for each process costs more than the process.
+    const program = this.linux.seccomp.compile(profile)?.toString('base64');
+    return program ? { annotations: { 'run.oci.seccomp_bpf_data': program } } : { profile };
+  }
+}

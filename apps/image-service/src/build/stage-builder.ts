@@ -1,0 +1,144 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { messageOf } from '@gantry/shared/errors';
+import type { StageArguments } from '../dockerfile/build-arguments';
+import type { Instruction } from '../dockerfile/dockerfile';
+import { expandInstruction } from '../dockerfile/expand-instruction';
+import { parseTrigger } from '../dockerfile/parse-dockerfile';
+import { SyntaxFailure } from '../dockerfile/parse-failure';
+import { hostPlatform, parsePlatform } from '../images/image-config';
+import { BaseImages } from './base-images';
+import type { BuildOutput } from './build-output';
+import type { PlannedStage } from './build-plan';
+import type { BuildScope, PlannedStep } from './build-scope';
+import { asBase, type BuiltImage, configOf, emptyDocument } from './built-image';
+import { CopyStep } from './copy-step';
+import { configStep, nothingRun } from './config-steps';
+import { RunStep } from './run-step';
+import { StepExecutor } from './step-executor';
+import { baseKey } from './cache/step-key';
+import { WorkdirStep } from './workdir-step';
+
+/** A stage that has been built. */
+export interface BuiltStage {
+  image: BuiltImage;
+  arguments: StageArguments;
+}
+
+const SCRATCH = 'scratch';
+
+/** Builds one stage, instruction by instruction. */
+@Injectable()
+export class StageBuilder {
+  constructor(
+    @Inject(BaseImages) private readonly bases: BaseImages,
+    @Inject(StepExecutor) private readonly executor: StepExecutor,
+    @Inject(CopyStep) private readonly copies: CopyStep,
+    @Inject(RunStep) private readonly runs: RunStep,
+    @Inject(WorkdirStep) private readonly workdirs: WorkdirStep,
+  ) {}
+
+  /** `base`: where the stage is built on another. `steps`: of the whole build; `more`: instructions after those of the stage. */
+  async build(
+    planned: PlannedStage,
+    { base, steps, more }: { base: Promise<BuiltStage> | undefined; steps: number; more: Instruction[] },
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<BuiltStage> {
+    output.step(planned.firstStep, steps, planned.stage.origin.text);
+    const below = await base;
+    const begun = below?.image ?? (await this.base(planned, scope, output));
+    const triggers = below ? [] : (configOf(begun).OnBuild ?? []);
+    output.image(begun.id);
+    const state: State = {
+      image: { ...begun, document: asBase(begun.document) },
+      arguments: scope.arguments.stage(below?.arguments),
+      commandGiven: false,
+    };
+    if (triggers.length > 0) {
+      output.text(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
+    }
+    for (const trigger of triggers) await this.instruct(state, parseTrigger(trigger), planned, scope, output);
+    for (const [position, instruction] of [...planned.stage.instructions, ...more].entries()) {
+      output.step(planned.firstStep + 1 + position, steps, instruction.origin.text);
+      await this.instruct(state, instruction, planned, scope, output);
+      output.image(state.image.id);
+    }
+    if (state.image.id !== null) output.imageId(state.image.id);
+    return state;
+  }
+
+  private async base(planned: PlannedStage, scope: BuildScope, output: BuildOutput): Promise<BuiltImage> {
+    const platform = planned.platform === '' ? scope.platform : parsePlatform(planned.platform);
+    const { epoch, registries, request, signal } = scope;
+    if (planned.base === SCRATCH) {
+      const document = emptyDocument(platform ?? hostPlatform());
+      const { os, architecture, variant } = document;
+      return {
+        id: null,
+        document,
+        layers: [],
+        key: baseKey(`${SCRATCH} ${os}/${architecture}/${variant ?? ''}`, epoch),
+      };
+    }
+    const order = { reference: planned.base, platform, pull: request.pull, registries, epoch };
+    return this.bases.find(order, async (line) => output.send(line), signal);
+  }
+
+  private async instruct(
+    state: State,
+    written: Instruction,
+    planned: PlannedStage,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<void> {
+    try {
+      const variables = state.arguments.variables(configOf(state.image).Env);
+      const instruction = expandInstruction(written, variables, scope.escape);
+      const step = await this.plan(state, instruction, planned, scope, output);
+      try {
+        state.image = await this.executor.execute(state.image, step, scope, output);
+      } finally {
+        await step.close?.();
+      }
+      if (instruction.kind === 'cmd') state.commandGiven = true;
+    } catch (error) {
+      if (!(error instanceof SyntaxFailure)) throw error;
+      throw new SyntaxFailure(`dockerfile line ${written.origin.line}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  private async plan(
+    state: State,
+    instruction: Instruction,
+    planned: PlannedStage,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<PlannedStep> {
+    const config = configOf(state.image);
+    switch (instruction.kind) {
+      case 'run':
+        return this.runs.plan(state.image, instruction, state.arguments, scope, output);
+      case 'copy':
+      case 'add':
+        return this.copies.plan(state.image, instruction, planned.index, scope, output);
+      case 'arg': {
+        const comment = state.arguments.declare(instruction);
+        return { inputs: { comment }, createdBy: nothingRun(config, comment), config };
+      }
+      case 'workdir':
+        return this.workdirs.plan(state.image, instruction, scope);
+      default: {
+        const step = configStep(config, instruction, state.commandGiven);
+        if (step.note !== undefined) output.text(`${step.note}\n`);
+        return step;
+      }
+    }
+  }
+}
+
+interface State extends BuiltStage {
+  /** A CMD stands before, in this stage. */
+  commandGiven: boolean;
+}
