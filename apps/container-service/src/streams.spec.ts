@@ -14,6 +14,7 @@ import { AttachService } from './attach/attach.service';
 import { ContainerStreams } from './attach/container-streams';
 import { HealthMonitor } from './health/health-monitor';
 import { HealthProbe } from './health/health-probe';
+import { LogDeliveries } from './log-drivers/log-deliveries';
 import { LogRotation } from './logs/log-rotation';
 import { LogsService } from './logs/logs.service';
 import { StatsSampler } from './stats/stats-sampler';
@@ -33,7 +34,8 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
   beforeAll(() => {
     real = new RealContainers();
     const rotation = new LogRotation(real.paths, real.lifecycle, real.logger);
-    logs = new LogsService(real.store, real.paths, rotation, real.lifecycle);
+    const deliveries = new LogDeliveries(real.linux, real.paths, real.lifecycle, real.logger);
+    logs = new LogsService(real.store, rotation, deliveries, real.lifecycle);
     const streams = new ContainerStreams(real.linux, real.paths, real.lifecycle);
     attach = new AttachService(real.store, streams, logs, real.containerEvents, real.paths);
   });

@@ -4,6 +4,7 @@ import type { JsonObject } from '../shaping/json-objects';
 
 /** API: SystemInfo. What container-service knows of its node goes over what can be said without it. */
 export function systemInfo(config: InstanceConfig, node: JsonObject, images: number): JsonObject {
+  const { LogDrivers: logDrivers, ...known } = node;
   return {
     ID: config.nodeId,
     Containers: 0,
@@ -17,7 +18,7 @@ export function systemInfo(config: InstanceConfig, node: JsonObject, images: num
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['json-file'],
+      Log: logDrivers ?? [],
     },
     MemoryLimit: false,
     SwapLimit: false,
@@ -32,7 +33,7 @@ export function systemInfo(config: InstanceConfig, node: JsonObject, images: num
     OomKillDisable: false,
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
-    LoggingDriver: 'json-file',
+    LoggingDriver: '',
     CgroupDriver: 'cgroupfs',
     CgroupVersion: '1',
     NEventsListener: 0,
@@ -80,6 +81,6 @@ export function systemInfo(config: InstanceConfig, node: JsonObject, images: num
     CDISpecDirs: [],
     FirewallBackend: { Driver: 'nftables' },
     Warnings: null,
-    ...node,
+    ...known,
   };
 }

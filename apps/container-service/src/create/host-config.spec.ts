@@ -37,7 +37,7 @@ describe('completeHostConfig', () => {
       MemorySwap: 128 << 20,
       Runtime: 'crun',
       RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-      LogConfig: { Type: 'json-file' },
+      LogConfig: { Type: 'local' },
     });
     expect(hostConfig.MaskedPaths).toContain('/proc/kcore');
   });
@@ -64,7 +64,7 @@ describe('completeHostConfig', () => {
       { AutoRemove: true, RestartPolicy: { Name: 'always', MaximumRetryCount: 0 } },
       "can't create 'AutoRemove' container with restart policy",
     ],
-    [{ LogConfig: { Type: 'gelf', Config: {} } }, "no log driver named 'gelf' is registered"],
+    [{ LogConfig: { Type: 'gelf', Config: {} } }, 'gelf-address is a required parameter'],
     [{ StorageOpt: { size: '1g' } }, '--storage-opt is supported only'],
     [{ SecurityOpt: ['nonsense=1'] }, 'invalid --security-opt 2: "nonsense=1"'],
   ])('refuses %j', (given, message) => {

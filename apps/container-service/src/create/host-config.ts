@@ -1,5 +1,5 @@
 import { containerCapabilities, MASKED_PATHS, READONLY_PATHS } from '@gantry/shared/oci';
-import { logCapOf } from '../logs/log-options';
+import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
 import type { HostConfig, Resources } from '../records/api-documents';
 import { parseDeviceRule } from '../spec/devices';
 import { rlimits } from '../spec/resources';
@@ -88,7 +88,7 @@ export function completeHostConfig(
     Isolation: '',
     ...dropNulls(given),
     ConsoleSize: given.ConsoleSize ?? [0, 0],
-    LogConfig: { Type: given.LogConfig?.Type || 'json-file', Config: given.LogConfig?.Config ?? {} },
+    LogConfig: chosenLogConfig(given.LogConfig),
     NetworkMode: !given.NetworkMode || given.NetworkMode === 'default' ? 'bridge' : given.NetworkMode,
     RestartPolicy: {
       Name: given.RestartPolicy?.Name || 'no',
@@ -104,7 +104,7 @@ export function completeHostConfig(
   checkResources(hostConfig, facts, warnings);
   checkModes(hostConfig, facts, warnings);
   checkRestartPolicy(hostConfig);
-  logCapOf(hostConfig.LogConfig);
+  checkLogConfig(hostConfig.LogConfig);
   containerCapabilities(hostConfig.CapAdd, hostConfig.CapDrop, hostConfig.Privileged);
   rlimits(hostConfig.Ulimits);
   hostConfig.DeviceCgroupRules?.forEach(parseDeviceRule);

@@ -20,6 +20,8 @@ export interface LifecycleListener {
   adopted?(record: ContainerRecord): void;
   /** Found without its processes after a restart of this service; `exited` follows where the record said it ran. */
   foundEnded?(record: ContainerRecord): void;
+  /** It is about to be removed; its directory is still there. Awaited; an error does not stop the removal. */
+  beforeRemoval?(record: ContainerRecord): Promise<void> | void;
   /** Gone for the user; its directory is being removed. */
   removed?(record: ContainerRecord): void;
 }
@@ -40,7 +42,20 @@ export class ContainerLifecycleEvents {
     for (const listener of this.listeners) await listener.beforeStart?.(record);
   }
 
-  emit(event: Exclude<keyof LifecycleListener, 'beforeStart'>, record: ContainerRecord): void {
+  async beforeRemoval(record: ContainerRecord): Promise<void> {
+    for (const listener of this.listeners) {
+      try {
+        await listener.beforeRemoval?.(record);
+      } catch (error) {
+        this.logger.error({ err: error, container: record.id }, 'lifecycle listener failed');
+      }
+    }
+  }
+
+  emit(
+    event: Exclude<keyof LifecycleListener, 'beforeStart' | 'beforeRemoval'>,
+    record: ContainerRecord,
+  ): void {
     for (const listener of this.listeners) {
       try {
         listener[event]?.(record);

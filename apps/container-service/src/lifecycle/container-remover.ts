@@ -41,7 +41,7 @@ export class ContainerRemover {
     record.removal = options;
     record.state.Status = 'removing';
     await this.store.persist(record);
-    await this.cleaner.released(record.id);
+    await Promise.all([this.cleaner.released(record.id), this.lifecycle.beforeRemoval(record)]);
     this.files.markRemoving(record.id);
     const released = await this.releaseResources(record);
     this.store.delete(record);

@@ -50,7 +50,6 @@ export function containerDocument(
   },
 ): object {
   const { paths, files } = more;
-  const logged = record.hostConfig.LogConfig.Type !== 'none';
   return {
     Id: record.id,
     Created: record.created,
@@ -61,7 +60,7 @@ export function containerDocument(
     ResolvConfPath: files.resolvConf,
     HostnamePath: files.hostname,
     HostsPath: files.hosts,
-    LogPath: logged ? paths.log(record.id) : '',
+    LogPath: record.hostConfig.LogConfig.Type === 'json-file' ? paths.jsonLog(record.id) : '',
     Name: `/${record.name}`,
     RestartCount: record.restartCount,
     Driver: 'overlay2',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { HostFactsProvider } from '../host-facts';
+import { DEFAULT_LOG_DRIVER, LOG_DRIVERS } from '../log-drivers/log-drivers';
 import { ContainerStore } from '../records/container-store';
 import { Runtimes } from '../runtime/runtimes';
 
@@ -51,7 +52,8 @@ export class NodeInfo {
       Name: host.hostname(),
       CgroupDriver: 'cgroupfs',
       CgroupVersion: v2 ? '2' : '1',
-      LoggingDriver: 'json-file',
+      LoggingDriver: DEFAULT_LOG_DRIVER,
+      LogDrivers: LOG_DRIVERS,
       Runtimes: Object.fromEntries(
         this.runtimes.all().map(({ name }) => [name, { path: host.which(name) ?? name }]),
       ),

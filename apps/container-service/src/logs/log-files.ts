@@ -2,7 +2,8 @@ import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { hasCode } from '@gantry/shared/linux';
 import { linesBackwards, LogFileReader } from './log-lines';
-import { parseLogRecord } from './log-record';
+import { openPlainOrCompressed } from './compressed-log';
+import { parseLogRecord, type LogRecord } from './log-record';
 
 /** A place in a container's log: a file by its number, and a byte in it. */
 export interface LogPosition {
@@ -10,76 +11,93 @@ export interface LogPosition {
   position: number;
 }
 
+/** The files of one log. Each has a number that counts up for ever, so that it always means the same lines. */
+export interface LogFiles {
+  /** The file being written. */
+  readonly current: string;
+  readonly parse: (line: Buffer) => LogRecord | undefined;
+  /** Numbers of the rotated files, the oldest first. */
+  rotated(): Promise<number[]>;
+  /** Bytes in the file being written; undefined when there is none. */
+  currentSize(): Promise<number | undefined>;
+  /** Opens the oldest file that is not older than `sequence`. undefined when there is none yet. */
+  openFrom(sequence: number): Promise<{ sequence: number; file: FileHandle } | undefined>;
+}
+
 /**
- * The files of one log. The monitor writes `container.log`; a rotation renames it to `container.log.<n>`, n counting up
- * for ever, so that a number always means the same lines. The file being written has the number after the newest one.
+ * The log that the monitor writes, `container.log`; a rotation renames it to `container.log.<n>`. The file being written
+ * has the number after the newest one.
  */
-export class LogFiles {
+export class MonitorLogFiles implements LogFiles {
+  readonly parse = parseLogRecord;
+
   constructor(readonly current: string) {}
 
   path(sequence: number): string {
     return `${this.current}.${sequence}`;
   }
 
-  /** Numbers of the rotated files, the oldest first. */
   async rotated(): Promise<number[]> {
     const prefix = `${basename(this.current)}.`;
     const names = await readdir(dirname(this.current)).catch((error: unknown) =>
       absent(error, [] as string[]),
     );
-    return names
-      .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
-      .map((name) => Number(name.slice(prefix.length)))
-      .sort((a, b) => a - b);
+    const numbers = names
+      .filter((name) => name.startsWith(prefix) && /^\d+(\.gz)?$/.test(name.slice(prefix.length)))
+      .map((name) => parseInt(name.slice(prefix.length), 10));
+    return [...new Set(numbers)].sort((a, b) => a - b);
   }
 
-  /** Bytes in the file being written; undefined when there is none. */
   async currentSize(): Promise<number | undefined> {
     return (await stat(this.current).catch((error: unknown) => absent(error, undefined)))?.size;
   }
 
-  /** Opens the oldest file that is not older than `sequence`. undefined when there is none yet. */
   async openFrom(sequence: number): Promise<{ sequence: number; file: FileHandle } | undefined> {
     for (;;) {
       const rotated = await this.rotated();
       const newest = rotated.at(-1) ?? 0;
       const wanted = rotated.find((each) => each >= sequence);
-      const path = wanted === undefined ? this.current : this.path(wanted);
-      const file = await open(path, 'r').catch((error: unknown) => absent(error, undefined));
+      const file =
+        wanted === undefined
+          ? await open(this.current, 'r').catch((error: unknown) => absent(error, undefined))
+          : await openPlainOrCompressed(this.path(wanted));
       // A rotation in between would have made another file of the same name.
       const settled = ((await this.rotated()).at(-1) ?? 0) === newest;
       if (settled) return file && { sequence: wanted ?? newest + 1, file };
       await file?.close();
     }
   }
+}
 
-  /** Where the last `count` lines begin. A line in parts counts once, and so does a last one without newline. */
-  async tail(count: number): Promise<LogPosition> {
-    const rotated = await this.rotated();
-    const newest = (rotated.at(-1) ?? 0) + 1;
-    let found: LogPosition = { sequence: newest, position: (await this.currentSize()) ?? 0 };
-    if (count === 0) return found;
-    let lines = 0;
-    const ended = new Set<string>();
-    for (const sequence of [newest, ...rotated.reverse()]) {
-      const path = sequence === newest ? this.current : this.path(sequence);
-      const file = await open(path, 'r').catch((error: unknown) => absent(error, undefined));
-      if (!file) continue;
-      try {
-        for await (const { line, start } of linesBackwards(file)) {
-          const record = parseLogRecord(line);
-          if (record && (record.endsLine || !ended.has(record.stream))) {
-            if (++lines > count) return found;
-            ended.add(record.stream);
-          }
-          found = { sequence, position: start };
+/** Where the last `count` lines begin. A line in parts counts once, and so does a last one without newline. */
+export async function tailOf(files: LogFiles, count: number): Promise<LogPosition> {
+  const rotated = await files.rotated();
+  const newest = await files.openFrom(Number.MAX_SAFE_INTEGER);
+  let found: LogPosition = {
+    sequence: newest?.sequence ?? (rotated.at(-1) ?? 0) + 1,
+    position: (await newest?.file.stat())?.size ?? 0,
+  };
+  await newest?.file.close();
+  if (count === 0) return found;
+  let lines = 0;
+  const ended = new Set<string>();
+  for (const sequence of [found.sequence, ...rotated.reverse()]) {
+    const opened = await files.openFrom(sequence);
+    try {
+      if (opened?.sequence !== sequence) continue;
+      for await (const { line, start } of linesBackwards(opened.file)) {
+        const record = files.parse(line);
+        if (record && (record.endsLine || !ended.has(record.stream))) {
+          if (++lines > count) return found;
+          ended.add(record.stream);
         }
-      } finally {
-        await file.close();
+        found = { sequence, position: start };
       }
+    } finally {
+      await opened?.file.close();
     }
-    return found;
   }
+  return found;
 }
 
 /** Reads a log from a place on, through every rotation, to its present end and later further. */
@@ -92,6 +110,11 @@ export class LogCursor {
     private readonly from: LogPosition = { sequence: 0, position: 0 },
   ) {
     this.sequence = from.sequence;
+  }
+
+  /** Behind the last line that was handed out. */
+  get position(): LogPosition {
+    return { sequence: this.sequence, position: this.reader?.position ?? this.startIn(this.sequence) };
   }
 
   /** Whole lines, valid until the next call; empty when there are no more for now. */
@@ -117,10 +140,13 @@ export class LogCursor {
   private async open(): Promise<boolean> {
     const opened = await this.files.openFrom(this.sequence);
     if (!opened) return false;
-    const position = opened.sequence === this.from.sequence ? this.from.position : 0;
-    this.reader = new LogFileReader(opened.file, position);
+    this.reader = new LogFileReader(opened.file, this.startIn(opened.sequence));
     this.sequence = opened.sequence;
     return true;
+  }
+
+  private startIn(sequence: number): number {
+    return sequence === this.from.sequence ? this.from.position : 0;
   }
 
   private async replaced(): Promise<boolean> {

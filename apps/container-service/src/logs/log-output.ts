@@ -1,7 +1,7 @@
 import { StdStream, type Output } from '@gantry/proto/common';
 import type { AttachStream } from '@gantry/shared/linux';
 import { linesOf } from './log-lines';
-import { parseLogRecord, utcTime, type LogRecord } from './log-record';
+import { isUsualHeader, parseLogRecord, USUAL, utcTime, type LogRecord } from './log-record';
 
 export interface LogSelection {
   stdout: boolean;
@@ -18,24 +18,6 @@ export interface LogSelection {
 const PIECE = 128 * 1024;
 const NEWLINE = Buffer.from('\n');
 const NEWLINE_BYTE = 0x0a;
-const SPACE = 0x20;
-const PLUS = 0x2b;
-const MINUS = 0x2d;
-const FULL = 0x46;
-const LETTER_O = 0x6f;
-/** `2026-11-23T23:28:42.563007047+00:00 stdout F `: what conmon writes, by its length. */
-const USUAL_HEADER = 45;
-const ZONE_AT = 29;
-const TIME_LENGTH = 35;
-const STREAM_LETTER_AT = 39;
-const TAG_AT = 43;
-
-const isUsualHeader = (block: Buffer, at: number): boolean =>
-  (block[at + ZONE_AT] === PLUS || block[at + ZONE_AT] === MINUS) &&
-  block[at + TIME_LENGTH] === SPACE &&
-  block[at + TAG_AT - 1] === SPACE &&
-  block[at + TAG_AT + 1] === SPACE;
-
 export const STD_STREAM: Record<AttachStream, StdStream> = {
   stdout: StdStream.STD_STREAM_STDOUT,
   stderr: StdStream.STD_STREAM_STDERR,
@@ -48,7 +30,11 @@ export class LogOutput {
   /** Streams whose last record was a part of a line. */
   private readonly midLine = new Set<AttachStream>();
 
-  constructor(private readonly selection: LogSelection) {}
+  /** `parse`: of a line of the log. */
+  constructor(
+    private readonly selection: LogSelection,
+    private readonly parse: (line: Buffer) => LogRecord | undefined = parseLogRecord,
+  ) {}
 
   /** What a block of whole lines has to show, the neighbours of one stream in one piece. The pieces are copies. */
   render(block: Buffer): Generator<Output> {
@@ -64,19 +50,22 @@ export class LogOutput {
     let stream: AttachStream = 'stdout';
     for (let at = 0, newline = 0; at < block.length; at = newline + 1) {
       newline = block.indexOf(NEWLINE_BYTE, at);
-      const usual = newline >= at + USUAL_HEADER && isUsualHeader(block, at);
-      const record = usual ? undefined : parseLogRecord(block.subarray(at, newline));
+      const usual = newline >= at + USUAL.headerLength && isUsualHeader(block, at);
+      const record = usual ? undefined : this.parse(block.subarray(at, newline));
       if (!usual && !record) continue;
-      const source = record?.stream ?? (block[at + STREAM_LETTER_AT] === LETTER_O ? 'stdout' : 'stderr');
+      const source =
+        record?.stream ?? (block[at + USUAL.streamLetterAt] === USUAL.letterOfStdout ? 'stdout' : 'stderr');
       if (!this.selection[source]) continue;
       if (source !== stream && end > begin) {
         yield { stream: STD_STREAM[stream], data: output.subarray(begin, end) };
         begin = end;
       }
       stream = source;
-      const from = record ? newline - record.text.length : at + USUAL_HEADER;
-      const endsLine = record ? record.endsLine : block[at + TAG_AT] === FULL;
-      end += block.copy(output, end, from, endsLine ? newline + 1 : newline);
+      const endsLine = record ? record.endsLine : block[at + USUAL.tagAt] === USUAL.full;
+      end += record
+        ? record.text.copy(output, end)
+        : block.copy(output, end, at + USUAL.headerLength, newline);
+      if (endsLine) output[end++] = NEWLINE_BYTE;
     }
     if (end > begin) yield { stream: STD_STREAM[stream], data: output.subarray(begin, end) };
   }
@@ -86,7 +75,7 @@ export class LogOutput {
     let size = 0;
     let stream: AttachStream = 'stdout';
     for (const line of linesOf(block)) {
-      const record = parseLogRecord(line);
+      const record = this.parse(line);
       if (!record || !this.selected(record)) continue;
       if (this.finished) break;
       if (size > 0 && (record.stream !== stream || size >= PIECE)) {

@@ -16,6 +16,27 @@ export interface LogRecord {
 
 const SPACE = 0x20;
 const FULL = 0x46;
+const PLUS = 0x2b;
+const MINUS = 0x2d;
+
+/** `2026-11-23T23:28:42.563007047+00:00 stdout F `: what conmon writes before a text, by its places. */
+export const USUAL = {
+  headerLength: 45,
+  zoneAt: 29,
+  streamLetterAt: 39,
+  tagAt: 43,
+  letterOfStdout: 0x6f,
+  full: FULL,
+};
+const TIME_LENGTH = 35;
+
+/** Whether the line that begins at `at` has the places of {@link USUAL}. */
+export const isUsualHeader = (block: Buffer, at: number): boolean =>
+  block[at + 4] === MINUS &&
+  (block[at + USUAL.zoneAt] === PLUS || block[at + USUAL.zoneAt] === MINUS) &&
+  block[at + TIME_LENGTH] === SPACE &&
+  block[at + USUAL.tagAt - 1] === SPACE &&
+  block[at + USUAL.tagAt + 1] === SPACE;
 
 /** `line` without its newline. undefined for what is no record (a line torn by a crash of the host). */
 export function parseLogRecord(line: Buffer): LogRecord | undefined {
@@ -34,6 +55,7 @@ export function parseLogRecord(line: Buffer): LogRecord | undefined {
 /** A record's time as Docker shows it: UTC with a Z and all nine digits. */
 export function utcTime(time: string): string {
   if (time.endsWith('+00:00')) return `${time.slice(0, -6)}Z`;
+  if (time.endsWith('Z')) return `${time.slice(0, -1)}${time[19] === '.' ? '' : '.'}`.padEnd(29, '0') + 'Z';
   const zone = time.search(/(Z|[+-]\d\d:\d\d)$/);
   const fraction = /\.\d+/.exec(time)?.[0] ?? '.000000000';
   return (

@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { hasCode } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
@@ -8,16 +9,21 @@ import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-event
 import type { ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { FileChanges } from '../file-changes';
-import { LogFiles } from './log-files';
-import { logCapOf, type LogCap } from './log-options';
+import { monitorLogCap } from '../log-drivers/log-drivers';
+import type { MonitorLogCap } from '../log-drivers/monitor-file-drivers';
+import { compressLog, uncompressedSize } from './compressed-log';
+import { MonitorLogFiles } from './log-files';
 
 /** conmon's control message: open the log file anew. */
 const REOPEN_LOG = '2 0 0\n';
 const REOPEN_MS = 2_000;
 
+/** A container that writes without end is looked at this often. Milliseconds. */
+const LOOK_EVERY_MS = 100;
+
 /**
- * Keeps the logs of containers within `max-size` and `max-file`. The monitor writes without knowing of it, so a burst may
- * pass the limit; it is cut right after, and before anybody reads.
+ * Keeps what the monitors write within its cap. The monitor writes without knowing of it, so a burst may pass the limit;
+ * it is cut right after, and before anybody reads.
  */
 @Injectable()
 export class LogRotation implements OnApplicationShutdown {
@@ -37,7 +43,7 @@ export class LogRotation implements OnApplicationShutdown {
       exited: (record) => {
         this.unwatch(record.id);
         this.reopening.get(record.id)?.poke();
-        if (logCapOf(record.hostConfig.LogConfig).maxSize !== undefined) void this.enforce(record);
+        void this.enforce(record);
       },
       removed: (record) => this.unwatch(record.id),
     });
@@ -45,11 +51,11 @@ export class LogRotation implements OnApplicationShutdown {
 
   /** Rotates and cuts where the log is over its cap. One at a time for each container. */
   enforce(record: ContainerRecord): Promise<void> {
-    const { maxSize, maxFiles } = logCapOf(record.hostConfig.LogConfig);
-    if (maxSize === undefined) return Promise.resolve();
+    if (!isLogged(record)) return Promise.resolve();
+    const cap = monitorLogCap(record.hostConfig.LogConfig);
     const before = this.running.get(record.id) ?? Promise.resolve();
     const mine = before
-      .then(() => this.rotateIfNeeded(record, { maxSize, maxFiles }))
+      .then(() => this.rotateIfNeeded(record, cap))
       .catch((error: unknown) => {
         // ENOENT: removed meanwhile, log and all.
         if (!hasCode(error, 'ENOENT'))
@@ -67,7 +73,7 @@ export class LogRotation implements OnApplicationShutdown {
   }
 
   private watch(record: ContainerRecord): void {
-    if (this.watched.has(record.id) || logCapOf(record.hostConfig.LogConfig).maxSize === undefined) return;
+    if (this.watched.has(record.id) || !isLogged(record)) return;
     const changes = new FileChanges(this.paths.log(record.id));
     this.watched.set(record.id, changes);
     changes.poke();
@@ -76,6 +82,7 @@ export class LogRotation implements OnApplicationShutdown {
         await changes.next();
         if (this.watched.get(record.id) !== changes) return;
         await this.enforce(record);
+        await sleep(LOOK_EVERY_MS, undefined, { ref: false });
       }
     })();
   }
@@ -86,8 +93,8 @@ export class LogRotation implements OnApplicationShutdown {
     changes?.close();
   }
 
-  private async rotateIfNeeded(record: ContainerRecord, cap: Required<LogCap>): Promise<void> {
-    const files = new LogFiles(this.paths.log(record.id));
+  private async rotateIfNeeded(record: ContainerRecord, cap: MonitorLogCap): Promise<void> {
+    const files = new MonitorLogFiles(this.paths.log(record.id));
     const size = await files.currentSize();
     if (size !== undefined && size >= cap.maxSize) {
       await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
@@ -97,7 +104,7 @@ export class LogRotation implements OnApplicationShutdown {
   }
 
   /** Whether nobody writes to the renamed file any more. */
-  private async reopen(record: ContainerRecord, files: LogFiles): Promise<boolean> {
+  private async reopen(record: ContainerRecord, files: MonitorLogFiles): Promise<boolean> {
     const changes = new FileChanges(files.current);
     const timeout = setTimeout(() => changes.poke(), REOPEN_MS);
     const deadline = Date.now() + REOPEN_MS;
@@ -119,18 +126,26 @@ export class LogRotation implements OnApplicationShutdown {
   }
 }
 
+const isLogged = ({ hostConfig }: ContainerRecord): boolean => hostConfig.LogConfig.Type !== 'none';
+
 /** While it waits to be restarted a container counts as running, without a monitor. */
 const isMonitored = ({ state }: ContainerRecord): boolean => state.Running && !state.Restarting;
 
 /** Drops the oldest files, and the beginning of the oldest one kept, so that the rotated ones are within the cap. */
-async function trim(files: LogFiles, cap: Required<LogCap>): Promise<void> {
+async function trim(files: MonitorLogFiles, cap: MonitorLogCap): Promise<void> {
   let room = cap.maxSize * Math.max(1, cap.maxFiles - 1);
   let kept = 0;
   for (const sequence of (await files.rotated()).reverse()) {
     const path = files.path(sequence);
-    const { size } = await stat(path);
-    if (room <= 0 || kept === Math.max(1, cap.maxFiles - 1)) await rm(path, { force: true });
-    else if (size > room) await cutBeginning(path, size - room);
+    const compressed = await uncompressedSize(path);
+    const size = compressed ?? (await stat(path)).size;
+    if (room <= 0 || kept === Math.max(1, cap.maxFiles - 1)) {
+      await rm(path, { force: true });
+      await rm(`${path}.gz`, { force: true });
+    } else if (compressed === undefined) {
+      if (size > room) await cutBeginning(path, size - room);
+      if (cap.compress) await compressLog(path);
+    }
     room -= size;
     kept++;
   }

@@ -7,10 +7,11 @@ import { writeMessage } from '@gantry/shared/grpc';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
-import { MonitorPaths } from '../runtime/monitor-paths';
 import { FileChanges } from '../file-changes';
-import { LogCursor, LogFiles } from './log-files';
-import { logDetails } from './log-options';
+import { detailsText, logAttributes } from '../log-drivers/log-attributes';
+import { LogDeliveries } from '../log-drivers/log-deliveries';
+import { canBeRead } from '../log-drivers/log-drivers';
+import { LogCursor, tailOf, type LogFiles } from './log-files';
 import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime } from './log-record';
 import { LogRotation } from './log-rotation';
@@ -23,12 +24,15 @@ export class LogsService {
 
   constructor(
     private readonly store: ContainerStore,
-    private readonly paths: MonitorPaths,
     private readonly rotation: LogRotation,
+    private readonly deliveries: LogDeliveries,
     lifecycle: ContainerLifecycleEvents,
   ) {
     const ended = (record: ContainerRecord) => this.followers.get(record.id)?.forEach((end) => end());
-    lifecycle.listen({ exited: ended, removed: ended });
+    lifecycle.listen({
+      exited: (record) => void this.deliveries.finish(record).then(() => ended(record)),
+      removed: ended,
+    });
   }
 
   /** RPC Logs. A follower's stream ends with the container's run, after its last line. */
@@ -37,7 +41,7 @@ export class LogsService {
     const record = this.store.resolve(request.container);
     if (!request.stdout && !request.stderr)
       throw invalidArgument('Bad parameters: you must choose at least one stream');
-    if (record.hostConfig.LogConfig.Type === 'none')
+    if (!canBeRead(record.hostConfig.LogConfig))
       throw notImplemented('configured logging driver does not support reading');
     const selection = selectionOf(request, record);
     if (!(await writeMessage(call, { message: { $case: 'started', value: { tty: record.config.Tty } } })))
@@ -59,9 +63,10 @@ export class LogsService {
     signal: AbortSignal,
   ): AsyncGenerator<Output> {
     await this.rotation.enforce(record);
-    const files = new LogFiles(this.paths.log(record.id));
-    const output = new LogOutput(selection);
-    const cursor = new LogCursor(files, /^\d+$/.test(tail) ? await files.tail(Number(tail)) : undefined);
+    await this.deliveries.caughtUp(record);
+    const files = this.deliveries.filesOf(record);
+    const output = new LogOutput(selection, files.parse);
+    const cursor = new LogCursor(files, /^\d+$/.test(tail) ? await tailOf(files, Number(tail)) : undefined);
     const following = follow ? this.follow(record, files, selection.until, signal) : undefined;
     try {
       for (;;) {
@@ -126,6 +131,6 @@ function selectionOf(request: LogsRequest, record: ContainerRecord): LogSelectio
     since: boundaryTime(request.since),
     until: boundaryTime(request.until),
     timestamps: request.timestamps,
-    details: request.details ? logDetails(record) : undefined,
+    details: request.details ? detailsText(logAttributes(record)) : undefined,
   };
 }

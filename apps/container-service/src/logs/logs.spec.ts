@@ -3,9 +3,8 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StdStream } from '@gantry/proto/common';
-import { LogCursor, LogFiles } from './log-files';
+import { LogCursor, MonitorLogFiles, tailOf } from './log-files';
 import { linesBackwards, linesOf } from './log-lines';
-import { logCapOf } from './log-options';
 import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime, parseLogRecord, utcTime } from './log-record';
 
@@ -118,8 +117,8 @@ describe('log files', () => {
     write(`${path}.7`, '1', '2');
     write(`${path}.8`, '3');
     write(path, '4', '5');
-    const files = new LogFiles(path);
-    const cursor = new LogCursor(files, await files.tail(count));
+    const files = new MonitorLogFiles(path);
+    const cursor = new LogCursor(files, await tailOf(files, count));
     expect(await readAll(cursor)).toBe(expected);
     await cursor.close();
   });
@@ -132,9 +131,9 @@ describe('log files', () => {
         line(1, 'stdout', 'F', 'c') +
         line(1, 'stdout', 'P', 'd'),
     );
-    const files = new LogFiles(path);
+    const files = new MonitorLogFiles(path);
     const tail = async (count: number) => {
-      const cursor = new LogCursor(files, await files.tail(count));
+      const cursor = new LogCursor(files, await tailOf(files, count));
       const text = await readAll(cursor);
       await cursor.close();
       return text;
@@ -146,7 +145,7 @@ describe('log files', () => {
 
   it('a cursor goes on through rotations and loses nothing', async () => {
     write(path, '1');
-    const cursor = new LogCursor(new LogFiles(path));
+    const cursor = new LogCursor(new MonitorLogFiles(path));
     expect(await readAll(cursor)).toBe('1\n');
     appendFileSync(path, line(1, 'stdout', 'F', '2'));
     renameSync(path, `${path}.1`);
@@ -164,31 +163,12 @@ describe('log files', () => {
   });
 
   it('there are none before the first start', async () => {
-    const files = new LogFiles(path);
-    expect(await files.tail(5)).toEqual({ sequence: 1, position: 0 });
+    const files = new MonitorLogFiles(path);
+    expect(await tailOf(files, 5)).toEqual({ sequence: 1, position: 0 });
     const cursor = new LogCursor(files);
     expect(await readAll(cursor)).toBe('');
     write(path, 'first');
     expect(await readAll(cursor)).toBe('first\n');
     await cursor.close();
   });
-});
-
-describe('log options', () => {
-  const cap = (Type: string, Config: Record<string, string> = {}) => logCapOf({ Type, Config });
-
-  it('give the cap, with the defaults of each driver', () => {
-    expect(cap('json-file')).toEqual({ maxSize: undefined, maxFiles: 1 });
-    expect(cap('local')).toEqual({ maxSize: 20 << 20, maxFiles: 5 });
-    expect(cap('json-file', { 'max-size': '10k', 'max-file': '2' })).toEqual({ maxSize: 10240, maxFiles: 2 });
-  });
-
-  it.each([
-    ['fluentd', {}, "logger: no log driver named 'fluentd' is registered"],
-    ['json-file', { nonesuch: '1' }, "unknown log opt 'nonesuch' for json-file log driver"],
-    ['json-file', { 'max-file': '3' }, "max-file must be 1 when max-size isn't set"],
-    ['json-file', { 'max-size': 'big' }, 'invalid value for max-size: big'],
-  ])('%s %j are refused', (type, options, message) =>
-    expect(() => cap(type, options as unknown as Record<string, string>)).toThrow(message),
-  );
 });

@@ -43,6 +43,14 @@ export class MonitorPaths {
   log(id: string): string {
     return join(this.bundle(id), 'container.log');
   }
+  /** What the log driver json-file writes; LogPath in inspect. */
+  jsonLog(id: string): string {
+    return join(this.bundle(id), `${id}-json.log`);
+  }
+  /** How far the monitor's log has been delivered to the log driver. */
+  logDelivery(id: string): string {
+    return join(this.bundle(id), 'log-delivery.json');
+  }
   /** SOCK_SEQPACKET; there from before the beforeStart hook until the container ended. */
   attachSocket(id: string): string {
     return join(this.sockets, id, 'attach');

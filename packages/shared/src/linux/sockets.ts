@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { AttachConnection, AttachSocket } from './attach-socket';
 import { SystemError, hasCode } from './errno';
-import { check, libc } from './native';
+import { check, lastErrno, libc } from './native';
 import { addressBytes } from './netlink/addresses';
 import { O_PATH } from './paths';
 
@@ -23,6 +23,12 @@ export interface BoundSocket {
   port: number;
 }
 
+export interface UnixDatagramSender {
+  /** False: the receiver is behind, try again later. @throws SystemError, ECONNREFUSED where it has gone */
+  send(datagram: Buffer): boolean;
+  close(): void;
+}
+
 /** Sockets node:net and node:dgram cannot make. They live in the network namespace of the calling thread. */
 export interface Sockets {
   /** Binds a UDP or TCP socket, not listening yet. */
@@ -37,6 +43,8 @@ export interface Sockets {
   duplicate(fd: number): number;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
   connectSeqpacket(path: string): number;
+  /** Connected SOCK_DGRAM unix socket, for what it is told only. */
+  connectUnixDatagram(path: string): UnixDatagramSender;
   /** Connects to conmon's attach socket, trying again while its backlog is full. */
   connectAttach(path: string): Promise<AttachConnection>;
 }
@@ -46,6 +54,7 @@ const bind = libc.declare('int bind(int fd, void *address, uint32_t length)');
 const connect = libc.declare('int connect(int fd, void *address, uint32_t length)');
 const listen = libc.declare('int listen(int fd, int backlog)');
 const shutdown = libc.declare('int shutdown(int fd, int how)');
+const send = libc.declare('long send(int fd, void *data, unsigned long length, int flags)');
 const setsockopt = libc.declare(
   'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
 );
@@ -67,6 +76,7 @@ const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SHUT_RD = 0;
+const MSG_NOSIGNAL = 0x4000;
 const SUN_PATH = 108;
 const ENAMETOOLONG = 36;
 const CONNECT_TRIES = 200;
@@ -105,7 +115,35 @@ export class KernelSockets implements Sockets {
   }
 
   connectSeqpacket(path: string): number {
-    const fd = check(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', path);
+    return this.connectUnixSocket(path, SOCK_SEQPACKET);
+  }
+
+  connectUnixDatagram(path: string): UnixDatagramSender {
+    const fd = this.connectUnixSocket(path, SOCK_DGRAM);
+    return {
+      send: (datagram) => {
+        if (send(fd, datagram, datagram.length, MSG_NOSIGNAL) >= 0) return true;
+        const error = new SystemError(lastErrno(), 'send', path);
+        if (hasCode(error, 'EAGAIN', 'ENOBUFS')) return false;
+        throw error;
+      },
+      close: () => closeSync(fd),
+    };
+  }
+
+  async connectAttach(path: string): Promise<AttachConnection> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return new AttachSocket(this.connectSeqpacket(path));
+      } catch (error) {
+        if (tries === CONNECT_TRIES || !hasCode(error, 'EAGAIN')) throw error;
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
+      }
+    }
+  }
+
+  private connectUnixSocket(path: string, type: number): number {
+    const fd = check(socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), 'socket', path);
     return closingOnError(fd, () => {
       if (Buffer.byteLength(path) < SUN_PATH) {
         connectUnix(fd, path, path);
@@ -119,17 +157,6 @@ export class KernelSockets implements Sockets {
       }
       return fd;
     });
-  }
-
-  async connectAttach(path: string): Promise<AttachConnection> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return new AttachSocket(this.connectSeqpacket(path));
-      } catch (error) {
-        if (tries === CONNECT_TRIES || !hasCode(error, 'EAGAIN')) throw error;
-        await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
-      }
-    }
   }
 }
 
