@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { internal, invalidArgument } from '@gantry/shared/errors';
-import { framed, streamContentType } from '../hijack/stream-frames';
+import { framedByLine, streamContentType } from '../hijack/stream-frames';
 import { joinTerminal } from '../hijack/terminal-stream';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
@@ -80,7 +80,7 @@ export class ContainerStreamsController {
     response.flushHeaders();
     for await (const next of messages) {
       if (next.message?.$case !== 'output') continue;
-      if (!(await writeWithBackPressure(response, framed(next.message.value, tty)))) return;
+      if (!(await writeWithBackPressure(response, framedByLine(next.message.value, tty)))) return;
     }
     response.end();
   }
