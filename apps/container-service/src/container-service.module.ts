@@ -20,6 +20,7 @@ import { RecordFiles } from './records/record-files';
 import { Runtimes } from './runtime/runtimes';
 import { RUNTIME_PROVIDERS } from './runtime/runtime.providers';
 import { SPEC_PROVIDERS } from './spec/spec.providers';
+import { CDI_PROVIDERS } from './cdi/cdi.providers';
 import { CREATE_PROVIDERS } from './create/create.providers';
 import { NETWORKS_PROVIDERS } from './networks/networks.providers';
 import { LIFECYCLE_PROVIDERS } from './lifecycle/lifecycle.providers';
@@ -52,6 +53,7 @@ const RECORDS = [
     ...RUNTIME_PROVIDERS,
     ...SPEC_PROVIDERS,
     ...NETWORKS_PROVIDERS,
+    ...CDI_PROVIDERS,
     ...CREATE_PROVIDERS,
     ...LIFECYCLE_PROVIDERS,
     ...LISTING_PROVIDERS,

@@ -3,7 +3,6 @@ import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
 import type { HostConfig, Resources } from '../records/api-documents';
 import { parseDeviceRule } from '../spec/devices';
 import { rlimits } from '../spec/resources';
-import { checkDeviceRequests } from './device-requests';
 import { checkModes } from './mode-checks';
 import { checkResources, type LimitFacts } from './resource-checks';
 import { checkRestartPolicy } from './restart-policy-check';
@@ -110,7 +109,6 @@ export function completeHostConfig(
   hostConfig.DeviceCgroupRules?.forEach(parseDeviceRule);
   checkSecurity(hostConfig, facts, warnings);
   checkTmpfs(hostConfig);
-  checkDeviceRequests(hostConfig);
   return { hostConfig, warnings };
 }
 

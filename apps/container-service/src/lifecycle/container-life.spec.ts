@@ -17,6 +17,7 @@ import { toJson } from '@gantry/shared/grpc';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { createLogger, LOGGER } from '@gantry/shared/logging';
 import { ContainerCreator } from '../create/container-creator';
+import { CDI_PROVIDERS } from '../cdi/cdi.providers';
 import { CREATE_PROVIDERS } from '../create/create.providers';
 import { HostFactsProvider } from '../host-facts';
 import { NETWORKS_PROVIDERS } from '../networks/networks.providers';
@@ -81,6 +82,7 @@ class Service {
         HostFactsProvider,
         ...RUNTIME_PROVIDERS,
         ...SPEC_PROVIDERS,
+        ...CDI_PROVIDERS,
         ...NETWORKS_PROVIDERS,
         ...CREATE_PROVIDERS,
         ...LIFECYCLE_PROVIDERS,

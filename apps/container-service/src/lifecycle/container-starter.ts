@@ -102,7 +102,10 @@ export class ContainerStarter {
     writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
     this.exits.taken(record.id); // of an earlier run that a kill of this service left
     const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
-    record.process = this.processOf(record, pid, monitorPid, runtime);
+    record.process = {
+      ...this.processOf(record, pid, monitorPid, runtime),
+      ...(spec.hooks ? { hooked: true } : {}),
+    };
     Object.assign(record.state, {
       Status: 'running',
       Running: true,
@@ -117,7 +120,7 @@ export class ContainerStarter {
     await this.store.persist(record);
     await this.lifecycle.beforeStart(record);
     this.exits.expect(record.id, record.process);
-    await this.runtime.start(record.id, runtime);
+    await this.runtime.start(record.id, record.process.hooked ? { ...runtime, fastPath: false } : runtime);
     this.events.publish(record, 'start');
     this.lifecycle.emit('started', record);
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux } from '@gantry/shared/linux';
+import { CdiRegistry } from '../cdi/cdi-registry';
 import { HostFactsProvider } from '../host-facts';
 import { DEFAULT_LOG_DRIVER, LOG_DRIVERS } from '../log-drivers/log-drivers';
 import { ContainerStore } from '../records/container-store';
@@ -14,12 +15,14 @@ export class NodeInfo {
     private readonly store: ContainerStore,
     private readonly runtimes: Runtimes,
     private readonly facts: HostFactsProvider,
+    private readonly cdi: CdiRegistry,
   ) {}
 
   /** API: SystemInfo, the fields that this service knows. */
   describe(): object {
     const { host, cgroups } = this.linux;
     const v2 = cgroups.layout().version === 'v2';
+    const cdi = this.cdi.read();
     const { kernel, defaultRuntime } = this.facts.get();
     const records = this.store.all();
     const count = (status: string): number => records.filter(({ state }) => state.Status === status).length;
@@ -60,6 +63,9 @@ export class NodeInfo {
       DefaultRuntime: defaultRuntime,
       RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
       InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
+      CDISpecDirs: this.cdi.directories,
+      DiscoveredDevices: [...cdi.devices.keys()].map((ID) => ({ Source: 'cdi', ID })),
+      Warnings: cdi.warnings.length > 0 ? cdi.warnings : null,
       SecurityOptions: [
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
         ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),

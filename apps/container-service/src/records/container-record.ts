@@ -32,6 +32,8 @@ export interface ContainerProcess {
   startTime: number;
   monitorPid: number;
   monitorStartTime: number;
+  /** Has hooks that only the runtime's own commands run. */
+  hooked?: boolean;
   /** Which OCI runtime made it; its state is in `MonitorPaths.runtimeRoot(runtime)`. */
   runtime: string;
   /** Below the root of every hierarchy: `/gantry/<id>`. */

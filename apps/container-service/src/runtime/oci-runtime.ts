@@ -35,10 +35,10 @@ export class OciRuntime {
   }
 
   /** Kills what is left of a container and forgets it. Not knowing it is no error. */
-  private async delete({ id, hostConfig }: ContainerRecord, runtimeName: string): Promise<void> {
+  private async delete({ id, hostConfig, process }: ContainerRecord, runtimeName: string): Promise<void> {
     const runtime = this.runtimes.all().find((known) => known.name === runtimeName);
     const cgroup = this.paths.cgroup(id, hostConfig.CgroupParent);
-    if (runtime?.fastPath) {
+    if (runtime?.fastPath && !process?.hooked) {
       if (!(await this.removeEmptyGroup(cgroup))) await this.linux.cgroups.killAll(cgroup);
     } else if (runtime && existsSync(join(this.paths.runtimeRoot(runtimeName), id))) {
       await this.command(runtime, ['delete', '--force', id]);

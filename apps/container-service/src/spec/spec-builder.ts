@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { DeviceRequests } from '../cdi/device-requests';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -50,6 +51,7 @@ export class SpecBuilder {
     private readonly store: ContainerStore,
     private readonly paths: MonitorPaths,
     private readonly seccomp: SeccompProfiles,
+    private readonly devices: DeviceRequests,
   ) {}
 
   build(record: ContainerRecord, facts: StartFacts): OciSpec {
@@ -87,6 +89,7 @@ export class SpecBuilder {
       spec.domainname = config.Domainname || undefined;
     }
     spec.annotations = { ...hostConfig.Annotations };
+    this.devices.addTo(spec, hostConfig);
     this.addSeccomp(spec, security, capabilities, facts.runtime);
     return spec;
   }
