@@ -5,7 +5,7 @@ import { invalidArgument } from '@gantry/shared/errors';
 import { inLargePieces, written } from '@gantry/shared/streams';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
-import { sendJobProgress } from '../streaming/job-progress';
+import { sendJobProgress, sendLines } from '../streaming/job-progress';
 import { ImageData } from './image-data';
 import { ImageJobQueue } from './image-jobs';
 import { sharedPull } from './shared-job';
@@ -30,7 +30,7 @@ export class ImageTransfersController {
     const platformsJson = platformsOf(query, minor);
     const uploadId = await this.upload(request);
     const quiet = query.flag('quiet', minor < 23);
-    await sendJobProgress(response, this.jobs.run('load', { uploadId, quiet, platformsJson }, signal));
+    await sendLines(response, this.jobs.run('load', { uploadId, quiet, platformsJson }, signal));
   }
 
   /** Pull (`fromImage`) or import (`fromSrc`). */

@@ -10,19 +10,31 @@ export async function sendJobProgress(
   response: Response,
   lines: AsyncGenerator<unknown, unknown>,
 ): Promise<void> {
-  const send = (line: unknown) => writeWithBackPressure(response, `${JSON.stringify(line)}\r\n`);
   const first = await lines.next();
+  await sendLines(response, first.done ? lines : startingWith(first.value, lines));
+}
+
+/** The same, but every error is a line: a load has answered 200 before it looks into the archive (API: ImageLoad). */
+export async function sendLines(response: Response, lines: AsyncGenerator<unknown, unknown>): Promise<void> {
+  const send = (line: unknown) => writeWithBackPressure(response, `${JSON.stringify(line)}\r\n`);
   response.setHeader('Content-Type', 'application/json');
-  if (first.done) {
-    response.end();
-    return;
-  }
   try {
-    await send(first.value);
     for await (const line of lines) if (!(await send(line))) return;
   } catch (error) {
     const message = messageOf(error);
     await send({ errorDetail: { message }, error: message });
   }
   response.end();
+}
+
+async function* startingWith(
+  first: unknown,
+  rest: AsyncGenerator<unknown, unknown>,
+): AsyncGenerator<unknown> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
 }
