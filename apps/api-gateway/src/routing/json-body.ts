@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
+import { spellFieldNames } from './field-names';
 
 /** The largest JSON document that a client may send. Bytes. */
 export const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -48,7 +49,8 @@ export function parseJsonObject(bytes: Buffer): JsonObjectBody {
     const kind = Array.isArray(document) ? 'array' : typeof document === 'boolean' ? 'bool' : typeof document;
     throw invalidArgument(`invalid JSON: json: cannot unmarshal ${kind} into Go value of an object type`);
   }
-  return { document: document as Record<string, unknown>, bytes };
+  const fields = document as Record<string, unknown>;
+  return { document: fields, bytes: spellFieldNames(fields) ? Buffer.from(JSON.stringify(fields)) : bytes };
 }
 
 /** V8's complaint in the words of Go's encoding/json. */
