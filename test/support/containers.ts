@@ -68,7 +68,7 @@ export interface Inspected {
   Mounts: { Type: string; Name?: string; Source: string; Destination: string; RW: boolean }[];
   NetworkSettings: {
     Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
-    Networks: Record<string, { IPAddress: string; Gateway: string }>;
+    Networks: Record<string, { IPAddress: string; Gateway: string; IPv6Gateway: string }>;
   };
 }
 

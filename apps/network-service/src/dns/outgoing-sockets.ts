@@ -1,5 +1,4 @@
 import { createSocket, type SocketType } from 'node:dgram';
-import { once } from 'node:events';
 import { isIPv6, Socket } from 'node:net';
 import type { NetworkThread } from '../kernel/network-thread';
 import type { OutgoingSockets } from './exchange';
@@ -20,8 +19,8 @@ export function containerSockets(thread: NetworkThread, netnsPath: string): Outg
     udp: async (server) => {
       const fd = await open('udp', server);
       const socket = createSocket(typeFor(server));
+      // Takes the descriptor over at once.
       socket.bind({ fd });
-      await once(socket, 'listening');
       return socket;
     },
     tcp: async (server) => new Socket({ fd: await open('tcp', server) }),

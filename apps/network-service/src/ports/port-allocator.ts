@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
-import { internal } from '@gantry/shared/errors';
+import { internal, notImplemented } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import type { PortProtocol, PortRequest, PublishedPort } from '../records/sandbox-record';
 
@@ -45,7 +45,7 @@ export class PortAllocator {
     const taken: PublishedPort[] = [];
     try {
       for (const request of requests) {
-        const hostIps = request.hostIp ? [request.hostIp] : this.hostIps(defaultHostIp);
+        const hostIps = this.hostIps(request, addresses, defaultHostIp);
         const hostPort = this.take(request, hostIps, addresses);
         const { protocol, containerPort } = request;
         for (const hostIp of hostIps) {
@@ -90,10 +90,14 @@ export class PortAllocator {
     return this.holders.get(keyOf(protocol, hostPort))?.find((holder) => holder.hostIp === hostIp)?.fd;
   }
 
-  private hostIps(defaultHostIp: string): string[] {
-    if (defaultHostIp !== ANY[4]) return [defaultHostIp];
+  private hostIps(request: PortRequest, addresses: ContainerAddresses, defaultHostIp: string): string[] {
+    const named = request.hostIp || (defaultHostIp === ANY[4] ? '' : defaultHostIp);
     const hasIpv6 = this.linux.host.sysctl('net.ipv6.conf.all.disable_ipv6') === '0';
-    return hasIpv6 ? [ANY[4], ANY[6]] : [ANY[4]];
+    const hostIps = named ? [named] : hasIpv6 ? [ANY[4], ANY[6]] : [ANY[4]];
+    if (request.protocol !== 'sctp') return hostIps;
+    const led = hostIps.filter((hostIp) => (isIPv6(hostIp) ? addresses.ipv6 : addresses.ipv4));
+    if (led.length > 0) return led;
+    throw notImplemented(`SCTP ports on ${named || 'any address'} need a container with the same IP version`);
   }
 
   private take(request: PortRequest, hostIps: readonly string[], addresses: ContainerAddresses): number {

@@ -146,4 +146,14 @@ describe('PortAllocator', () => {
     expect(() => allocator.allocate(sctp, { ipv4: '10.0.0.3' })).toThrow('port is already allocated');
     allocator.release(taken);
   });
+
+  it('publishes SCTP only between addresses of one family: nothing translates it', () => {
+    const sctp = (hostIp: string) => [request(0, hostIp, { protocol: 'sctp' })];
+    const taken = allocator.allocate(sctp(''), { ipv4: '10.0.0.2' });
+    expect(taken.map(({ hostIp }) => hostIp)).toEqual(['0.0.0.0']);
+    allocator.release(taken);
+    expect(() => allocator.allocate(sctp('::'), { ipv4: '10.0.0.2' })).toThrow(
+      'SCTP ports on :: need a container with the same IP version',
+    );
+  });
 });

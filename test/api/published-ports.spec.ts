@@ -1,0 +1,183 @@
+import type { ChildProcess } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import {
+  createContainer,
+  freshName,
+  inspect,
+  removeContainer,
+  startContainer,
+  type Inspected,
+} from '../support/containers';
+import { api, instance } from '../support/engine';
+import { eventually } from '../support/eventually';
+import { ask, serveEcho } from '../support/network-peer';
+
+type Bindings = Record<string, { HostIp?: string; HostPort?: string }[]>;
+
+const servers: ChildProcess[] = [];
+const containers: string[] = [];
+const networks: string[] = [];
+
+/** A container with an echo server on port 7 of its network. */
+async function echo(
+  bindings: Bindings,
+  host: object = {},
+): Promise<Inspected & { port(key: string): number }> {
+  const id = await startContainer({ host: { PortBindings: bindings, ...host } });
+  containers.push(id);
+  const inspected = await inspect(id);
+  servers.push(await serveEcho(inspected.State.Pid, 7));
+  const port = (key: string) => Number(inspected.NetworkSettings.Ports[key]?.[0]?.HostPort);
+  return { ...inspected, port };
+}
+
+async function refusal(bindings: Bindings): Promise<string> {
+  const id = await createContainer({ host: { PortBindings: bindings } });
+  containers.push(id);
+  const { status, body } = await api.post<{ message: string }>(`/containers/${id}/start`);
+  expect(status).toBe(500);
+  return body.message;
+}
+
+afterAll(async () => {
+  for (const server of servers) server.kill();
+  await Promise.all(containers.map((id) => removeContainer(id)));
+  for (const network of networks) await api.delete(`/networks/${network}`);
+});
+
+describe('a port on every address', () => {
+  let target: Awaited<ReturnType<typeof echo>>;
+  let other: Inspected;
+  const gateway = () => target.NetworkSettings.Networks['bridge']?.Gateway ?? '';
+
+  beforeAll(async () => {
+    target = await echo({ '7/tcp': [{}], '7/udp': [{}], '7/sctp': [{}] });
+    other = await inspect(await startContainer({}));
+    containers.push(other.Id);
+  });
+
+  it('is the same of both families', () => {
+    for (const key of ['7/tcp', '7/udp']) {
+      const HostPort = `${target.port(key)}`;
+      expect(target.NetworkSettings.Ports[key]).toEqual([
+        { HostIp: '0.0.0.0', HostPort },
+        { HostIp: '::', HostPort },
+      ]);
+    }
+    // Nothing could lead SCTP from IPv6 to a container without it.
+    expect(target.NetworkSettings.Ports['7/sctp']?.map(({ HostIp }) => HostIp)).toEqual(['0.0.0.0']);
+  });
+
+  it.each(['tcp', 'udp'] as const)(
+    '%s: is reached from the host by loopback and by an address, of both families',
+    async (protocol) => {
+      const port = target.port(`7/${protocol}`);
+      const answers = ['127.0.0.1', '::1', gateway()].map((address) => ask(protocol, address, port));
+      expect(await Promise.all(answers)).toEqual(['hello', 'hello', 'hello']);
+    },
+  );
+
+  it.each(['tcp', 'udp'] as const)(
+    '%s: is reached from another container and from itself',
+    async (protocol) => {
+      const port = target.port(`7/${protocol}`);
+      const from = [other, target].map(({ State }) => ask(protocol, gateway(), port, { pid: State.Pid }));
+      expect(await Promise.all(from)).toEqual(['hello', 'hello']);
+    },
+  );
+
+  it("is refused to others, in dockerd's words", async () => {
+    const HostPort = `${target.port('7/tcp')}`;
+    for (const [HostIp, named] of [
+      ['', '0.0.0.0'],
+      ['127.0.0.1', '127.0.0.1'],
+      ['::1', '[::1]'],
+    ] as const) {
+      expect(await refusal({ '7/tcp': [{ HostIp, HostPort }] })).toContain(
+        `Bind for ${named}:${HostPort} failed: port is already allocated`,
+      );
+    }
+  });
+
+  it('is there again at once when somebody has deleted the table; connections do not notice', async () => {
+    const socket = connect(target.port('7/tcp'), '127.0.0.1');
+    socket.write('before');
+    expect((await once(socket, 'data'))[0].toString()).toBe('before');
+    execFileSync('nft', ['delete', 'table', 'inet', instance.name]);
+    await eventually(() =>
+      execFileSync('nft', ['list', 'chain', 'inet', instance.name, 'forward'], { stdio: 'pipe' }),
+    );
+    expect(await ask('tcp', '127.0.0.1', target.port('7/tcp'))).toBe('hello');
+    socket.write('after');
+    expect((await once(socket, 'data'))[0].toString()).toBe('after');
+    socket.destroy();
+  });
+
+  it('is put right when somebody has changed the table', async () => {
+    const port = target.port('7/tcp');
+    execFileSync('nft', [
+      `delete element inet ${instance.name} published_any { tcp . ${port} }; flush chain inet ${instance.name} postrouting`,
+    ]);
+    await eventually(async () => expect(await ask('tcp', '127.0.0.1', port)).toBe('hello'));
+  });
+});
+
+it('publishes on one address only', async () => {
+  const { port, NetworkSettings } = await echo({
+    '7/tcp': [{ HostIp: '127.0.0.1' }],
+    '7/udp': [{ HostIp: '::1' }],
+  });
+  const gateway = NetworkSettings.Networks['bridge']?.Gateway ?? '';
+  expect(await ask('tcp', '127.0.0.1', port('7/tcp'))).toBe('hello');
+  expect(await ask('udp', '::1', port('7/udp'))).toBe('hello');
+  expect(await ask('tcp', gateway, port('7/tcp'))).toBe('ECONNREFUSED');
+  expect(await ask('udp', '127.0.0.1', port('7/udp'))).toBe('ECONNREFUSED');
+});
+
+it('takes the next free port of a range', async () => {
+  const first = await echo({ '7/tcp': [{ HostIp: '127.0.0.1' }] });
+  const from = first.port('7/tcp');
+  const range = { '7/tcp': [{ HostIp: '127.0.0.1', HostPort: `${from}-${from + 50}` }] };
+  const second = await echo(range);
+  expect(second.port('7/tcp')).toBeGreaterThan(from);
+  expect(second.port('7/tcp')).toBeLessThanOrEqual(from + 50);
+  expect(await ask('tcp', '127.0.0.1', second.port('7/tcp'))).toBe('hello');
+});
+
+it.each(['127.0.0.1', '::1'])('sees that a process of the host has the port on %s', async (address) => {
+  const listener = createServer().listen(0, address);
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  expect(await refusal({ '7/tcp': [{ HostPort: `${port}` }] })).toMatch(
+    new RegExp(`failed to bind host port for .*:${port}:.*:7/tcp: address already in use`),
+  );
+  listener.close();
+});
+
+it('leads IPv6 to a container that has it, and gives the port back at its end', async () => {
+  const name = freshName('six');
+  networks.push(name);
+  await api.post('/networks/create', { Name: name, EnableIPv6: true });
+  const target = await echo({ '7/tcp': [{}], '7/udp': [{}] }, { NetworkMode: name });
+  const other = await inspect(await startContainer({ host: { NetworkMode: name } }));
+  containers.push(other.Id);
+  const { IPv6Gateway = '' } = target.NetworkSettings.Networks[name] ?? {};
+  for (const protocol of ['tcp', 'udp'] as const) {
+    const port = target.port(`7/${protocol}`);
+    const answers = await Promise.all([
+      ask(protocol, '::1', port),
+      ask(protocol, IPv6Gateway, port),
+      ask(protocol, IPv6Gateway, port, { pid: other.State.Pid }),
+      ask(protocol, IPv6Gateway, port, { pid: target.State.Pid }),
+    ]);
+    expect(answers).toEqual(['hello', 'hello', 'hello', 'hello']);
+  }
+  const port = target.port('7/tcp');
+  await removeContainer(target.Id);
+  for (const address of ['127.0.0.1', '::1']) expect(await ask('tcp', address, port)).toBe('ECONNREFUSED');
+  const listener = createServer().listen(port, '::');
+  await once(listener, 'listening');
+  listener.close();
+});
