@@ -5,11 +5,13 @@ import { BaseImages } from './base-images';
 import { BuildImages } from './build-images';
 import { BuildJobs } from './build-jobs';
 import { CopyStep } from './copy-step';
+import { RunMounts } from './run/run-mounts';
 import { RunNetworks } from './run/run-network';
 import { RunProcesses } from './run/run-process';
 import { RunRuntimes } from './run/run-runtime';
 import { ThrowawayMounts } from './run/throwaway-mounts';
 import { RunStep } from './run-step';
+import { SourceSelection } from './source-selection';
 import { StageBuilder } from './stage-builder';
 import { BuildCacheController } from './cache/build-cache.controller';
 import { CacheDirectories } from './cache/cache-directories';
@@ -34,7 +36,9 @@ export const buildProviders: Provider[] = [
   ThrowawayMounts,
   BuildContexts,
   Transfers,
+  SourceSelection,
   CopyStep,
+  RunMounts,
   RunStep,
   WorkdirStep,
   BaseImages,

@@ -1,20 +1,24 @@
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { EngineError, forbidden, notImplemented } from '@gantry/shared/errors';
+import { EngineError, forbidden } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
-import { processEnvironment, resolveUser } from '@gantry/shared/oci';
-import { wordsOf } from '../dockerfile/apply-instruction';
+import { type OciMount, processEnvironment, resolveUser } from '@gantry/shared/oci';
 import type { StageArguments } from '../dockerfile/build-arguments';
 import type { RunInstruction } from '../dockerfile/dockerfile';
+import { type RunCommand, runCommandOf } from '../dockerfile/run-command';
+import { parseRunMount } from '../dockerfile/run-mounts';
+import { expandWord } from '../dockerfile/variables';
 import type { StoredLayer } from '../layers/layer-store';
 import type { BuildOutput } from './build-output';
 import type { BuildScope, PlannedStep } from './build-scope';
 import { type BuiltImage, configOf, topOf } from './built-image';
 import { networkFiles } from './run/run-files';
 import type { RunNetwork } from './run/run-network';
-import { RunProcesses } from './run/run-process';
+import { type OnOutput, type RunOrder, RunProcesses } from './run/run-process';
+import { missingPaths, removeStubs } from './run/mount-stubs';
+import { type PlannedMounts, RunMounts } from './run/run-mounts';
 import { runSpec } from './run/run-spec';
 import { ThrowawayMounts } from './run/throwaway-mounts';
 import { StepDirectories, type StepDirectory } from './step-directories';
@@ -32,6 +36,8 @@ export class CommandFailed extends EngineError {
 interface Order {
   image: BuiltImage;
   argv: string[];
+  script: RunCommand['script'];
+  mounts: PlannedMounts;
   environment: string[];
   network: string;
 }
@@ -42,35 +48,45 @@ export class RunStep {
   constructor(
     @Inject(StepDirectories) private readonly directories: StepDirectories,
     @Inject(RunProcesses) private readonly processes: RunProcesses,
+    @Inject(RunMounts) private readonly mounts: RunMounts,
     @Inject(ThrowawayMounts) private readonly throwaway: ThrowawayMounts,
     @Inject(LINUX) private readonly linux: Linux,
   ) {}
 
   /** @throws Forbidden for what a build may not ask for */
-  plan(
+  async plan(
     image: BuiltImage,
     instruction: RunInstruction,
-    args: StageArguments,
+    { args, stageIndex }: { args: StageArguments; stageIndex: number },
     scope: BuildScope,
     output: BuildOutput,
-  ): PlannedStep {
+  ): Promise<PlannedStep> {
     if (instruction.security === 'insecure') {
       throw forbidden('security.insecure is not allowed: RUN --security=insecure is refused');
     }
-    if (instruction.mounts.length > 0) throw notImplemented('RUN --mount is not built yet');
-    if (instruction.command.documents.length > 0) {
-      throw notImplemented('RUN with here-documents is not built yet');
-    }
     const config = configOf(image);
-    const argv = wordsOf(instruction.command, config);
+    const { argv, script } = runCommandOf(instruction, config);
+    const expansion = { variables: args.variables(config.Env), escape: scope.escape };
+    const mounts = await this.mounts.plan(
+      instruction.mounts.map((text) => parseRunMount(text, (word) => expandWord(word, expansion))),
+      { workingDirectory: config.WorkingDir ?? '/', stageIndex, scope, output },
+    );
     const counted = args.forCache(config.Env);
     const network = instruction.network === 'default' ? scope.request.networkMode : instruction.network;
-    const order = { image, argv, environment: [...(config.Env ?? []), ...args.forRun(config.Env)], network };
+    const environment = [...(config.Env ?? []), ...args.forRun(config.Env)];
+    const order = { image, argv, script, environment, network, mounts };
     return {
-      inputs: { run: argv, arguments: counted, ...(instruction.network !== 'default' && { network }) },
+      inputs: {
+        run: argv,
+        script: script?.content,
+        arguments: counted,
+        mounts: mounts.inputs,
+        ...(instruction.network !== 'default' && { network }),
+      },
       createdBy: [...(counted.length > 0 ? [`|${counted.length}`, ...counted] : []), ...argv].join(' '),
       config,
       perform: () => this.perform(order, scope, output),
+      close: mounts.close,
     };
   }
 
@@ -90,7 +106,7 @@ export class RunStep {
 
   private async run(
     step: StepDirectory,
-    { image, argv, environment }: Order,
+    { image, argv, script, environment, mounts }: Order,
     network: RunNetwork,
     scope: BuildScope,
     output: BuildOutput,
@@ -98,41 +114,55 @@ export class RunStep {
     const config = configOf(image);
     const name = this.directories.nameOf(step);
     const hostname = createHash('sha256').update(name).digest('hex').slice(0, 12);
-    const user = resolveUser(this.linux.paths, step.root, config.User ?? '', null);
     const cwd = posix.resolve('/', config.WorkingDir ?? '');
     if (cwd !== '/') closeSync(this.linux.paths.mkdirAllInRoot(step.root, cwd));
     const bundle = join(step.path, 'bundle');
     mkdirSync(bundle, { mode: 0o700 });
-    const mounts = [
+    const volumes = this.throwaway.volumes(step, Object.keys(config.Volumes ?? {}));
+    const opened = await mounts.open(step);
+    const all = [
       ...networkFiles(bundle, hostname, network),
-      ...this.throwaway.volumes(step, Object.keys(config.Volumes ?? {})),
-    ];
-    output.running(hostname);
-    const code = await this.processes.run(
-      {
-        name,
-        bundle,
-        spec: ({ cgroup, seccomp }) =>
-          runSpec({
-            root: step.root,
-            hostname,
-            cgroup,
-            netns: network.netns,
-            process: {
-              args: argv,
-              env: processEnvironment(environment, { hostname, tty: false, home: user.home, links: [] }),
-              cwd,
-              user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-            },
-            mounts,
-            limits: scope.request.limits,
-            seccomp,
-          }),
-      },
-      (stream, text) => output.command(stream, text),
-      scope.signal,
+      ...volumes,
+      ...opened.mounts,
+      ...(script ? [scriptMount(bundle, script)] : []),
+    ].sort((a, b) => depth(a.destination) - depth(b.destination));
+    const stubs = missingPaths(
+      this.linux,
+      step.root,
+      opened.mounts.map(({ destination }) => destination),
     );
-    if (scope.request.removesContainers) output.removed(hostname);
-    if (code !== 0) throw new CommandFailed(argv.join(' '), code);
+    output.running(hostname);
+    try {
+      const user = resolveUser(this.linux.paths, step.root, config.User ?? '', null);
+      const env = processEnvironment(environment, { hostname, tty: false, home: user.home, links: [] });
+      const ids = { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids };
+      const spec: RunOrder['spec'] = ({ cgroup, seccomp }) =>
+        runSpec({
+          root: step.root,
+          hostname,
+          cgroup,
+          netns: network.netns,
+          process: { args: argv, env, cwd, user: ids },
+          mounts: all,
+          limits: scope.request.limits,
+          seccomp,
+        });
+      const tell: OnOutput = (stream, text) => output.command(stream, text);
+      const code = await this.processes.run({ name, bundle, spec }, tell, scope.signal);
+      removeStubs(this.linux, step.root, stubs);
+      if (scope.request.removesContainers) output.removed(hostname);
+      if (code !== 0) throw new CommandFailed(argv.join(' '), code);
+    } finally {
+      await opened.close();
+    }
   }
+}
+
+/** `/a` before `/a/b`. */
+const depth = (path: string): number => path.split('/').filter(Boolean).length;
+
+function scriptMount(bundle: string, { path, content }: NonNullable<RunCommand['script']>): OciMount {
+  const source = join(bundle, 'script');
+  writeFileSync(source, content, { mode: 0o755 });
+  return { destination: path, type: 'bind', source, options: ['rbind', 'rprivate', 'ro'] };
 }

@@ -48,7 +48,6 @@ export class StageBuilder {
     const below = await base;
     const begun = below?.image ?? (await this.base(planned, scope, output));
     const triggers = below ? [] : (configOf(begun).OnBuild ?? []);
-    output.image(begun.id);
     const state: State = {
       image: { ...begun, document: asBase(begun.document) },
       arguments: scope.arguments.stage(below?.arguments),
@@ -58,6 +57,7 @@ export class StageBuilder {
       output.text(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
     }
     for (const trigger of triggers) await this.instruct(state, parseTrigger(trigger), planned, scope, output);
+    output.image(state.image.id);
     for (const [position, instruction] of [...planned.stage.instructions, ...more].entries()) {
       output.step(planned.firstStep + 1 + position, steps, instruction.origin.text);
       await this.instruct(state, instruction, planned, scope, output);
@@ -119,7 +119,13 @@ export class StageBuilder {
     const config = configOf(state.image);
     switch (instruction.kind) {
       case 'run':
-        return this.runs.plan(state.image, instruction, state.arguments, scope, output);
+        return this.runs.plan(
+          state.image,
+          instruction,
+          { args: state.arguments, stageIndex: planned.index },
+          scope,
+          output,
+        );
       case 'copy':
       case 'add':
         return this.copies.plan(state.image, instruction, planned.index, scope, output);

@@ -172,8 +172,12 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
   };
 }
 
-/** Whether another attempt would end the same way. Pulls and pushes have tried again by themselves. */
+/**
+ * Whether another attempt would end the same way. Pulls and pushes have tried again by themselves; a build is tried again only
+ * where its worker died, for its commands may have done anything.
+ */
 function isAnswer(job: Job, error: unknown): boolean {
+  if (job.name === 'build') return true;
   if (!(error instanceof EngineError) || error.kind === 'Internal') return false;
   return error.kind !== 'Unavailable' || job.name === 'pull' || job.name === 'push';
 }

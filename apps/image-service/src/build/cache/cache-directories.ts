@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LINUX, type Linux } from '@gantry/shared/linux';
 import { sizeOfTree } from '../../snapshots/snapshot-size';
 
 /** A cache that RUN --mount=type=cache keeps from one build to the next. */
@@ -28,6 +32,12 @@ export interface CacheDirectory {
   size: number;
 }
 
+export interface TakenCache {
+  path: string;
+  isNew: boolean;
+  giveBack: () => void;
+}
+
 interface Stored {
   id: string;
   createdAt: string;
@@ -37,6 +47,8 @@ interface Stored {
 const DATA = 'data';
 /** JSON of Stored; its modification time is when the cache was last used. */
 const RECORD = 'cache.json';
+const LOCK = 'lock';
+const LOCK_AGAIN_MS = 50;
 const DOOMED = '.removing-';
 
 /** `image/build-cache/<name>/{data,cache.json}` */
@@ -45,20 +57,51 @@ export class CacheDirectories {
   private readonly root: string;
   private readonly inUse = new Map<string, number>();
 
-  constructor(@Inject(INSTANCE_CONFIG) config: InstanceConfig) {
+  constructor(
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'files'>,
+  ) {
     this.root = join(config.dataRoot, 'image', 'build-cache');
   }
 
-  /** The directory of a cache, made where it is missing (`isNew`). The caller gives it back. */
-  take(id: string): { path: string; isNew: boolean; giveBack: () => void } {
+  /**
+   * The directory of a cache, made where it is missing (`isNew`). `locked` waits while another step has it, `private` takes
+   * another one then. The caller gives it back.
+   */
+  async take(id: string, sharing: 'shared' | 'private' | 'locked', signal: AbortSignal): Promise<TakenCache> {
+    for (let other = 0; ; other++) {
+      const taken = this.tryTake(sharing === 'private' && other > 0 ? `${id} ${other}` : id, sharing);
+      if (taken) return taken;
+      if (sharing === 'locked') await pause(LOCK_AGAIN_MS, undefined, { signal });
+    }
+  }
+
+  private tryTake(id: string, sharing: string): TakenCache | undefined {
     const name = createHash('sha256').update(id).digest('hex');
     const path = join(this.root, name, DATA);
     const isNew = !existsSync(path);
     mkdirSync(path, { recursive: true, mode: 0o755 });
+    const lock = sharing === 'shared' ? undefined : this.lock(name);
+    if (lock === false) return undefined;
     const known = this.stored(name);
     this.store(name, known ?? { id, createdAt: new Date().toISOString(), usageCount: 0 });
     this.inUse.set(name, (this.inUse.get(name) ?? 0) + 1);
-    return { path, isNew, giveBack: () => this.giveBack(name) };
+    return {
+      path,
+      isNew,
+      giveBack: () => {
+        this.giveBack(name);
+        if (lock !== undefined) closeSync(lock);
+      },
+    };
+  }
+
+  /** It ends with the process at the latest. False: another step, of any process, has it. */
+  private lock(name: string): number | false {
+    const fd = openSync(join(this.root, name, LOCK), 'a', 0o600);
+    if (this.linux.files.tryLock(fd)) return fd;
+    closeSync(fd);
+    return false;
   }
 
   isInUse(name: string): boolean {

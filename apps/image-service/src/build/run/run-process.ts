@@ -18,6 +18,8 @@ export interface RunOrder {
 }
 
 const KILL_AGAIN_MS = 20;
+/** What crun says in the place of a process that it could not begin; it is in its log too. */
+const RUNTIME_WORDS = /^(executable file|open|exec) `/;
 
 export type OnOutput = (stream: 'stdout' | 'stderr', text: string) => void;
 
@@ -57,12 +59,18 @@ export class RunProcesses {
       closeSync(errWrite);
       const kill = () => void this.killUntil(() => hasEnded, pid, cgroup);
       signal.addEventListener('abort', kill, { once: true });
-      const output = [this.read(outRead, 'stdout', onOutput), this.read(errRead, 'stderr', onOutput)];
+      let doubtful = '';
+      const onError: OnOutput = (stream, text) => {
+        if (RUNTIME_WORDS.test(text)) doubtful += text;
+        else onOutput(stream, text);
+      };
+      const output = [this.read(outRead, 'stdout', onOutput), this.read(errRead, 'stderr', onError)];
       faultPoint('build-run-started');
       const [{ code }] = await Promise.all([processes.wait(pid), ...output]);
       signal.removeEventListener('abort', kill);
       signal.throwIfAborted();
       if (code !== 0) this.checkStarted(log, specification.process.args);
+      if (doubtful !== '') onOutput('stderr', doubtful);
       return code ?? 137;
     } finally {
       hasEnded = true;
