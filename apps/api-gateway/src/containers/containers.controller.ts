@@ -1,9 +1,10 @@
-import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, OptionalJson, RequiredJson } from '../routing/parameters';
 import type { JsonObjectBody } from '../routing/json-body';
 import type { QueryParameters } from '../routing/query-parameters';
+import { withLogDriverOf } from '../shaping/client-needs';
 import { shapeContainerInspect, shapeContainerList } from '../shaping/container-documents';
 import { normalizeContainerCreate, normalizeResources } from '../shaping/container-requests';
 
@@ -27,9 +28,10 @@ export class ContainersController {
   async create(
     @ApiQuery() query: QueryParameters,
     @ApiMinor() minor: number,
+    @Headers('user-agent') userAgent: string | undefined,
     @RequiredJson() body: JsonObjectBody,
   ): Promise<object> {
-    const { config, warnings } = normalizeContainerCreate(body, minor);
+    const { config, warnings } = normalizeContainerCreate(withLogDriverOf(userAgent, body), minor);
     const created = await this.services.containers.create({
       name: query.text('name'),
       config,

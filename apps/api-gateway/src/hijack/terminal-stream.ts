@@ -1,6 +1,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Socket } from 'node:net';
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
@@ -35,6 +36,8 @@ export async function joinTerminal(
     if (message?.$case !== 'started') throw internal('the stream began without its start');
     const { tty } = message.value;
     const { early } = connection.open(streamContentType(tty, client.apiMinor));
+    // Some clients read the head through a buffer and go on with the bare socket: what came along with it would be lost to them.
+    await setImmediate();
     sendStdin(socket, early, call as ClientDuplexStream<StdinMessage, unknown>);
     await sendOutput(messages, socket, tty);
   } finally {
