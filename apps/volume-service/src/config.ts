@@ -7,9 +7,12 @@ export interface PluginSettings {
   longestMs: number;
   /** The same where it is only asked for something. */
   answerMs: number;
+  /** The same where it is not sure that it has to do with it at all: somebody lists volumes, or makes one of another driver. */
+  glanceMs: number;
 }
 
 const ANSWER_MS = 10_000;
+const GLANCE_MS = 1_000;
 
 /**
  * Docker's directories unless GANTRY_PLUGIN_SOCKETS or GANTRY_PLUGIN_SPECS (with colons between them) name others;
@@ -25,6 +28,7 @@ export function pluginSettings(env: NodeJS.ProcessEnv = process.env): PluginSett
     specs: (env['GANTRY_PLUGIN_SPECS'] ?? '/etc/docker/plugins:/usr/lib/docker/plugins').split(':'),
     longestMs: seconds * 1000,
     answerMs: Math.min(ANSWER_MS, seconds * 1000),
+    glanceMs: GLANCE_MS,
   };
 }
 

@@ -9,7 +9,7 @@ import { Attachments } from './attachments/attachments';
 import { MountMarks } from './attachments/mount-marks';
 import { VolumePopulation } from './attachments/volume-population';
 import type { VolumeIndex } from './index/volume-index';
-import { pluginSettings } from './config';
+import type { PluginSettings } from './config';
 import { VolumeDrivers } from './drivers/volume-drivers';
 import { LocalDriver } from './local-driver/local-driver';
 import { VolumeMounter } from './local-driver/volume-mounter';
@@ -43,6 +43,14 @@ export class Fixture {
   readonly root = mkdtempSync(join(tmpdir(), 'volumes-'));
   readonly linux: Linux = createLinux();
   readonly events: EngineEvent[] = [];
+  /** Limits that a loaded machine keeps; whoever tests one sets it. */
+  readonly plugins: PluginSettings = {
+    sockets: join(this.root, 'plugins'),
+    specs: [join(this.root, 'specs')],
+    longestMs: 20_000,
+    answerMs: 20_000,
+    glanceMs: 20_000,
+  };
   index!: MemoryIndex;
   local!: LocalDriver;
   volumes!: VolumeCatalogue;
@@ -60,13 +68,11 @@ export class Fixture {
     const events = { publish: (event: EngineEvent) => this.events.push(event) } as unknown as EventPublisher;
     this.index = new MemoryIndex();
     const disk = new VolumeDisk(config, this.linux, logger);
-    const settings = pluginSettings({
-      GANTRY_PLUGIN_SOCKETS: join(this.root, 'plugins'),
-      GANTRY_PLUGIN_SPECS: join(this.root, 'specs'),
-      GANTRY_PLUGIN_SECONDS: '0.5',
-    });
     const local = new LocalDriver(this.linux, config, new VolumeMounter(this.linux));
-    const drivers = new VolumeDrivers(local, new PluginDrivers(settings, new PluginDiscovery(settings)));
+    const drivers = new VolumeDrivers(
+      local,
+      new PluginDrivers(this.plugins, new PluginDiscovery(this.plugins)),
+    );
     this.local = local;
     this.volumes = new VolumeCatalogue(disk, drivers, this.index as unknown as VolumeIndex, events, logger);
     this.attachments = new Attachments(

@@ -7,8 +7,6 @@ import { PluginDriver, type PluginVolume } from './plugin-driver';
 
 /** A plugin that failed is not asked again for this long by those who only look around. Milliseconds. */
 const SPARED_MS = 30_000;
-/** How long those wait. Milliseconds. */
-const GLANCE_MS = 1_000;
 
 /** What all plugins together have. */
 export interface PluginVolumes {
@@ -39,7 +37,7 @@ export class PluginDrivers {
     return driver;
   }
 
-  /** Those that answer within a second; the others are named. */
+  /** Those that answer soon; the others are named. */
   async list(): Promise<PluginVolumes> {
     const found = await this.glance((driver) => driver.list());
     return {
@@ -50,7 +48,7 @@ export class PluginDrivers {
     };
   }
 
-  /** The plugin that has a volume of that name, as far as they answer within a second. */
+  /** The plugin that has a volume of that name, as far as they answer soon. */
   async whoHas(name: string): Promise<PluginDriver | undefined> {
     const found = await this.glance(async (driver) => (await driver.find(name)) !== undefined);
     return found.find(({ answer }) => answer)?.driver;
@@ -65,8 +63,8 @@ export class PluginDrivers {
         const failure = this.failures.get(name);
         if (failure && Date.now() - failure.at < SPARED_MS) return { warning: failure.why };
         try {
-          const driver = await within(GLANCE_MS, this.get(name));
-          const answer = await within(GLANCE_MS, ask(driver));
+          const driver = await within(this.settings.glanceMs, this.get(name));
+          const answer = await within(this.settings.glanceMs, ask(driver));
           this.failures.delete(name);
           return { driver, answer };
         } catch (error) {

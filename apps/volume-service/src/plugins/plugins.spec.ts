@@ -131,7 +131,7 @@ describe('volume plugins', () => {
 
   describe('that fail', () => {
     it.each([
-      ['Create', 'hang', 'create goods: VolumeDriver.Create: plugin "depot" did not answer within 0.5 s'],
+      ['Create', 'hang', 'create goods: VolumeDriver.Create: plugin "depot" did not answer within 0.3 s'],
       ['Create', 'die', 'create goods: VolumeDriver.Create: plugin "depot" cannot be reached'],
       ['Create', { err: 'no space left' }, 'create goods: VolumeDriver.Create: no space left'],
       ['Create', 'garbage', 'answered with no JSON object: "<html>it works!</html>"'],
@@ -148,23 +148,26 @@ describe('volume plugins', () => {
       ],
     ] as const)('at %s (%j) make no volume', async (method, behaviour, message) => {
       plugin.behave({ [method]: behaviour });
+      if (behaviour === 'hang') fixture.plugins[method === 'Create' ? 'longestMs' : 'answerMs'] = 300;
       await expect(create({ Name: 'goods', Driver: 'depot' })).rejects.toThrow(message);
       expect(fixture.volumes.all()).toEqual([]);
       await eventually(() => expect(onDisk()).toEqual([]));
     });
 
     it.each([
-      ['hang', 'did not answer within 0.5 s'],
+      ['hang', 'did not answer within 0.3 s'],
       ['wrong', 'gave the mountpoint "/no/such/place", which is no directory of this host'],
       [{ err: 'the door is locked' }, 'VolumeDriver.Mount: the door is locked'],
     ] as const)('to mount (%j) leave nothing mounted', async (behaviour, message) => {
       await fixture.attachments.acquire('c1', [plain('own'), inDepot('goods')]);
       plugin.behave({ Mount: behaviour });
+      if (behaviour === 'hang') fixture.plugins.longestMs = 300;
       await expect(fixture.attachments.mount('c1')).rejects.toMatchObject({
         kind: 'Internal',
         message: expect.stringContaining(message) as string,
       });
       plugin.behave({});
+      fixture.plugins.longestMs = 20_000;
       await fixture.attachments.unmount('c1').catch(() => {});
       await fixture.attachments.mount('c1');
       expect(plugin.volumes()).toMatchObject({ goods: { users: ['c1'] } });
@@ -174,7 +177,10 @@ describe('volume plugins', () => {
       await create({ Name: 'goods', Driver: 'depot' });
       plugin.behave({ Get: 'hang', List: 'hang', Mount: 'hang' });
       await fixture.attachments.acquire('c1', [plain('goods')]);
+      fixture.plugins.longestMs = 2_000;
       const stuck = fixture.attachments.mount('c1');
+      stuck.catch(() => {});
+      Object.assign(fixture.plugins, { answerMs: 300, glanceMs: 300 });
       await create({ Name: 'own', Driver: 'local' });
       await fixture.attachments.acquire('c2', [plain('own')]);
       await fixture.attachments.mount('c2');
