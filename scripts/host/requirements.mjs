@@ -72,6 +72,13 @@ function testPrograms(fromApt) {
     fromApt('curl', findProgram('curl'), 'curl'),
     fromApt('docker-registry', findProgram('docker-registry'), 'docker-registry'),
     fromApt('skopeo', findProgram('skopeo'), 'skopeo'),
+    fromApt('zstd', findProgram('zstd'), 'zstd'),
+    fromApt(
+      'mkfs.btrfs',
+      findProgram('mkfs.btrfs'),
+      'btrfs-progs',
+      'not found: clones that share blocks are not tested',
+    ),
   ];
 }
 

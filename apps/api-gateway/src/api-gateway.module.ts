@@ -24,6 +24,7 @@ import { PluginsController } from './plugins/plugins.controller';
 import { RegistryController } from './registry/registry.controller';
 import { NotBuiltController, SwarmController } from './routing/not-built.controller';
 import { SystemController } from './system/system.controller';
+import { VolumeArchivesController } from './volumes/volume-archives.controller';
 import { VolumesController } from './volumes/volumes.controller';
 
 @Module({
@@ -44,6 +45,7 @@ import { VolumesController } from './volumes/volumes.controller';
     RegistryController,
     ImagesController,
     VolumesController,
+    VolumeArchivesController,
     NetworksController,
     EventsController,
     OperationsController,

@@ -5,6 +5,7 @@ import type { InstanceConfig } from '@gantry/shared/config';
 import type { EngineEvent, EventPublisher } from '@gantry/shared/events';
 import { createLinux, type Linux } from '@gantry/shared/linux';
 import { createLogger } from '@gantry/shared/logging';
+import { VolumeArchives } from './archives/volume-archives';
 import { Attachments } from './attachments/attachments';
 import { MountMarks } from './attachments/mount-marks';
 import { VolumePopulation } from './attachments/volume-population';
@@ -15,6 +16,7 @@ import { LocalDriver } from './local-driver/local-driver';
 import { VolumeMounter } from './local-driver/volume-mounter';
 import { PluginDiscovery } from './plugins/plugin-discovery';
 import { PluginDrivers } from './plugins/plugin-drivers';
+import { VolumeSnapshots } from './snapshots/volume-snapshots';
 import type { Volume } from './volumes/volume';
 import { VolumeCatalogue } from './volumes/volume-catalogue';
 import { VolumeDisk } from './volumes/volume-disk';
@@ -55,6 +57,7 @@ export class Fixture {
   local!: LocalDriver;
   volumes!: VolumeCatalogue;
   attachments!: Attachments;
+  archives!: VolumeArchives;
   api!: VolumesController;
 
   constructor() {
@@ -67,6 +70,7 @@ export class Fixture {
     const logger = createLogger('test', 'fatal');
     const events = { publish: (event: EngineEvent) => this.events.push(event) } as unknown as EventPublisher;
     this.index = new MemoryIndex();
+    const marks = new MountMarks(config);
     const disk = new VolumeDisk(config, this.linux, logger);
     const local = new LocalDriver(this.linux, config, new VolumeMounter(this.linux));
     const drivers = new VolumeDrivers(
@@ -79,7 +83,7 @@ export class Fixture {
       this.volumes,
       drivers,
       local,
-      new MountMarks(config),
+      marks,
       new VolumePopulation(this.linux),
       events,
       logger,
@@ -90,6 +94,8 @@ export class Fixture {
       new VolumeSizes(this.volumes, local),
       events,
     );
+    const snapshots = new VolumeSnapshots(this.linux, this.volumes, drivers, marks);
+    this.archives = new VolumeArchives(this.linux, this.volumes, disk, local, snapshots);
     const unsettled = this.volumes.load();
     this.attachments.reconcile();
     new VolumeRecovery(this.volumes, drivers, logger).begin(unsettled);

@@ -3,6 +3,8 @@ import { InstanceConfigModule } from '@gantry/shared/config';
 import { EventsModule } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { LoggingModule } from '@gantry/shared/logging';
+import { VolumeArchives } from './archives/volume-archives';
+import { VolumeArchivesController } from './archives/volume-archives.controller';
 import { AttachmentsController } from './attachments/attachments.controller';
 import { Attachments } from './attachments/attachments';
 import { MountMarks } from './attachments/mount-marks';
@@ -14,6 +16,7 @@ import { LocalDriver } from './local-driver/local-driver';
 import { VolumeMounter } from './local-driver/volume-mounter';
 import { PluginDiscovery } from './plugins/plugin-discovery';
 import { PluginDrivers } from './plugins/plugin-drivers';
+import { VolumeSnapshots } from './snapshots/volume-snapshots';
 import { VolumeCatalogue } from './volumes/volume-catalogue';
 import { VolumeDisk } from './volumes/volume-disk';
 import { VolumeListing } from './volumes/volume-listing';
@@ -40,6 +43,9 @@ import { VolumesController } from './volumes/volumes.controller';
     VolumeDrivers,
     MountMarks,
     VolumePopulation,
+    VolumeSnapshots,
+    VolumeArchives,
+    VolumeArchivesController,
     Attachments,
     AttachmentsController,
   ],

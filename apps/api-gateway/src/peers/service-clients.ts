@@ -15,7 +15,12 @@ import {
   type RegistryServiceServer,
 } from '@gantry/proto/image';
 import { NetworkServiceService, type NetworkServiceServer } from '@gantry/proto/network';
-import { VolumeServiceService, type VolumeServiceServer } from '@gantry/proto/volume';
+import {
+  VolumeArchiveServiceService,
+  type VolumeArchiveServiceServer,
+  VolumeServiceService,
+  type VolumeServiceServer,
+} from '@gantry/proto/volume';
 import { type Client, messages, Peers } from '@gantry/shared/grpc';
 
 /** The services behind the API, as typed clients. Connections are made at first use. */
@@ -27,6 +32,7 @@ export class ServiceClients {
   readonly buildCache: Client<BuildCacheServiceServer>;
   readonly registries: Client<RegistryServiceServer>;
   readonly volumes: Client<VolumeServiceServer>;
+  readonly volumeArchives: Client<VolumeArchiveServiceServer>;
   readonly networks: Client<NetworkServiceServer>;
 
   constructor(@Inject(Peers) private readonly peers: Peers) {
@@ -36,13 +42,14 @@ export class ServiceClients {
     this.buildCache = peers.image.client<BuildCacheServiceServer>(BuildCacheServiceService);
     this.registries = peers.image.client<RegistryServiceServer>(RegistryServiceService);
     this.volumes = peers.volume.client<VolumeServiceServer>(VolumeServiceService);
+    this.volumeArchives = peers.volume.client<VolumeArchiveServiceServer>(VolumeArchiveServiceService);
     this.networks = peers.network.client<NetworkServiceServer>(NetworkServiceService);
   }
 
   /** The messages of a stream of a service; its errors are EngineErrors. Leaving the loop cancels the call. */
   messagesOf<T>(
     call: ClientReadableStream<T> | ClientDuplexStream<never, T>,
-    peer: 'container' | 'image' = 'container',
+    peer: 'container' | 'image' | 'volume' = 'container',
   ): AsyncGenerator<T, undefined> {
     call.on('error', () => {}); // the loop sees it; what comes after the loop is of no interest
     return messages(this.peers[peer], call) as AsyncGenerator<T, undefined>;

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
-import { copyTree } from './copy-tree';
+import { TreeMirror } from '../snapshots/tree-mirror';
 
 export interface Population {
   /** The container's mounted root file system, which is hostile. */
@@ -58,7 +58,7 @@ export class VolumePopulation {
   private async copyInto(source: number, directory: string): Promise<void> {
     const target = openSync(directory, O_RDONLY | O_DIRECTORY);
     try {
-      await copyTree(this.linux, source, target);
+      await new TreeMirror(this.linux, source, target).pass();
     } finally {
       closeSync(target);
     }

@@ -23,6 +23,7 @@ import { volumesRoot, type Volume, type VolumeRecord } from './volume';
 const CLOSED = 0o710;
 const CREATING = '.creating-';
 const REMOVING = '.removing-';
+const STAGING = '.staging-';
 /** In the directory of a volume that its plugin is being asked to remove. */
 const LEAVING_MARK = 'removing';
 
@@ -61,7 +62,7 @@ export class VolumeDisk {
       const record = this.readRecord(directory);
       if (entry.name.startsWith(CREATING) && record && record.driver !== 'local') {
         unfinished.push({ record, directory });
-      } else if (entry.name.startsWith(CREATING) || entry.name.startsWith(REMOVING)) {
+      } else if ([CREATING, REMOVING, STAGING].some((prefix) => entry.name.startsWith(prefix))) {
         this.discard(directory);
       } else if (record) {
         chmodSync(directory, CLOSED);
@@ -103,6 +104,21 @@ export class VolumeDisk {
   /** Of a volume that never came to be, or is no more. In the background. */
   discard(directory: string): void {
     void this.deleteTree(directory);
+  }
+
+  /** An empty `<directory>/_data` for content that is not a volume's yet: whoever asks for it discards the directory. */
+  stage(name: string): string {
+    const directory = join(this.root, STAGING + name + '-' + randomBytes(4).toString('hex'));
+    mkdirSync(join(directory, '_data'), { recursive: true });
+    chmodSync(directory, CLOSED);
+    chmodSync(join(directory, '_data'), 0o755);
+    return directory;
+  }
+
+  /** The staged content becomes the volume's in one step. Its old content is then in the staging directory. */
+  exchange(name: string, staged: string): void {
+    this.linux.files.exchange(join(this.root, name, '_data'), join(staged, '_data'));
+    faultPoint('volume-exchanged');
   }
 
   /** Its plugin is going to be asked to remove it: whoever comes after a crash asks again. */

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { PassThrough, Readable, pipeline, type Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { internal, invalidArgument, messageOf } from '../errors';
-import type { Linux } from '../linux';
+import { hasCode, type Linux } from '../linux';
 
 const MAGIC: [string, Buffer][] = [
   ['gzip', Buffer.from([0x1f, 0x8b])],
@@ -26,7 +26,7 @@ export async function* decompressed(
   if (!kind) return yield* all;
   try {
     const through = kind === 'gzip' ? createGunzip() : undefined;
-    yield* through ? piped(all, through) : throughProgram(linux, kind, all);
+    yield* through ? piped(all, through) : throughProgram(linux, [kind, '-d', '-c'], all);
   } catch (error) {
     if ((error as { code?: string }).code?.startsWith('Z_'))
       throw invalidArgument(`gzip: ${messageOf(error)}`, error);
@@ -61,12 +61,21 @@ async function* piped(source: AsyncIterable<Buffer>, through: Transform): AsyncG
   yield* through as AsyncIterable<Buffer>;
 }
 
+/** The bytes as zstd. @throws Internal where the host has no such program */
+export function zstdCompressed(
+  linux: Pick<Linux, 'processes' | 'host'>,
+  source: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
+  return throughProgram(linux, ['zstd', '-q', '-c'], source);
+}
+
 /** xz, bzip2 and zstd by the host's programs, which Node does not have, or not in every version. */
 async function* throughProgram(
   linux: Pick<Linux, 'processes' | 'host'>,
-  program: string,
+  argv: [string, ...string[]],
   source: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer> {
+  const [program] = argv;
   const path = linux.host.which(program);
   if (!path) throw internal(`${program} is not installed on this host`);
   const [stdin, feed] = linux.processes.pipe();
@@ -74,15 +83,20 @@ async function* throughProgram(
   let pid: number;
   try {
     const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C' };
-    pid = linux.processes.spawn({ path, argv: [program, '-d', '-c'], env, fds: { 0: stdin, 1: stdout } });
+    pid = linux.processes.spawn({ path, argv, env, fds: { 0: stdin, 1: stdout } });
   } finally {
     closeSync(stdin);
     closeSync(stdout);
   }
-  pipeline(Readable.from(source), new Socket({ fd: feed, readable: false, writable: true }), () => {});
+  let failure: unknown;
+  pipeline(Readable.from(source), new Socket({ fd: feed, readable: false, writable: true }), (error) => {
+    // A program that ends early shows in its exit code.
+    if (error && !hasCode(error, 'EPIPE')) failure = error;
+  });
   const reader = new PassThrough();
   pipeline(linux.processes.reader(output), reader, () => {});
   yield* reader as AsyncIterable<Buffer>;
   const { code } = await linux.processes.wait(pid);
+  if (failure) throw failure;
   if (code !== 0) throw invalidArgument(`${program}: the archive is corrupt`);
 }

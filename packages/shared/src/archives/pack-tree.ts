@@ -37,7 +37,11 @@ export class TreePacker {
   private parts: Buffer[] = [];
   private size = 0;
 
-  constructor(private readonly files: Files) {}
+  /** `keeps`: which extended attributes go into the archive. */
+  constructor(
+    private readonly files: Files,
+    private readonly keeps: (attribute: string) => boolean = isKeptXattr,
+  ) {}
 
   /** One file, symlink ... or a directory with all that is in it, under the name `entryName`. */
   async *packEntry(directory: number, name: string, entryName: string): AsyncGenerator<Buffer> {
@@ -130,7 +134,7 @@ export class TreePacker {
 
   private addXattrs(xattrs: Map<string, Buffer>, { directory, name }: Place): void {
     try {
-      for (const attribute of this.files.listXattrsAt(directory, name).filter(isKeptXattr)) {
+      for (const attribute of this.files.listXattrsAt(directory, name).filter(this.keeps)) {
         const value = this.files.getXattrAt(directory, name, attribute);
         if (value) xattrs.set(attribute, value);
       }

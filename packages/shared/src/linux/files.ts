@@ -66,6 +66,8 @@ export interface FileStatus {
   major: number;
   minor: number;
   mtime: Timespec;
+  /** Of the last change to content or attributes, which nobody can set. Nanoseconds since 1970. */
+  changed: bigint;
 }
 
 const openat = libc.declare('int openat(int directory, const char *name, int flags, uint32_t mode)');
@@ -165,6 +167,7 @@ export class KernelFiles implements Files {
         links: Number(found.nlink),
         ...splitDevice(found.rdev),
         mtime: toTimespec(found.mtimeNs),
+        changed: found.ctimeNs,
       }
     );
   }
