@@ -6,6 +6,7 @@ export const NLMSG_HEADER = 16;
 export const NLM_F = {
   REQUEST: 1,
   ACK: 4,
+  DUMP_INTR: 0x10,
   CAPPED: 0x100,
   ACK_TLVS: 0x200,
   ROOT: 0x100,

@@ -30,6 +30,8 @@ const NLMSGERR_ATTR_MSG = 1;
 const DUMP = NLM_F.REQUEST | NLM_F.ROOT | NLM_F.MATCH;
 /** The kernel fills datagrams of a dump up to 32 KiB when the reader has that much room. */
 const RECEIVE_BUFFER = 64 * 1024;
+/** Somebody who changes links all the time shall not keep us for ever. */
+const DUMP_TRIES = 10;
 /** Far below the default send buffer of 208 KiB; the socket's receive buffer holds the acknowledgements of as many. */
 const BATCH = 128;
 
@@ -117,13 +119,23 @@ export class RouteSocket implements NetlinkSocket {
   }
 
   private dump(type: number, header: Buffer): ReceivedMessage[] {
+    for (let tries = 1; ; tries++) {
+      const { found, interrupted } = this.dumpOnce(type, header);
+      if (!interrupted || tries === DUMP_TRIES) return found;
+    }
+  }
+
+  /** `interrupted`: what was dumped changed meanwhile, and something may be missing. */
+  private dumpOnce(type: number, header: Buffer): { found: ReceivedMessage[]; interrupted: boolean } {
     const sequence = this.sequence++;
     this.transmit(message(type, DUMP, sequence, header));
     const found: ReceivedMessage[] = [];
+    let interrupted = false;
     for (;;) {
       for (const answer of this.receive()) {
         if (answer.sequence !== sequence) continue;
-        if (answer.type === NLMSG_DONE) return found;
+        interrupted ||= (answer.flags & NLM_F.DUMP_INTR) !== 0;
+        if (answer.type === NLMSG_DONE) return { found, interrupted };
         const error = failure(answer, `dump ${type}`);
         if (error) throw error;
         // The receive buffer is used again for the next part.
