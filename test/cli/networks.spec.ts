@@ -146,6 +146,23 @@ describe('bridge networks', () => {
     expect(await reaches(c, await addressOf(c, apart, 'Gateway'))).toBe(true);
   });
 
+  it('can be reached by their containers own addresses, and then only where a port is open', async () => {
+    const routed = await network('-o', 'com.docker.network.bridge.gateway_mode_ipv4=routed');
+    const one = freshName('on');
+    containers.push(one);
+    const serve = 'echo hi >/tmp/index.html; httpd -p 81 -h /tmp; exec httpd -f -p 80 -h /tmp';
+    await ok('run', '-d', '--name', one, '--network', routed, '-p', '80', 'busybox', 'sh', '-c', serve);
+    const other = await container();
+    const address = await addressOf(one, routed);
+    const fetch = (port: number) =>
+      docker(['exec', other, 'timeout', '2', 'wget', '-qO-', `http://${address}:${port}/`]);
+    await eventually(async () => expect((await fetch(80)).stdout).toBe('hi\n'));
+    expect((await fetch(81)).code).not.toBe(0);
+    expect(await ok('inspect', '-f', '{{json .NetworkSettings.Ports}}', one)).toBe(
+      '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}',
+    );
+  });
+
   it('have the bridge name and MTU they are given', async () => {
     const bridge = freshName('b').slice(-12);
     const name = await network(

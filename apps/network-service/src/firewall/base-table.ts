@@ -6,6 +6,7 @@ import type { FirewallTable, Lookup } from './table';
  *
  *   prerouting, output --(to a local address)--> published: proto . address . port -> container . port
  *   forward: outgoing bridge -> chain to_<network>, incoming bridge -> chain from_<network>
+ *     there, of a routed network, -> open: address . proto . port
  *   postrouting: source address -> chain nat_<network>
  *
  * A packet that none of the maps knows is not ours and passes.
@@ -37,6 +38,8 @@ export function baseTable(): FirewallTable {
       ['published_any', lookup(PORT_KEY, 'ipv4_addr . inet_service')],
       ['published6', lookup('inet_proto . ipv6_addr . inet_service', 'ipv6_addr . inet_service')],
       ['published6_any', lookup(PORT_KEY, 'ipv6_addr . inet_service')],
+      ['open', lookup('ipv4_addr . inet_proto . inet_service')],
+      ['open6', lookup('ipv6_addr . inet_proto . inet_service')],
       ['nat', lookup('ipv4_addr', 'verdict', true)],
       ['nat6', lookup('ipv6_addr', 'verdict', true)],
     ]),

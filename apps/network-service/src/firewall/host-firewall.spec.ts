@@ -47,9 +47,12 @@ given('the table of an instance', () => {
   const desired = baseTable();
   addPart(desired, networkRules(network('br-one', '10.5.0.0/24')));
   addPart(desired, networkRules(network('br-two', '10.6.0.0/24', { internal: true })));
+  const routed = { 'com.docker.network.bridge.gateway_mode_ipv4': 'routed' };
+  addPart(desired, networkRules(network('br-out', '10.8.0.0/24', { options: routed })));
   addPart(desired, networkRules(network('br-six', 'FD00:6::/64', { ipv4: false, ipv6: true })));
   addPart(desired, portElements([port(8080), port(8081, { hostIp: '127.0.0.1', protocol: 'udp' })]));
   addPart(desired, portElements([port(8080, { hostIp: '::', address: 'fd00:0::2' })]));
+  addPart(desired, portElements([port(0, { hostIp: '::', address: 'fd00:0::7' }), port(0)]));
   addPart(desired, portElements([port(8082, { hostIp: 'FD00:1::1', address: 'fd00::2' })]));
 
   afterAll(() => {
@@ -165,7 +168,11 @@ describe('gateway modes', () => {
     [{}, ['ct status dnat accept'], ['masquerade']],
     [
       { [IPV6_MODE]: 'routed' },
-      ['ct status dnat accept', 'meta l4proto ipv6-icmp accept'],
+      [
+        'ct status dnat accept',
+        'meta l4proto ipv6-icmp accept',
+        'ip6 daddr . meta l4proto . th dport @open6 accept',
+      ],
       ['meta nfproto ipv4 masquerade'],
     ],
     [

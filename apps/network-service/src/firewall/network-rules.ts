@@ -5,8 +5,8 @@ import { gatewayMode, isOptionOn, OPTION } from '../records/network-options';
 import type { Part } from './table';
 
 const FAMILY = {
-  4: { name: 'ipv4', ip: 'ip', icmp: 'icmp', lookup: 'nat' },
-  6: { name: 'ipv6', ip: 'ip6', icmp: 'ipv6-icmp', lookup: 'nat6' },
+  4: { name: 'ipv4', ip: 'ip', icmp: 'icmp', lookup: 'nat', open: 'open' },
+  6: { name: 'ipv6', ip: 'ip6', icmp: 'ipv6-icmp', lookup: 'nat6', open: 'open6' },
 } as const;
 
 /** What a network adds to the table. Nothing for drivers without a bridge. */
@@ -40,10 +40,11 @@ function admitted(network: NetworkRecord, link: string): string[] {
   if (network.internal) return neighbours;
   const trusted = trustedInterfaces(network.options).map((name) => `iifname "${name}" accept`);
   const byMode = familiesOf(network).flatMap((family) => {
-    const { name, icmp } = FAMILY[family];
+    const { name, ip, icmp, open } = FAMILY[family];
     const mode = gatewayMode(network, family);
     if (mode === 'nat-unprotected') return [`meta nfproto ${name} accept`];
-    return mode === 'routed' ? [`meta l4proto ${icmp} accept`] : [];
+    if (mode !== 'routed') return [];
+    return [`meta l4proto ${icmp} accept`, `${ip} daddr . meta l4proto . th dport @${open} accept`];
   });
   return [...neighbours, ...trusted, 'ct status dnat accept', ...byMode];
 }

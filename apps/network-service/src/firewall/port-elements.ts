@@ -9,6 +9,10 @@ export function portElements(ports: readonly PublishedPort[]): Part {
 
 function elementOf({ protocol, hostIp, hostPort, address, containerPort }: PublishedPort): Element[] {
   const six = isIPv6(hostIp);
+  if (hostPort === 0) {
+    const key = `${canonical(address)} . ${protocol} . ${containerPort}`;
+    return [{ lookup: six ? 'open6' : 'open', key, target: '' }];
+  }
   if (isIPv6(address) !== six) return [];
   const maps = six ? 'published6' : 'published';
   const target = `${canonical(address)} . ${containerPort}`;

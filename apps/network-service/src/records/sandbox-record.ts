@@ -75,6 +75,7 @@ export interface PublishedPort {
   protocol: PortProtocol;
   containerPort: number;
   hostIp: string;
+  /** 0: the container is reached by its own address, where the port is open. */
   hostPort: number;
   /** Where it leads. */
   address: string;

@@ -69,7 +69,7 @@ function portMap(sandbox: SandboxRecord): Record<string, { HostIp: string; HostP
   for (const exposed of sandbox.exposedPorts) map[exposed] = null;
   for (const { containerPort, protocol, hostIp, hostPort } of sandbox.ports) {
     const key = `${containerPort}/${protocol}`;
-    map[key] = [...(map[key] ?? []), { HostIp: hostIp, HostPort: String(hostPort) }];
+    map[key] = [...(map[key] ?? []), { HostIp: hostIp, HostPort: hostPort === 0 ? '' : String(hostPort) }];
   }
   return map;
 }
