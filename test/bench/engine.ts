@@ -57,11 +57,15 @@ export class BenchEngine {
     await this.call('DELETE', `/containers/${Id}`);
   }
 
-  /** Everything the bench made. */
-  async tidy(): Promise<void> {
+  async removeContainers(): Promise<void> {
     const filters = encodeURIComponent(JSON.stringify({ label: [BENCH_LABEL] }));
     const left = await this.call<{ Id: string }[]>('GET', `/containers/json?all=1&filters=${filters}`);
     for (const { Id } of left) await this.call('DELETE', `/containers/${Id}?force=1`);
+  }
+
+  /** Everything the bench made. */
+  async tidy(): Promise<void> {
+    await this.removeContainers();
     await this.call('DELETE', `/images/${BENCH_IMAGE}?force=1`).catch(() => {});
     this.agent.destroy();
   }
