@@ -70,6 +70,7 @@ function testPrograms(fromApt) {
     fromApt('docker CLI', findProgram('docker'), cli),
     fromApt('openssl', findProgram('openssl'), 'openssl'),
     fromApt('curl', findProgram('curl'), 'curl'),
+    fromApt('git', findProgram('git'), 'git'),
     fromApt('docker-registry', findProgram('docker-registry'), 'docker-registry'),
     fromApt('skopeo', findProgram('skopeo'), 'skopeo'),
     fromApt('zstd', findProgram('zstd'), 'zstd'),

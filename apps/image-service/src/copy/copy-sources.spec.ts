@@ -170,6 +170,13 @@ describe('digests', () => {
     expect(await copy(tree, 'COPY f /x')).toBe(
       'file:566b304ca61b81410246116905f9540f49991f13a56856dd8d4e28ed2b07b439',
     );
+    const directory = await context([
+      { name: 'd/e/', type: 'directory', mode: 0o755 },
+      { name: 'd/e/b.txt', data: '2\n', mode: 0o644 },
+    ]);
+    expect(await copy(directory, 'COPY d/e /y')).toBe(
+      'dir:4cc7ae95e0e28e46809de84472dc99f07b4e8b0b8c67696e01938cf1d0fe09dc',
+    );
   });
 
   const keyOf = async (members: Member[], instruction: string) =>

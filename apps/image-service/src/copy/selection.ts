@@ -12,6 +12,8 @@ export interface Selected {
   isExcluded(path: string): boolean;
   /** ADD: a tar archive's content is what is added. */
   unpack: boolean;
+  /** It came from a URL: dockerd's digest has no `file:` then. */
+  isDownload?: boolean;
 }
 
 /** All that an instruction reads. */

@@ -13,7 +13,8 @@ export async function digestsOf(
     signal?.throwIfAborted();
     const { tree, path, name } = item;
     const key: string[] = [name, item.unpack ? 'unpack' : '', tree.status(path)?.linkedSum ?? ''];
-    digests.push(item.isDirectory ? await directoryDigest(item, key) : `file:${await tree.sum(path)}`);
+    const prefix = item.isDownload ? '' : 'file:';
+    digests.push(item.isDirectory ? await directoryDigest(item, key) : prefix + (await tree.sum(path)));
     more.update(JSON.stringify(key));
   }
   const digest = digests.length === 1 ? (digests[0] ?? '') : listDigest('multi', digests);
@@ -22,7 +23,8 @@ export async function digestsOf(
 
 /** Entries count as what they lead to; where they lead is left to `key`. */
 async function directoryDigest({ tree, path: top, isExcluded }: Selected, key: string[]): Promise<string> {
-  const sums: string[] = [];
+  // The directory counts too, unless it is the whole context, which has no entry.
+  const sums: string[] = top === '' ? [] : [await followedSum(tree, top)];
   for (const { path, node } of walkTree(tree, top)) {
     if (isExcluded(path)) continue;
     if (node.type === 'symlink') key.push(path, node.linkName);

@@ -108,7 +108,7 @@ export class Transfers {
     });
     const tree = new DirectoryTree(this.linux, directory, false);
     if (checksum !== '') await checkSum(tree, file, checksum, source);
-    return { ...wholeFile(tree, file), unpack: unpack === true };
+    return { ...wholeFile(tree, file), unpack: unpack === true, isDownload: true };
   }
 }
 

@@ -20,7 +20,7 @@ export function runCommandOf({ command }: RunInstruction, config: RuntimeConfig)
   if (!first) return { argv: wordsOf(command, config) };
   if (hereDocumentOf(line)) {
     const content = documentText(first);
-    const path = `${SCRIPTS}/${first.name}`;
+    const path = `${SCRIPTS}/${first.name.replaceAll('/', '_')}`;
     if (content.startsWith('#!')) return { argv: [path], script: { path, content } };
     return { argv: wordsOf({ ...command, words: [content] }, config) };
   }

@@ -1,0 +1,2 @@
+FROM corpus:base
+ADD archive.tar.zst /zst/

@@ -1,0 +1,4 @@
+# syntax=docker/dockerfile:1.7-labs
+# check=skip=all
+FROM corpus:base
+LABEL a=b

@@ -1,0 +1,7 @@
+FROM --platform=$BUILDPLATFORM corpus:base AS one
+ARG TARGETOS
+ARG TARGETPLATFORM
+ARG BUILDOS
+RUN echo "$TARGETOS $BUILDOS ${TARGETPLATFORM%%/*}" >/o
+FROM --platform=${TARGETPLATFORM} corpus:base
+COPY --from=one /o /o

@@ -1,0 +1,3 @@
+FROM corpus:base
+HEALTHCHECK --interval=5s CMD first
+HEALTHCHECK CMD second

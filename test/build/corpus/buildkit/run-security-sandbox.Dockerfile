@@ -1,0 +1,2 @@
+FROM corpus:base
+RUN --security=sandbox echo x >/o

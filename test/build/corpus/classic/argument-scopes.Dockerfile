@@ -1,0 +1,11 @@
+ARG GLOBAL=global
+ARG OUTSIDE=outside
+FROM corpus:base AS one
+ARG GLOBAL
+ARG LOCAL=local
+LABEL one="$GLOBAL $LOCAL $OUTSIDE"
+FROM one
+ARG GLOBAL=own
+LABEL two="$GLOBAL $OUTSIDE"
+ARG A=1 B=$GLOBAL C="two words"
+LABEL three="$A $B $C"

@@ -1,0 +1,3 @@
+FROM corpus:base
+CMD ["a", "b c", "$HOME"]
+CMD echo "$HOME" | cat

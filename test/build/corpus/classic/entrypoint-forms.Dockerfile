@@ -1,0 +1,3 @@
+FROM corpus:base
+ENTRYPOINT ["a", "b"]
+ENTRYPOINT exec top -b

@@ -1,0 +1,7 @@
+FROM corpus:base AS one
+CMD ["inherited"]
+FROM one AS two
+ENTRYPOINT ["entry"]
+FROM two
+CMD ["own"]
+ENTRYPOINT ["other"]

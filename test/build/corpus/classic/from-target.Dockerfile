@@ -1,0 +1,4 @@
+FROM corpus:base AS wanted
+LABEL stage=wanted
+FROM corpus:base
+LABEL stage=last

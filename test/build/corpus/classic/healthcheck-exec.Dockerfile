@@ -1,0 +1,2 @@
+FROM corpus:base
+HEALTHCHECK CMD ["true", "a b"]

@@ -1,0 +1,2 @@
+FROM corpus:base
+MAINTAINER Some One  <some@one>

@@ -1,0 +1,3 @@
+FROM corpus:base
+RUN true
+RUN echo said

@@ -1,0 +1,4 @@
+FROM corpus:base
+USER bob
+USER $HOME
+USER 5:6

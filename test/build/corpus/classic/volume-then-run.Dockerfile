@@ -1,0 +1,3 @@
+FROM corpus:base
+VOLUME /v
+RUN echo kept >/v/f

@@ -1,0 +1,3 @@
+FROM corpus:base
+ARG =x
+# expect: ARG names can not be blank

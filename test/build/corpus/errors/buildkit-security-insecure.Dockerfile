@@ -1,0 +1,3 @@
+FROM corpus:base
+RUN --security=insecure true
+# expect: security.insecure is not allowed

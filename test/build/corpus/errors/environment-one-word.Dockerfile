@@ -1,0 +1,3 @@
+FROM corpus:base
+ENV a
+# expect: ENV must have two arguments

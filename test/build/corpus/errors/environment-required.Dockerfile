@@ -1,0 +1,3 @@
+FROM corpus:base
+ENV a="${b:?is needed}"
+# expect: b: is needed

@@ -1,0 +1,3 @@
+FROM corpus:base
+EXPOSE x
+# expect: nvalid containerPort: x

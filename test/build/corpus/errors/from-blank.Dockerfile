@@ -1,0 +1,3 @@
+ARG NONE
+FROM ${NONE}
+# expect: base name (${NONE}) should not be blank

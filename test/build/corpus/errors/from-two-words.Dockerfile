@@ -1,0 +1,2 @@
+FROM corpus:base x
+# expect: FROM requires either one or three arguments

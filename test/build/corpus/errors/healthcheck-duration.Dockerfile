@@ -1,0 +1,3 @@
+FROM corpus:base
+HEALTHCHECK --interval=x CMD y
+# expect: time: invalid duration "x"

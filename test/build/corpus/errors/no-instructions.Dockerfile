@@ -1,0 +1,2 @@
+# nothing
+# expect: failed to parse Dockerfile: file with no instructions

@@ -1,0 +1,2 @@
+RUN x
+# expect: no build stage in current context

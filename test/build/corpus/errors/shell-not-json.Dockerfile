@@ -1,0 +1,3 @@
+FROM corpus:base
+SHELL a
+# expect: SHELL requires the arguments to be in JSON form

@@ -1,0 +1,3 @@
+FROM corpus:base
+STOPSIGNAL FOO
+# expect: nvalid signal: FOO

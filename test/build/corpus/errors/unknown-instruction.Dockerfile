@@ -1,0 +1,4 @@
+FROM corpus:base
+
+FROB x
+# expect: unknown instruction: FROB

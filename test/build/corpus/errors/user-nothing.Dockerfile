@@ -1,0 +1,3 @@
+FROM corpus:base
+USER
+# expect: USER requires exactly one argument

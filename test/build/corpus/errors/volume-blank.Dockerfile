@@ -1,0 +1,3 @@
+FROM corpus:base
+VOLUME [""]
+# expect: VOLUME specified can not be an empty string
