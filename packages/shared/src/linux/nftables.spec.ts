@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KernelNamespaces } from './namespaces';
@@ -52,5 +52,16 @@ given('nftables in a private namespace', () => {
 
   it('stays inside the namespace', () => {
     expect(JSON.stringify(nftables.query('list tables'))).not.toContain('"name": "t"');
+  });
+
+  it('works in a process with thousands of open files', () => {
+    run('add map inet t before { type inet_service : ipv4_addr; }');
+    const open = Array.from({ length: 1_100 }, () => openSync('/dev/null', 'r'));
+    run('add element inet t ports { 8080 : 172.17.0.2 . 80 }');
+    const kept = namespaces.withinNetworkNamespace(path, () => nftables.open());
+    for (const fd of open) closeSync(fd);
+    kept.run('add element inet t ports { 8081 : 172.17.0.2 . 80 }');
+    kept.close();
+    expect(elements()).toHaveLength(2);
   });
 });

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { NativeLibrary, NativeValue } from './native';
 import { type NftablesChange, type NftablesMonitor, openNftablesMonitor } from './nftables-monitor';
 
@@ -50,6 +51,7 @@ const setOutputFlags = library.declare<void>(
 const runBuffer = library.declare('int nft_run_cmd_from_buffer(void *context, const char *commands)');
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
+const FD_SETSIZE = 1024;
 
 export class LibNftables implements Nftables {
   available(): boolean {
@@ -57,7 +59,9 @@ export class LibNftables implements Nftables {
   }
 
   open(): KeptNftables {
-    return new NftablesContext();
+    const context = new NftablesContext();
+    lowDescriptor.restore();
+    return context;
   }
 
   monitor(listener: (change: NftablesChange) => void): NftablesMonitor {
@@ -83,11 +87,39 @@ export class LibNftables implements Nftables {
   }
 }
 
+/**
+ * libnftables waits with select(2), which aborts the process for a descriptor of 1024 or more. So a low one is kept back
+ * for whoever needs a context next, however many are open by then.
+ */
+class LowDescriptor {
+  private spare?: number;
+
+  /** Runs what opens one descriptor; it gets the spare's number. */
+  lend<T>(open: () => T): T {
+    this.restore();
+    const spare = this.spare;
+    if (spare === undefined) throw new NftablesError('too many open files for libnftables', '');
+    closeSync(spare);
+    this.spare = undefined;
+    return open();
+  }
+
+  /** To be called as soon as a low number is free again. */
+  restore(): void {
+    if (this.spare !== undefined) return;
+    const lowest = openSync('/dev/null', 'r');
+    if (lowest < FD_SETSIZE) this.spare = lowest;
+    else closeSync(lowest);
+  }
+}
+
+const lowDescriptor = new LowDescriptor();
+
 class NftablesContext implements KeptNftables {
   private readonly context: NativeValue;
 
   constructor() {
-    this.context = newContext(0);
+    this.context = lowDescriptor.lend(() => newContext(0));
     if (this.context === null) throw new NftablesError('libnftables gave no context', '');
     bufferOutput(this.context);
     bufferError(this.context);
@@ -104,6 +136,7 @@ class NftablesContext implements KeptNftables {
 
   close(): void {
     freeContext(this.context);
+    lowDescriptor.restore();
   }
 
   private execute(commands: string, outputFlags: number): string {

@@ -18,7 +18,10 @@ export interface PortAddress {
 }
 
 export interface BoundSocket {
-  /** O_CLOEXEC; the caller closes it or hands it to dgram or net by `{ fd }`. */
+  /**
+   * O_CLOEXEC; the caller closes it or hands it to dgram or net by `{ fd }`. Numbered from 1024 on: services keep thousands,
+   * and there are libraries that need low numbers (libnftables).
+   */
   fd: number;
   port: number;
 }
@@ -39,7 +42,7 @@ export interface Sockets {
    * EPROTONOSUPPORT for that.
    */
   reservePort(address: PortAddress): BoundSocket;
-  /** Another descriptor of the same socket, O_CLOEXEC. */
+  /** Another descriptor of the same socket, O_CLOEXEC, with a high number as those of {@link bind}. */
   duplicate(fd: number): number;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
   connectSeqpacket(path: string): number;
@@ -70,6 +73,7 @@ const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
+const FIRST_HIGH = 1024;
 const IPPROTO_SCTP = 132;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
@@ -87,7 +91,8 @@ export class KernelSockets implements Sockets {
     const { fd, text } = newSocket(address);
     return closingOnError(fd, () => {
       check(bind(fd, sockaddr(address), sockaddrSize(address)), 'bind', text);
-      return { fd, port: boundPort(fd) };
+      const port = boundPort(fd);
+      return { fd: this.moveUp(fd), port };
     });
   }
 
@@ -106,12 +111,21 @@ export class KernelSockets implements Sockets {
       check(listen(fd, 0), 'listen', text);
       check(shutdown(fd, SHUT_RD), 'shutdown', text);
       setOption(fd, SOL_SOCKET, SO_REUSEADDR, 0);
-      return { fd, port: boundPort(fd) };
+      const port = boundPort(fd);
+      return { fd: this.moveUp(fd), port };
     });
   }
 
   duplicate(fd: number): number {
-    return check(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl');
+    const high = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_HIGH);
+    // EINVAL: this process may not have that many.
+    return high >= 0 ? high : check(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'fcntl');
+  }
+
+  private moveUp(fd: number): number {
+    const moved = this.duplicate(fd);
+    closeSync(fd);
+    return moved;
   }
 
   connectSeqpacket(path: string): number {
