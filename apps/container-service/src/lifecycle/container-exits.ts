@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { messageOf } from '@gantry/shared/errors';
+import { isKind, messageOf } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { idleSettings } from '../networks/container-networks';
@@ -139,9 +139,20 @@ export class ContainerExits {
     try {
       await this.starter.startLocked(record);
     } catch (error) {
+      if (isKind(error, 'Unavailable') && this.store.get(record.id) === record) {
+        return this.restartLater(record, error);
+      }
       this.waiters.exited(record);
       throw error;
     }
+  }
+
+  /** A service that we need was away, which says nothing about the container. */
+  private async restartLater(record: ContainerRecord, cause: unknown): Promise<void> {
+    this.logger.warn({ container: record.id, reason: messageOf(cause) }, 'restart by policy tried again');
+    Object.assign(record.state, { Status: 'restarting', Running: true, Restarting: true });
+    await this.store.persist(record);
+    this.scheduleRestart(record, 0);
   }
 
   private wantsRestart(record: ContainerRecord, exitCode: number, ran: number): boolean {

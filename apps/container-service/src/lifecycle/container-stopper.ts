@@ -45,6 +45,8 @@ export class ContainerStopper {
   async stop(reference: string, options: StopOptions): Promise<void> {
     const record = this.store.resolve(reference);
     if (!record.state.Running) throw notModified(`container ${record.id} is already stopped`);
+    if (options.signal) signalNumber(options.signal);
+    await this.markStopped(record);
     await this.end(record, options);
     this.events.publish(record, 'stop');
     await this.cleaner.finished(record.id);
@@ -70,13 +72,16 @@ export class ContainerStopper {
   async kill(reference: string, signal: string): Promise<void> {
     const number = signal === '' ? SIGKILL : signalNumber(signal);
     const record = this.store.resolve(reference);
-    if (!record.state.Running || record.state.Restarting) {
+    if (!record.state.Running) {
       throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
     }
     const stopSignal = signalNumber(record.config.StopSignal ?? DEFAULT_STOP_SIGNAL);
-    if (number === SIGKILL || number === stopSignal) record.stoppedByUser = true;
-    if (number === SIGKILL) return this.killAndWait(record);
-    await this.signal(record, number);
+    if (number === SIGKILL || number === stopSignal) await this.markStopped(record);
+    // Nobody is there to be signalled: what would have ended it ends the waiting for its restart.
+    if (record.state.Restarting && record.stoppedByUser) await this.cancelRestart(record);
+    if (!record.state.Running) return;
+    if (number === SIGKILL) await this.killAndWait(record);
+    else await this.signal(record, number);
   }
 
   async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
@@ -88,10 +93,8 @@ export class ContainerStopper {
           `cannot remove container "/${record.name}": container is ${record.state.Status}: stop the container before removing or force remove`,
         );
       }
-      record.stoppedByUser = true;
-      if (record.state.Restarting) {
-        await this.locks.hold(record.id, () => this.exits.cancelRestart(record));
-      }
+      await this.markStopped(record);
+      if (record.state.Restarting) await this.cancelRestart(record);
       if (record.state.Running) await this.killAndWait(record);
     }
     await this.locks.hold(record.id, async () => {
@@ -101,11 +104,21 @@ export class ContainerStopper {
     });
   }
 
+  /** On disk before it ends: no life of this service restarts what the user wants to end. */
+  private async markStopped(record: ContainerRecord): Promise<void> {
+    if (record.stoppedByUser) return;
+    record.stoppedByUser = true;
+    await this.store.persist(record);
+  }
+
+  private cancelRestart(record: ContainerRecord): Promise<void> {
+    return this.locks.hold(record.id, () => this.exits.cancelRestart(record));
+  }
+
   /** The stop signal, then SIGKILL. Returns when the container has ended. */
   private async end(record: ContainerRecord, options: StopOptions): Promise<void> {
-    record.stoppedByUser = true;
     if (record.state.Restarting) {
-      await this.locks.hold(record.id, () => this.exits.cancelRestart(record));
+      await this.cancelRestart(record);
       if (!record.state.Running) return;
     }
     const signal = signalNumber(options.signal || record.config.StopSignal || DEFAULT_STOP_SIGNAL);
@@ -144,14 +157,14 @@ export class ContainerStopper {
     }
   }
 
-  /** A frozen process does not take its signals. */
+  /** A frozen process does not take its signals. Under the lock, so that its end is told after this. */
   private async thaw(record: ContainerRecord): Promise<void> {
-    if (!record.process) return;
-    await this.linux.cgroups.thaw(record.process.cgroup);
     await this.locks.hold(record.id, async () => {
-      if (!record.state.Paused) return;
+      if (!record.state.Paused || !record.process) return;
+      await this.linux.cgroups.thaw(record.process.cgroup);
       Object.assign(record.state, { Paused: false, Status: 'running' });
       await this.store.persist(record);
+      this.events.publish(record, 'unpause');
     });
   }
 }

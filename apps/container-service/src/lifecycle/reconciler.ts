@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { messageOf } from '@gantry/shared/errors';
+import { isKind, messageOf } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerCreator } from '../create/container-creator';
@@ -27,7 +27,8 @@ import { wantsStartAtBoot } from './restart-policy';
 
 /** What dockerd shows for a container that a reboot of the host ended. */
 const ENDED_WITH_THE_HOST = 255;
-const ORPHAN_RETRY_MS = 2_000;
+/** How long to wait for other services that are not up yet, milliseconds. */
+const RETRY_MS = 2_000;
 
 /** Puts memory right with disk and kernel when this service starts, and takes up what its last life left. */
 @Injectable()
@@ -135,9 +136,12 @@ export class Reconciler {
   private startInBackground(record: ContainerRecord): void {
     this.locks
       .hold(record.id, () => this.starter.startLocked(record))
-      .catch((error: unknown) =>
-        this.logger.warn({ container: record.id, reason: messageOf(error) }, 'not started after the boot'),
-      );
+      .catch((error: unknown) => {
+        this.logger.warn({ container: record.id, reason: messageOf(error) }, 'not started after the boot');
+        // A service that we need is not up yet.
+        if (!isKind(error, 'Unavailable') || this.stopped) return;
+        setTimeout(() => this.startInBackground(record), RETRY_MS).unref();
+      });
   }
 
   private removeInBackground(record: ContainerRecord): void {
@@ -184,7 +188,7 @@ export class Reconciler {
     ];
     for (const task of tasks) {
       while (!this.stopped && !(await succeeds(task))) {
-        await new Promise((resolve) => setTimeout(resolve, ORPHAN_RETRY_MS).unref());
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
       }
     }
   }

@@ -30,12 +30,13 @@ export class LiveLimits {
     }
   }
 
-  /** memory may never exceed memory+swap in between: the larger one goes first. */
+  /** memory may never exceed memory+swap in between, which has no limit where none was set. */
   private memoryV1(write: Write, before: Resources, after: Resources): void {
     const memory = () => after.Memory > 0 && write('memory', 'memory.limit_in_bytes', after.Memory);
     const swap = () =>
       after.MemorySwap !== 0 && write('memory', 'memory.memsw.limit_in_bytes', after.MemorySwap);
-    const grows = after.MemorySwap === -1 || after.MemorySwap > before.MemorySwap;
+    const isLimited = before.MemorySwap > 0;
+    const grows = isLimited && (after.MemorySwap === -1 || after.MemorySwap > before.MemorySwap);
     for (const step of grows ? [swap, memory] : [memory, swap]) step();
   }
 
