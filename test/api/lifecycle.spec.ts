@@ -85,11 +85,11 @@ describe('the life of a container', () => {
     expect((await api.post(`/containers/${id}/stop`)).status).toBe(204);
     expect((await inspect(id)).State).toMatchObject({ Status: 'exited', Paused: false, ExitCode: 3 });
     const filters = encodeURIComponent(JSON.stringify({ container: [id] }));
-    const events = await api.get<string>(
-      `/events?since=${since}&until=${Date.now() / 1000 + 0.01}&filters=${filters}`,
-    );
-    const actions = [...events.text.matchAll(/"Action":"(\w+)/g)].map(([, action]) => action);
-    expect(actions.slice(-5)).toEqual(['pause', 'kill', 'unpause', 'die', 'stop']);
+    await eventually(async () => {
+      const { text } = await api.get(`/events?since=${since}&until=${Date.now() / 1000}&filters=${filters}`);
+      const actions = [...text.matchAll(/"Action":"(\w+)/g)].map(([, action]) => action);
+      expect(actions.slice(-5)).toEqual(['pause', 'kill', 'unpause', 'die', 'stop']);
+    });
   });
 
   it('has its memory limited while it runs, from none and from another limit', async () => {

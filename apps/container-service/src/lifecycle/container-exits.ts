@@ -139,17 +139,16 @@ export class ContainerExits {
     try {
       await this.starter.startLocked(record);
     } catch (error) {
-      if (isKind(error, 'Unavailable') && this.store.get(record.id) === record) {
-        return this.restartLater(record, error);
-      }
       this.waiters.exited(record);
-      throw error;
+      if (!isOfTheHost(error) || this.store.get(record.id) !== record) throw error;
+      await this.failedToRestart(record, error);
     }
   }
 
-  /** A service that we need was away, which says nothing about the container. */
-  private async restartLater(record: ContainerRecord, cause: unknown): Promise<void> {
-    this.logger.warn({ container: record.id, reason: messageOf(cause) }, 'restart by policy tried again');
+  /** Counts as a run that failed: the policy says whether there is another. */
+  private async failedToRestart(record: ContainerRecord, cause: unknown): Promise<void> {
+    this.logger.warn({ container: record.id, reason: messageOf(cause) }, 'restart by policy failed');
+    if (!this.wantsRestart(record, record.state.ExitCode, 0)) return;
     Object.assign(record.state, { Status: 'restarting', Running: true, Restarting: true });
     await this.store.persist(record);
     this.scheduleRestart(record, 0);
@@ -173,3 +172,6 @@ export class ContainerExits {
     }
   }
 }
+
+/** What says nothing about the container: a service that is away, a process that was killed while it was being made. */
+const isOfTheHost = (error: unknown): boolean => isKind(error, 'Unavailable') || isKind(error, 'Internal');

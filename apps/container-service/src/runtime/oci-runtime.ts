@@ -65,7 +65,10 @@ export class OciRuntime {
     for (const name of record.process ? [record.process.runtime] : this.runtimes.all().map((r) => r.name)) {
       await this.delete(record, name);
     }
-    rmSync(join(this.paths.sockets, record.id), { force: true });
+    // What the monitor of a run left that nobody waited for.
+    for (const directory of [this.paths.sockets, this.paths.exits]) {
+      rmSync(join(directory, record.id), { force: true });
+    }
   }
 
   /** crun waits until somebody writes into exec.fifo; without the file the container counts as started. */

@@ -28,6 +28,8 @@ type Retiring = Remains['addresses'][number] & { since: number };
 @Injectable()
 export class SandboxReaper implements OnApplicationShutdown {
   private readonly paths = new Set<string>();
+  /** Those that the network thread is at. */
+  private readonly inHand = new Map<string, Promise<void>>();
   private readonly retiring = new Set<Retiring>();
   private timer?: NodeJS.Timeout;
   private stopped = false;
@@ -48,8 +50,9 @@ export class SandboxReaper implements OnApplicationShutdown {
 
   /** Makes sure that nothing is kept at `path`. */
   async clear(path: string): Promise<void> {
-    if (!this.paths.delete(path)) return;
-    await this.thread.stack.dropSandboxes([path]);
+    // What is mounted there now must not meet what is about to be unmounted there.
+    await this.inHand.get(path)?.catch(() => {});
+    if (this.paths.delete(path)) await this.drop([path]);
   }
 
   /** Frees an address now, should it be one that waits for its interface to go. Costs the kernel 20 ms. */
@@ -70,7 +73,7 @@ export class SandboxReaper implements OnApplicationShutdown {
   async drain(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    await this.thread.stack.dropSandboxes(this.takePaths());
+    await this.drop(this.takePaths());
   }
 
   onApplicationShutdown(): void {
@@ -87,13 +90,15 @@ export class SandboxReaper implements OnApplicationShutdown {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.reap().catch((error: unknown) => {
-      if (!this.stopped) this.logger.error({ err: messageOf(error) }, 'sandbox not taken down');
+      if (this.stopped) return;
+      this.logger.error({ err: messageOf(error) }, 'sandbox not taken down');
+      this.schedule(PATIENCE_MS);
     });
   }
 
   private async reap(): Promise<void> {
     const paths = this.takePaths();
-    if (paths.length > 0) await this.thread.stack.dropSandboxes(paths);
+    if (paths.length > 0) await this.drop(paths);
     const waiting = [...this.retiring];
     const links = waiting.flatMap(({ hostLink }) => (hostLink ? [hostLink] : []));
     const gone = new Set(links.length > 0 ? await this.thread.stack.goneLinks(links) : []);
@@ -102,6 +107,20 @@ export class SandboxReaper implements OnApplicationShutdown {
       else if (Date.now() - address.since > PATIENCE_MS) await this.force(address);
     }
     if (this.retiring.size > 0) this.schedule(LOOK_AGAIN_MS);
+  }
+
+  /** What was not dropped is tried again with the next ones. */
+  private async drop(paths: string[]): Promise<void> {
+    const dropping = this.thread.stack.dropSandboxes(paths);
+    for (const path of paths) this.inHand.set(path, dropping);
+    try {
+      await dropping;
+    } catch (error) {
+      for (const path of paths) this.paths.add(path);
+      throw error;
+    } finally {
+      for (const path of paths) if (this.inHand.get(path) === dropping) this.inHand.delete(path);
+    }
   }
 
   private async force(address: Retiring): Promise<void> {

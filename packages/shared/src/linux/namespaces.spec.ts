@@ -36,6 +36,14 @@ it('makes, enters, leaves and drops a network namespace', () => {
   expect(new KernelMounts().isMountPoint(path)).toBe(false);
 });
 
+it('drops all that is mounted in one place', () => {
+  const mounts = new KernelMounts();
+  namespaces.createNetworkNamespace(path);
+  mounts.bindMount(path, path);
+  namespaces.removeNetworkNamespace(path);
+  expect(existsSync(path)).toBe(false);
+});
+
 it('comes back when the callback throws, and refuses one that would run on elsewhere', () => {
   const home = own();
   namespaces.createNetworkNamespace(path);

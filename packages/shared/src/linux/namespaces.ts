@@ -59,11 +59,10 @@ export class KernelNamespaces implements Namespaces {
   }
 
   removeNetworkNamespace(path: string): void {
-    if (umount2(path, MNT_DETACH) < 0) {
-      const errno = lastErrno();
-      const error = new SystemError(errno, 'umount', path);
-      if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
-    }
+    // Where several are mounted on one another, all of them: the file cannot go before.
+    while (umount2(path, MNT_DETACH) === 0);
+    const error = new SystemError(lastErrno(), 'umount', path);
+    if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
     try {
       unlinkSync(path);
     } catch (error) {
