@@ -102,6 +102,18 @@ describe.each(KINDS)('the stock CLI and a registry %s', (_, options) => {
     });
   });
 
+  it('pulls what it has built, whose layers only the build cache still has', async () => {
+    const built = `${name}:built`;
+    const dockerfile = `FROM ${name}:1\nRUN echo ${repository} >/built\n`;
+    expect(await docker(['build', '-q', '-t', built, '-'], dockerfile)).toMatchObject({ code: 0 });
+    expect(await docker(['push', '-q', built])).toMatchObject({ code: 0 });
+    await docker(['rmi', built]);
+    const pulled = await docker(['pull', built]);
+    expect(pulled.stdout).toMatch(/^[0-9a-f]{12}: Pull complete$/m);
+    expect(pulled.stdout).toMatch(/^[0-9a-f]{12}: Already exists$/m);
+    await docker(['rmi', built]);
+  });
+
   it('runs an image that is not there', async () => {
     await docker(['rmi', '-f', `${name}:1`]);
     const run = await docker(['run', '--rm', `${name}:1`, 'echo', 'hi']);

@@ -73,7 +73,8 @@ export class RunStep {
     );
     const counted = args.forCache(config.Env);
     const network = instruction.network === 'default' ? scope.request.networkMode : instruction.network;
-    const environment = [...(config.Env ?? []), ...args.forRun(config.Env)];
+    const declared = args.forRun(config.Env);
+    const environment = [...(config.Env ?? []), ...declared];
     const order = { image, argv, script, environment, network, mounts };
     return {
       inputs: {
@@ -83,7 +84,7 @@ export class RunStep {
         mounts: mounts.inputs,
         ...(instruction.network !== 'default' && { network }),
       },
-      createdBy: [...(counted.length > 0 ? [`|${counted.length}`, ...counted] : []), ...argv].join(' '),
+      createdBy: [...(declared.length > 0 ? [`|${counted.length}`, ...counted] : []), ...argv].join(' '),
       config,
       perform: () => this.perform(order, scope, output),
       close: mounts.close,

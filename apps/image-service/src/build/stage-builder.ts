@@ -47,7 +47,7 @@ export class StageBuilder {
     output.step(planned.firstStep, steps, planned.stage.origin.text);
     const below = await base;
     const begun = below?.image ?? (await this.base(planned, scope, output));
-    const triggers = below ? [] : (configOf(begun).OnBuild ?? []);
+    const triggers = configOf(begun).OnBuild ?? [];
     const state: State = {
       image: { ...begun, document: asBase(begun.document) },
       arguments: scope.arguments.stage(below?.arguments),

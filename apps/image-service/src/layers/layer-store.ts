@@ -70,6 +70,21 @@ export class LayerStore {
     return this.database.layer.findMany({ where: { nodeId: this.nodeId, chainId: { in: chainIds } } });
   }
 
+  /** Those of these chain ids that are part of an image; the others are kept by builds or containers alone. */
+  async inImages(chainIds: string[]): Promise<Set<string>> {
+    const rows = await this.database.$queryRaw<{ part: string }[]>`
+      WITH RECURSIVE above AS (
+        SELECT l.chain_id AS part, l.chain_id FROM layers l
+        WHERE l.node_id = ${this.nodeId} AND l.chain_id = ANY(${chainIds})
+        UNION ALL
+        SELECT a.part, l.chain_id FROM layers l JOIN above a ON l.parent_chain_id = a.chain_id
+        WHERE l.node_id = ${this.nodeId}
+      )
+      SELECT DISTINCT part FROM above a
+      JOIN images i ON i.node_id = ${this.nodeId} AND i.top_chain_id = a.chain_id`;
+    return new Set(rows.map(({ part }) => part));
+  }
+
   /**
    * Unpacks an archive on top of `parent` and commits it, unless the layer is there already.
    * @throws InvalidArgument when the archive is bad or is not the one that `diffId` names.

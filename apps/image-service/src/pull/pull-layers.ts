@@ -3,6 +3,7 @@ import { invalidArgument, isKind } from '@gantry/shared/errors';
 import { BlobStore } from '../blobs/blob-store';
 import { BlobDownloads } from '../downloads/blob-downloads';
 import { shortId } from '../images/image-references';
+import { chainIdsOf } from '../layers/chain-id';
 import { LayerChains, type WantedLayer } from '../layers/layer-chains';
 import { checkDiffId, LayerStore, type StagedLayer, type StoredLayer } from '../layers/layer-store';
 import type { Descriptor } from '../manifests/manifest';
@@ -41,13 +42,17 @@ export class PullLayers {
       if (!layerKindOf(mediaType)) throw invalidArgument(`unsupported media type of a layer: ${mediaType}`);
     }
     for (const { digest } of descriptors) lines.status(shortId(digest), 'Pulling fs layer');
+    const chainIds = chainIdsOf(diffIds);
+    const inImages = await this.layers.inImages(chainIds);
     const wanted = descriptors.map((descriptor, position): WantedLayer => {
       const diffId = diffIds[position] ?? '';
       const id = shortId(descriptor.digest);
       return {
         diffId,
         stage: (abort) => this.stage(repository, { ...descriptor, diffId }, lines, abort),
-        onExisting: async () => lines.status(id, 'Already exists'),
+        // What builds alone have kept becomes part of an image only now.
+        onExisting: async () =>
+          lines.status(id, inImages.has(chainIds[position] ?? '') ? 'Already exists' : 'Pull complete'),
         onCommitted: async () => {
           const { digest, mediaType, size } = descriptor;
           await this.manifests.addLayerBlob({ digest, mediaType, diffId, size: BigInt(size) });
