@@ -54,7 +54,14 @@ export class TestInstance {
         {
           cwd: ROOT,
           stdio: ['ignore', 'pipe', 'pipe'],
-          env: { ...process.env, GANTRY_NO_INSTALL: '1', GANTRY_CERTS_DIR: certificates, ...options.env },
+          env: {
+            ...process.env,
+            GANTRY_NO_INSTALL: '1',
+            GANTRY_CERTS_DIR: certificates,
+            // As the devices of this host are not the tests' business.
+            GANTRY_CDI_DIRS: join(directory, 'cdi'),
+            ...options.env,
+          },
         },
       );
     const instance = new TestInstance(name, runDir, dataRoot, certificates, logFile, directory, launch);

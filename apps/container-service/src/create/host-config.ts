@@ -18,7 +18,8 @@ export interface HostFacts extends LimitFacts {
   runtimes: string[];
 }
 
-const UNSET: Resources = {
+/** API: Resources in which nothing is asked for. */
+export const UNSET_RESOURCES: Resources = {
   CpuShares: 0,
   Memory: 0,
   NanoCpus: 0,
@@ -60,7 +61,7 @@ export function completeHostConfig(
 ): { hostConfig: HostConfig; warnings: string[] } {
   const warnings: string[] = [];
   const hostConfig: HostConfig = {
-    ...UNSET,
+    ...UNSET_RESOURCES,
     Binds: null,
     ContainerIDFile: '',
     PortBindings: {},
@@ -113,7 +114,7 @@ export function completeHostConfig(
 }
 
 /** Clients send null for what they do not set. */
-function dropNulls<T extends object>(given: T): Partial<T> {
+export function dropNulls<T extends object>(given: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== null && value !== undefined),
   ) as Partial<T>;

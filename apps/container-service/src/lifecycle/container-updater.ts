@@ -4,9 +4,10 @@ import { fromJson } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCreator } from '../create/container-creator';
 import { checkResources } from '../create/resource-checks';
+import { askedResources, withResources } from '../create/resource-update';
 import { checkRestartPolicy } from '../create/restart-policy-check';
 import { HostFactsProvider } from '../host-facts';
-import type { HostConfig, Resources, RestartPolicy } from '../records/api-documents';
+import type { Resources, RestartPolicy } from '../records/api-documents';
 import { ContainerStore } from '../records/container-store';
 import { ServicePeers } from '../service-peers';
 import { LiveLimits } from '../spec/live-limits';
@@ -41,7 +42,9 @@ export class ContainerUpdater {
           `Cannot update container ${id}: container is marked for removal and cannot be "update"`,
         );
       const warnings: string[] = [];
-      const hostConfig = merged(record.hostConfig, given);
+      const asked = askedResources(given);
+      checkResources(asked, this.facts.get(), warnings, true);
+      const hostConfig = withResources(record, asked, given.PidsLimit);
       if (RestartPolicy?.Name) {
         hostConfig.RestartPolicy = {
           Name: RestartPolicy.Name,
@@ -54,7 +57,6 @@ export class ContainerUpdater {
         }
         checkRestartPolicy(hostConfig);
       }
-      checkResources(hostConfig, this.facts.get(), warnings, true);
       if (record.state.Running && record.process) {
         try {
           this.limits.apply(record.process.cgroup, record.hostConfig, hostConfig);
@@ -103,41 +105,4 @@ function parseBody(body: Buffer): Partial<Resources> & { RestartPolicy?: Partial
   } catch (error) {
     throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
   }
-}
-
-const CHANGEABLE = [
-  'CpuShares',
-  'Memory',
-  'NanoCpus',
-  'BlkioWeight',
-  'CpuPeriod',
-  'CpuQuota',
-  'CpusetCpus',
-  'CpusetMems',
-  'MemoryReservation',
-  'MemorySwap',
-  'PidsLimit',
-] as const;
-
-function merged(current: HostConfig, given: Partial<Resources>): HostConfig {
-  const changes = Object.fromEntries(
-    CHANGEABLE.filter((name) => given[name]).map((name) => [name, given[name]]),
-  ) as Partial<HostConfig>;
-  const next = { ...current, ...changes };
-  if (next.NanoCpus > 0 && (current.CpuPeriod > 0 || current.CpuQuota > 0)) {
-    throw conflict(
-      `Conflicting options: Nano CPUs cannot be updated as CPU ${current.CpuPeriod > 0 ? 'Period' : 'Quota'} has already been set`,
-    );
-  }
-  if (
-    changes.Memory &&
-    !changes.MemorySwap &&
-    current.MemorySwap > 0 &&
-    changes.Memory > current.MemorySwap
-  ) {
-    throw conflict(
-      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
-    );
-  }
-  return next;
 }

@@ -1,8 +1,16 @@
 import type { Cgroups } from '@gantry/shared/linux';
 import type { Resources } from '../records/api-documents';
-import { cpuLimits } from './resources';
+import { blockDevice, cpuLimits } from './resources';
 
 const DEFAULT_PERIOD_US = 100_000;
+
+/** Fields, with what io.max and the blkio controller call them. */
+const THROTTLES = [
+  ['BlkioDeviceReadBps', 'rbps', 'read_bps_device'],
+  ['BlkioDeviceWriteBps', 'wbps', 'write_bps_device'],
+  ['BlkioDeviceReadIOps', 'riops', 'read_iops_device'],
+  ['BlkioDeviceWriteIOps', 'wiops', 'write_iops_device'],
+] as const;
 
 /** Changes the limits of a container that runs, by its cgroup's files (kernel: cgroup-v1, cgroup-v2.rst). */
 export class LiveLimits {
@@ -25,25 +33,43 @@ export class LiveLimits {
       const limit = after.PidsLimit ?? -1;
       write('pids', 'pids.max', limit > 0 ? limit : 'max');
     }
-    if (after.BlkioWeight !== before.BlkioWeight) {
-      write(v2 ? 'io' : 'blkio', v2 ? 'io.weight' : 'blkio.weight', after.BlkioWeight);
-    }
+    this.blockIo(write, v2, before, after);
   }
 
-  /** memory may never exceed memory+swap in between, which has no limit where none was set. */
+  /** Memory may never exceed memory and swap together, not for a moment: so when these shrink, memory goes first. */
   private memoryV1(write: Write, before: Resources, after: Resources): void {
-    const memory = () => after.Memory > 0 && write('memory', 'memory.limit_in_bytes', after.Memory);
-    const swap = () =>
-      after.MemorySwap !== 0 && write('memory', 'memory.memsw.limit_in_bytes', after.MemorySwap);
-    const isLimited = before.MemorySwap > 0;
-    const grows = isLimited && (after.MemorySwap === -1 || after.MemorySwap > before.MemorySwap);
-    for (const step of grows ? [swap, memory] : [memory, swap]) step();
+    const memory = (): void => {
+      if (after.Memory > 0) write('memory', 'memory.limit_in_bytes', after.Memory);
+    };
+    if (after.MemorySwap === before.MemorySwap || after.MemorySwap === 0) return memory();
+    const swap = (): void => write('memory', 'memory.memsw.limit_in_bytes', after.MemorySwap);
+    const shrinks = bytesOf(after.MemorySwap) < bytesOf(before.MemorySwap);
+    for (const step of shrinks ? [memory, swap] : [swap, memory]) step();
   }
 
   private memoryV2(write: Write, after: Resources): void {
     if (after.MemorySwap > 0) write('memory', 'memory.swap.max', after.MemorySwap - after.Memory);
     else if (after.MemorySwap === -1) write('memory', 'memory.swap.max', 'max');
     if (after.Memory > 0) write('memory', 'memory.max', after.Memory);
+  }
+
+  private blockIo(write: Write, v2: boolean, before: Resources, after: Resources): void {
+    if (after.BlkioWeight !== before.BlkioWeight) {
+      write(v2 ? 'io' : 'blkio', v2 ? 'io.weight' : 'blkio.weight', after.BlkioWeight);
+    }
+    if (after.BlkioWeightDevice !== before.BlkioWeightDevice) {
+      for (const { Path, Weight } of after.BlkioWeightDevice ?? []) {
+        const file = v2 ? 'io.weight' : 'blkio.weight_device';
+        write(v2 ? 'io' : 'blkio', file, `${deviceId(Path)} ${Weight}`);
+      }
+    }
+    for (const [field, key, file] of THROTTLES) {
+      if (after[field] === before[field]) continue;
+      for (const { Path, Rate } of after[field] ?? []) {
+        if (v2) write('io', 'io.max', `${deviceId(Path)} ${key}=${Rate}`);
+        else write('blkio', `blkio.throttle.${file}`, `${deviceId(Path)} ${Rate}`);
+      }
+    }
   }
 
   private cpu(write: Write, v2: boolean, before: Resources, after: Resources): void {
@@ -61,9 +87,25 @@ export class LiveLimits {
         write('cpu', 'cpu.cfs_quota_us', next?.quota ?? -1);
       }
     }
+    if (next?.realtimePeriod !== old?.realtimePeriod) {
+      write('cpu', 'cpu.rt_period_us', next?.realtimePeriod ?? 0);
+    }
+    if (next?.realtimeRuntime !== old?.realtimeRuntime) {
+      write('cpu', 'cpu.rt_runtime_us', next?.realtimeRuntime ?? 0);
+    }
     if (next?.cpus !== undefined && next.cpus !== old?.cpus) write('cpuset', 'cpuset.cpus', next.cpus);
     if (next?.mems !== undefined && next.mems !== old?.mems) write('cpuset', 'cpuset.mems', next.mems);
   }
 }
 
 type Write = (controller: string, file: string, value: number | string) => void;
+
+/** 0 and -1 are no limit. */
+function bytesOf(limit: number): number {
+  return limit > 0 ? limit : Infinity;
+}
+
+function deviceId(path: string): string {
+  const { major, minor } = blockDevice(path);
+  return `${major}:${minor}`;
+}

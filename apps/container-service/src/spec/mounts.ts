@@ -13,8 +13,6 @@ export interface MountSources {
   hosts: string;
   /** Directory that is the container's /dev/shm; undefined: a tmpfs of its own. */
   shm?: string;
-  /** Is /dev/mqueue the host's. */
-  hostIpc: boolean;
   /** Whether the kernel makes the mounts below a read-only one read-only too. */
   readonlyBelow: boolean;
   /** The init program on the host, for `--init`. */
@@ -64,11 +62,10 @@ function systemMounts(hostConfig: HostConfig, sources: MountSources): OciMount[]
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...special, access] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...special, access] },
-    sources.hostIpc
-      ? bind('/dev/mqueue', '/dev/mqueue', ['rbind', 'rprivate'])
-      : { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: special },
+    // There is one for each IPC namespace: it is the host's or another container's where that one is shared.
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: special },
   ];
-  if (!sources.shm) {
+  if (!sources.shm && hostConfig.IpcMode !== 'none') {
     mounts.push({
       destination: '/dev/shm',
       type: 'tmpfs',

@@ -47,7 +47,7 @@ function blockLimits(resources: Resources): OciResources['blockIO'] {
   return defined({
     weight: resources.BlkioWeight || undefined,
     weightDevice: resources.BlkioWeightDevice?.length
-      ? resources.BlkioWeightDevice.map(({ Path, Weight }) => ({ ...numbersOf(Path), weight: Weight }))
+      ? resources.BlkioWeightDevice.map(({ Path, Weight }) => ({ ...blockDevice(Path), weight: Weight }))
       : undefined,
     throttleReadBpsDevice: throttles(resources.BlkioDeviceReadBps),
     throttleWriteBpsDevice: throttles(resources.BlkioDeviceWriteBps),
@@ -57,10 +57,13 @@ function blockLimits(resources: Resources): OciResources['blockIO'] {
 }
 
 function throttles(devices: ThrottleDevice[] | null): OciThrottle[] | undefined {
-  return devices?.length ? devices.map(({ Path, Rate }) => ({ ...numbersOf(Path), rate: Rate })) : undefined;
+  return devices?.length
+    ? devices.map(({ Path, Rate }) => ({ ...blockDevice(Path), rate: Rate }))
+    : undefined;
 }
 
-function numbersOf(path: string): { major: number; minor: number } {
+/** Its numbers. @throws InvalidArgument in Docker's words. */
+export function blockDevice(path: string): { major: number; minor: number } {
   try {
     return deviceNumbers(statSync(path).rdev);
   } catch {

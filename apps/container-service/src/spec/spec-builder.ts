@@ -59,7 +59,6 @@ export class SpecBuilder {
     const security = parseSecurityOptions(hostConfig.SecurityOpt, hostConfig.Privileged);
     const capabilities = containerCapabilities(hostConfig.CapAdd, hostConfig.CapDrop, hostConfig.Privileged);
     const devices = planDevices(hostConfig);
-    const hostIpc = hostConfig.IpcMode === 'host';
     const spec: OciSpec = {
       ociVersion: '1.0.2',
       process: this.process(record, facts, security, capabilities),
@@ -69,7 +68,6 @@ export class SpecBuilder {
         hostname: facts.hostnameFile,
         hosts: facts.hosts,
         shm: facts.shm,
-        hostIpc,
         readonlyBelow: this.linux.mounts.canSetBelow(),
         init: facts.init,
       }),
