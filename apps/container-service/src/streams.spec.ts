@@ -15,6 +15,7 @@ import { ContainerStreams } from './attach/container-streams';
 import { HealthMonitor } from './health/health-monitor';
 import { HealthProbe } from './health/health-probe';
 import { LogDeliveries } from './log-drivers/log-deliveries';
+import { LogHolds } from './logs/log-holds';
 import { LogRotation } from './logs/log-rotation';
 import { LogsService } from './logs/logs.service';
 import { StatsSampler } from './stats/stats-sampler';
@@ -33,11 +34,21 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
   let logs: LogsService;
   beforeAll(() => {
     real = new RealContainers();
-    const rotation = new LogRotation(real.paths, real.lifecycle, real.logger);
-    const deliveries = new LogDeliveries(real.linux, real.paths, real.lifecycle, real.logger);
+    const holds = new LogHolds();
+    const rotation = new LogRotation(real.paths, holds, real.lifecycle, real.logger);
+    const deliveries = new LogDeliveries(real.linux, real.paths, holds, real.lifecycle, real.logger);
     logs = new LogsService(real.store, rotation, deliveries, real.lifecycle);
     const streams = new ContainerStreams(real.linux, real.paths, real.lifecycle);
-    attach = new AttachService(real.store, streams, logs, real.containerEvents, real.paths);
+    attach = new AttachService(
+      real.store,
+      streams,
+      logs,
+      deliveries,
+      holds,
+      rotation,
+      real.containerEvents,
+      real.paths,
+    );
   });
   afterAll(() => real.close());
   beforeEach(() => void (real.events.length = 0));

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
-import { internal } from '@gantry/shared/errors';
+import { EngineError, internal } from '@gantry/shared/errors';
 import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { type HijackableConnection, hijackable } from './hijacked-connection';
@@ -72,8 +72,9 @@ async function sendOutput(
       await drained(socket);
       if (socket.destroyed) return;
     }
-  } catch {
-    // The header is out: all that is left to say is the end of the stream.
+  } catch (error) {
+    // The header is out. A stream with a hole in it must not look like one that ended; else all that is left to say is its end.
+    if (error instanceof EngineError && error.kind === 'DataLoss') socket.destroy();
   } finally {
     endConnection(socket);
   }

@@ -5,7 +5,12 @@ import type { Empty, Output } from '@gantry/proto/common';
 import type { AttachRequest, AttachResponse, AttachStart, ResizeRequest } from '@gantry/proto/container';
 import { conflict, invalidArgument } from '@gantry/shared/errors';
 import { incoming, writeMessage } from '@gantry/shared/grpc';
+import type { AttachStream } from '@gantry/shared/linux';
 import { ContainerEvents } from '../lifecycle/container-events';
+import { LogDeliveries } from '../log-drivers/log-deliveries';
+import { endOf } from '../logs/log-files';
+import { LogHolds } from '../logs/log-holds';
+import { LogRotation } from '../logs/log-rotation';
 import { LogsService } from '../logs/logs.service';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -13,7 +18,9 @@ import { MonitorPaths } from '../runtime/monitor-paths';
 import { serveAttachment, type Attachment } from './attached-call';
 import { ContainerStreams } from './container-streams';
 import { parseDetachKeys } from './detach-keys';
+import { LogTail } from './log-tail';
 import { OutputQueue } from './output-queue';
+import type { StreamReader } from './stream-reader';
 
 /** Attaches clients to containers (API: ContainerAttach, ContainerResize). */
 @Injectable()
@@ -22,6 +29,9 @@ export class AttachService {
     private readonly store: ContainerStore,
     private readonly streams: ContainerStreams,
     private readonly logs: LogsService,
+    private readonly deliveries: LogDeliveries,
+    private readonly holds: LogHolds,
+    private readonly rotation: LogRotation,
     private readonly events: ContainerEvents,
     private readonly paths: MonitorPaths,
   ) {}
@@ -44,7 +54,7 @@ export class AttachService {
     const detachKeys = parseDetachKeys(start.value.detachKeys);
 
     // The queue is in place before the client hears that it is attached: what it starts then is not missed.
-    const attachment = this.attachment(record, start.value);
+    const attachment = await this.attachment(record, start.value);
     if (attachment && start.value.stdin && record.config.OpenStdin) {
       const { Tty: tty, StdinOnce: once } = record.config;
       attachment.stdin = {
@@ -71,20 +81,39 @@ export class AttachService {
   }
 
   /** undefined where the client does not want to stay. */
-  private attachment(record: ContainerRecord, start: AttachStart): Attachment | undefined {
+  private async attachment(record: ContainerRecord, start: AttachStart): Promise<Attachment | undefined> {
     if (!start.stream) return undefined;
     // Of a running container, old and new output together come from the log: no byte is missing, none comes twice.
     const fromLog = start.logs && record.state.Running;
-    const queue = new OutputQueue({ stdout: start.stdout && !fromLog, stderr: start.stderr && !fromLog });
-    const streams = this.streams.attach(record, queue);
+    const reader = await this.reader(record, {
+      stdout: start.stdout && !fromLog,
+      stderr: start.stderr && !fromLog,
+    });
+    const streams = this.streams.attach(record, reader);
     const gone = new AbortController();
     const leave = (): void => {
       gone.abort();
-      void this.streams.detach(record, queue);
+      void this.streams.detach(record, reader);
     };
-    if (!start.logs) return { output: queue, leave, streams };
+    if (!start.logs) return { output: reader, leave, streams };
     const log = this.logs.read(record, selection(start), 'all', fromLog, gone.signal);
-    return { output: fromLog ? log : oneAfterTheOther(log, queue), leave, streams };
+    return { output: fromLog ? log : oneAfterTheOther(log, reader), leave, streams };
+  }
+
+  /** From the log where it keeps enough for who is slow, so that nobody has to wait for who does not read. */
+  private async reader(
+    record: ContainerRecord,
+    selected: Record<AttachStream, boolean>,
+  ): Promise<StreamReader & AsyncIterable<Output>> {
+    const files = this.deliveries.monitorFilesOf(record);
+    if (!files || !(selected.stdout || selected.stderr)) return new OutputQueue(selected);
+    const tail = new LogTail(files, await endOf(files), selected);
+    const release = this.holds.hold(record.id, () => tail.sequence);
+    void tail.finished.then(() => {
+      release();
+      void this.rotation.enforce(record);
+    });
+    return tail;
   }
 
   private async replay(

@@ -4,15 +4,16 @@ import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import type { ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
-import type { OutputQueue } from './output-queue';
+
 import { ProcessStreams } from './process-streams';
+import type { StreamReader } from './stream-reader';
 
 /** How long the end of a container is kept back for clients that do not read its output. Milliseconds. */
 const PATIENCE_MS = 2_000;
 
 /** A client that attached before the container runs. */
 interface Waiting {
-  queue: OutputQueue;
+  reader: StreamReader;
   begin: (streams: ProcessStreams | undefined) => void;
 }
 
@@ -44,34 +45,34 @@ export class ContainerStreams {
   }
 
   /**
-   * Fills the queue with the container's output, from its start where it does not run yet. Resolves with its streams once
-   * it runs; with undefined, and the queue ended, where it has ended or will never start.
+   * Fills the reader with the container's output, from its start where it does not run yet. Resolves with its streams once
+   * it runs; with undefined, and the reader ended, where it has ended or will never start.
    */
-  attach(record: ContainerRecord, queue: OutputQueue): Promise<ProcessStreams | undefined> {
+  attach(record: ContainerRecord, reader: StreamReader): Promise<ProcessStreams | undefined> {
     if (record.state.Running) {
       return this.connect(record.id).then((streams) => {
-        if (streams) streams.add(queue);
-        else queue.end();
+        if (streams) streams.add(reader);
+        else reader.end();
         return streams;
       });
     }
     return new Promise((begin) => {
       const set = this.waiting.get(record.id) ?? new Set();
-      this.waiting.set(record.id, set.add({ queue, begin }));
+      this.waiting.set(record.id, set.add({ reader, begin }));
     });
   }
 
-  /** Takes the queue away wherever it is. */
-  async detach(record: ContainerRecord, queue: OutputQueue): Promise<void> {
-    queue.discard();
+  /** Takes the reader away wherever it is. */
+  async detach(record: ContainerRecord, reader: StreamReader): Promise<void> {
+    reader.discard();
     const set = this.waiting.get(record.id);
     for (const each of set ?? []) {
-      if (each.queue !== queue) continue;
+      if (each.reader !== reader) continue;
       set?.delete(each);
       each.begin(undefined);
     }
     if (set?.size === 0) this.waiting.delete(record.id);
-    (await this.connected.get(record.id))?.remove(queue);
+    (await this.connected.get(record.id))?.remove(reader);
   }
 
   /**
@@ -94,9 +95,9 @@ export class ContainerStreams {
   private admit(id: string, streams: ProcessStreams | undefined): void {
     const set = this.waiting.get(id);
     this.waiting.delete(id);
-    for (const { queue, begin } of set ?? []) {
-      if (streams) streams.add(queue);
-      else queue.end();
+    for (const { reader, begin } of set ?? []) {
+      if (streams) streams.add(reader);
+      else reader.end();
       begin(streams);
     }
   }

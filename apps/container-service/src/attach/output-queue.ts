@@ -1,5 +1,6 @@
 import { StdStream, type Output } from '@gantry/proto/common';
 import type { AttachStream } from '@gantry/shared/linux';
+import type { StreamReader } from './stream-reader';
 
 /** Neighbouring packets of one stream are joined up to about this many bytes. */
 const PIECE = 256 * 1024;
@@ -8,11 +9,9 @@ const PIECE = 256 * 1024;
  * What one attached client has still to get, in order. Whoever fills it stops at {@link OutputQueue.full} and waits for
  * `onRoom`; nothing is ever dropped.
  */
-export class OutputQueue implements AsyncIterable<Output> {
-  /** Called when a full queue has room again, or will never be read again. */
+export class OutputQueue implements StreamReader, AsyncIterable<Output> {
   onRoom: () => void = () => {};
 
-  /** Resolves when all of it was taken by who reads it, or nobody reads it any more. */
   readonly finished: Promise<void>;
 
   private finish!: () => void;
@@ -40,13 +39,11 @@ export class OutputQueue implements AsyncIterable<Output> {
     this.notify();
   }
 
-  /** No more comes; what is queued is still handed out. */
   end(): void {
     this.ended = true;
     this.notify();
   }
 
-  /** Nobody reads any more. */
   discard(): void {
     this.packets.length = 0;
     this.bytes = 0;

@@ -1,52 +1,51 @@
 import type { AttachConnection } from '@gantry/shared/linux';
-import type { OutputQueue } from './output-queue';
+import type { StreamReader } from './stream-reader';
 
 /**
  * The standard streams of one process: one connection to its monitor, shared by all who are attached. While one of them
- * is behind by a full queue nothing is read for any, and in the end the process waits: as with dockerd, a reader that
- * stalls loses nothing.
+ * is full nothing is read for any, and in the end the process waits, as with dockerd.
  */
 export class ProcessStreams {
-  /** Resolves after the last output was handed to the queues. */
+  /** Resolves after the last output was handed to the readers. */
   readonly ended: Promise<void>;
   /** Resolves when all output is on its way to those who were attached in the end. */
   readonly delivered: Promise<void>;
 
-  private readonly queues = new Set<OutputQueue>();
+  private readonly readers = new Set<StreamReader>();
   private over = false;
   private paused = false;
   private stdinClosed = false;
 
   constructor(private readonly connection: AttachConnection) {
     connection.onPacket((stream, data) => {
-      for (const queue of this.queues) queue.push(stream, data);
+      for (const reader of this.readers) reader.push(stream, data);
       this.balance();
     });
-    let deliver: (queues: Promise<void>[]) => void;
+    let deliver: (readers: Promise<void>[]) => void;
     this.delivered = new Promise<Promise<void>[]>((resolve) => (deliver = resolve))
       .then((all) => Promise.all(all))
       .then(() => undefined);
     this.ended = new Promise((resolve) => {
       connection.onEnd(() => {
         this.over = true;
-        deliver([...this.queues].map(({ finished }) => finished));
-        for (const queue of this.queues) queue.end();
-        this.queues.clear();
+        deliver([...this.readers].map(({ finished }) => finished));
+        for (const reader of this.readers) reader.end();
+        this.readers.clear();
         resolve();
       });
     });
   }
 
-  /** From now on the queue gets all output. */
-  add(queue: OutputQueue): void {
-    if (this.over) return queue.end();
-    this.queues.add(queue);
-    queue.onRoom = () => this.balance();
+  /** From now on the reader gets all output. */
+  add(reader: StreamReader): void {
+    if (this.over) return reader.end();
+    this.readers.add(reader);
+    reader.onRoom = () => this.balance();
   }
 
-  remove(queue: OutputQueue): void {
-    this.queues.delete(queue);
-    queue.discard();
+  remove(reader: StreamReader): void {
+    this.readers.delete(reader);
+    reader.discard();
     this.balance();
   }
 
@@ -69,7 +68,7 @@ export class ProcessStreams {
   }
 
   private balance(): void {
-    const behind = [...this.queues].some((queue) => queue.full);
+    const behind = [...this.readers].some((reader) => reader.full);
     if (behind === this.paused || this.over) return;
     this.paused = behind;
     if (behind) this.connection.pause();

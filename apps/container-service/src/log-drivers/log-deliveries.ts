@@ -4,13 +4,18 @@ import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import { ContainerLocks } from '../lifecycle/container-locks';
 import { MonitorLogFiles, type LogFiles } from '../logs/log-files';
 import type { ContainerRecord } from '../records/container-record';
+import { LogHolds } from '../logs/log-holds';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { JsonLogFiles } from './json-file/json-log-files';
+import { SPOOL } from './monitor-file-drivers';
 import { LogDelivery } from './log-delivery';
-import { bufferOf, driverOf, ownOptions } from './log-drivers';
+import { bufferOf, driverOf, monitorLogCap, ownOptions } from './log-drivers';
 
+/** Bytes of log that are kept for long enough. */
+const ENOUGH_FOR_READERS = 8 * 1024 * 1024;
 /** How long a start or a removal waits for output that a log driver does not take. Milliseconds. */
 const PATIENCE_MS = 2_000;
 
@@ -19,10 +24,13 @@ const PATIENCE_MS = 2_000;
 export class LogDeliveries implements OnApplicationShutdown {
   private readonly active = new Map<string, LogDelivery>();
   private readonly rotations = new Map<string, number>();
+  /** One begins at a time: two would both write. */
+  private readonly turns = new ContainerLocks();
 
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
+    private readonly holds: LogHolds,
     lifecycle: ContainerLifecycleEvents,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -45,22 +53,31 @@ export class LogDeliveries implements OnApplicationShutdown {
       : new MonitorLogFiles(this.paths.log(id));
   }
 
+  /** What the monitor writes, before any driver has it; undefined where it keeps too little for a reader that is slow. */
+  monitorFilesOf({ id, hostConfig }: ContainerRecord): LogFiles | undefined {
+    if (hostConfig.LogConfig.Type === 'none') return undefined;
+    const { maxSize, maxFiles } = monitorLogCap(hostConfig.LogConfig);
+    if (maxSize * Math.max(1, maxFiles - 1) < ENOUGH_FOR_READERS) return undefined;
+    return new MonitorLogFiles(this.paths.log(id));
+  }
+
   /** Resolves when what the container has written by now is where `docker logs` reads. */
   async caughtUp(record: ContainerRecord): Promise<void> {
     if (record.hostConfig.LogConfig.Type !== 'json-file') return;
-    const active = this.active.get(record.id);
-    if (active) return active.caughtUp();
-    // It ended while this service, or the one before, was busy with it.
-    await this.begin(record);
-    await this.finish(record);
+    const active = await this.turns.hold(record.id, async () => this.active.get(record.id));
+    // Else it ended while this service, or the one before, was busy with it.
+    await (active ? active.caughtUp() : this.finish(record));
   }
 
   /** Resolves when what a container that has ended wrote is where `docker logs` reads. */
   async finish(record: ContainerRecord): Promise<void> {
     try {
-      if (!this.active.has(record.id)) await this.begin(record);
-      this.active.get(record.id)?.finish();
-      if (record.hostConfig.LogConfig.Type === 'json-file') await this.active.get(record.id)?.done;
+      const delivery = await this.turns.hold(record.id, async () => {
+        if (!this.active.has(record.id)) await this.beginInTurn(record);
+        return this.active.get(record.id);
+      });
+      delivery?.finish();
+      if (record.hostConfig.LogConfig.Type === 'json-file') await delivery?.done;
     } catch (error) {
       this.complain(record, error);
     }
@@ -71,7 +88,11 @@ export class LogDeliveries implements OnApplicationShutdown {
   }
 
   /** @throws InvalidArgument where the driver cannot be had */
-  private async begin(record: ContainerRecord): Promise<void> {
+  private begin(record: ContainerRecord): Promise<void> {
+    return this.turns.hold(record.id, () => this.beginInTurn(record));
+  }
+
+  private async beginInTurn(record: ContainerRecord): Promise<void> {
     const { id } = record;
     const config = record.hostConfig.LogConfig;
     const driver = driverOf(config);
@@ -96,6 +117,7 @@ export class LogDeliveries implements OnApplicationShutdown {
           ),
         buffer: config.Type === 'json-file' ? Infinity : bufferOf(config.Config ?? {}),
         takesFilesAway: config.Type === 'json-file',
+        isHeld: (sequence, newer) => this.holds.keeps(id, sequence, newer * SPOOL.maxSize),
       },
       this.logger,
     ).catch((error: unknown) => {

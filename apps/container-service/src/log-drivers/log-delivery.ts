@@ -134,7 +134,8 @@ export class LogDelivery {
     if (!this.options.takesFilesAway) return;
     const before = current.taken.sequence - 1;
     for (const sequence of await this.files.rotated()) {
-      if (sequence < before) await rm(this.files.path(sequence), { force: true });
+      if (sequence >= before || this.options.isHeld(sequence, before - sequence)) continue;
+      await rm(this.files.path(sequence), { force: true });
     }
   }
 
@@ -162,6 +163,8 @@ export interface DeliveryOptions {
   buffer: number;
   /** Nobody else needs the monitor's files once they are delivered. */
   takesFilesAway: boolean;
+  /** Whether somebody else reads one of them; `newer`: how many files came after it. */
+  isHeld: (sequence: number, newer: number) => boolean;
 }
 
 /** A sink and a place to go on from, until one of them fails. */

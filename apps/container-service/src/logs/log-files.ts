@@ -1,7 +1,7 @@
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { hasCode } from '@gantry/shared/linux';
-import { linesBackwards, LogFileReader } from './log-lines';
+import { lastLineEnd, linesBackwards, LogFileReader } from './log-lines';
 import { openPlainOrCompressed } from './compressed-log';
 import { parseLogRecord, type LogRecord } from './log-record';
 
@@ -69,19 +69,25 @@ export class MonitorLogFiles implements LogFiles {
   }
 }
 
+/** Where the next line of the log will begin. */
+export async function endOf(files: LogFiles): Promise<LogPosition> {
+  const newest = await files.openFrom(Number.MAX_SAFE_INTEGER);
+  if (!newest) return { sequence: ((await files.rotated()).at(-1) ?? 0) + 1, position: 0 };
+  try {
+    return { sequence: newest.sequence, position: await lastLineEnd(newest.file) };
+  } finally {
+    await newest.file.close();
+  }
+}
+
 /** Where the last `count` lines begin. A line in parts counts once, and so does a last one without newline. */
 export async function tailOf(files: LogFiles, count: number): Promise<LogPosition> {
-  const rotated = await files.rotated();
-  const newest = await files.openFrom(Number.MAX_SAFE_INTEGER);
-  let found: LogPosition = {
-    sequence: newest?.sequence ?? (rotated.at(-1) ?? 0) + 1,
-    position: (await newest?.file.stat())?.size ?? 0,
-  };
-  await newest?.file.close();
+  let found = await endOf(files);
   if (count === 0) return found;
+  const rotated = await files.rotated();
   let lines = 0;
   const ended = new Set<string>();
-  for (const sequence of [found.sequence, ...rotated.reverse()]) {
+  for (const sequence of [found.sequence, ...rotated.reverse().filter((each) => each < found.sequence)]) {
     const opened = await files.openFrom(sequence);
     try {
       if (opened?.sequence !== sequence) continue;
@@ -102,6 +108,8 @@ export async function tailOf(files: LogFiles, count: number): Promise<LogPositio
 
 /** Reads a log from a place on, through every rotation, to its present end and later further. */
 export class LogCursor {
+  /** A file that came next was gone before it was read. */
+  missed = false;
   private reader?: LogFileReader;
   private sequence: number;
 
@@ -141,6 +149,7 @@ export class LogCursor {
     const opened = await this.files.openFrom(this.sequence);
     if (!opened) return false;
     this.reader = new LogFileReader(opened.file, this.startIn(opened.sequence));
+    if (this.sequence > 0 && opened.sequence > this.sequence) this.missed = true;
     this.sequence = opened.sequence;
     return true;
   }

@@ -44,6 +44,18 @@ export function* linesOf(block: Buffer): Generator<Buffer> {
   }
 }
 
+/** Behind the last complete line of a file: the writer may be in the middle of one. */
+export async function lastLineEnd(file: FileHandle): Promise<number> {
+  for (let end = (await file.stat()).size; end > 0;) {
+    const block = Buffer.allocUnsafe(Math.min(64 * 1024, end));
+    await file.read(block, 0, block.length, end - block.length);
+    const newline = block.lastIndexOf(NEWLINE);
+    if (newline >= 0) return end - block.length + newline + 1;
+    end -= block.length;
+  }
+  return 0;
+}
+
 /** The complete lines of a file, the last one first, with the position of each. Reads only as far as they are taken. */
 export async function* linesBackwards(file: FileHandle): AsyncGenerator<{ line: Buffer; start: number }> {
   let blockStart = (await file.stat()).size;

@@ -13,6 +13,7 @@ import { monitorLogCap } from '../log-drivers/log-drivers';
 import type { MonitorLogCap } from '../log-drivers/monitor-file-drivers';
 import { compressLog, uncompressedSize } from './compressed-log';
 import { MonitorLogFiles } from './log-files';
+import { LogHolds } from './log-holds';
 
 /** conmon's control message: open the log file anew. */
 const REOPEN_LOG = '2 0 0\n';
@@ -29,11 +30,14 @@ const LOOK_EVERY_MS = 100;
 export class LogRotation implements OnApplicationShutdown {
   private readonly watched = new Map<string, FileChanges>();
   private readonly running = new Map<string, Promise<void>>();
+  /** With files beyond the cap that somebody has still to read. */
+  private readonly heldOver = new Set<string>();
   /** Waiting for the monitor to take up a new file; its end is worth a look too. */
   private readonly reopening = new Map<string, FileChanges>();
 
   constructor(
     private readonly paths: MonitorPaths,
+    private readonly holds: LogHolds,
     lifecycle: ContainerLifecycleEvents,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -45,7 +49,10 @@ export class LogRotation implements OnApplicationShutdown {
         this.reopening.get(record.id)?.poke();
         void this.enforce(record);
       },
-      removed: (record) => this.unwatch(record.id),
+      removed: (record) => {
+        this.unwatch(record.id);
+        this.heldOver.delete(record.id);
+      },
     });
   }
 
@@ -98,9 +105,18 @@ export class LogRotation implements OnApplicationShutdown {
     const size = await files.currentSize();
     if (size !== undefined && size >= cap.maxSize) {
       await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
-    } else if (size !== undefined) return;
+    } else if (size !== undefined) {
+      if (this.heldOver.has(record.id)) await this.trim(record.id, files, cap);
+      return;
+    }
     // Without a file while the monitor runs: renamed right now, or by a service that ended before the next step.
-    if (!isMonitored(record) || (await this.reopen(record, files))) await trim(files, cap);
+    if (!isMonitored(record) || (await this.reopen(record, files))) await this.trim(record.id, files, cap);
+  }
+
+  private async trim(id: string, files: MonitorLogFiles, cap: MonitorLogCap): Promise<void> {
+    const held = await trim(files, cap, (sequence, newer) => this.holds.keeps(id, sequence, newer));
+    if (held) this.heldOver.add(id);
+    else this.heldOver.delete(id);
   }
 
   /** Whether nobody writes to the renamed file any more. */
@@ -131,15 +147,27 @@ const isLogged = ({ hostConfig }: ContainerRecord): boolean => hostConfig.LogCon
 /** While it waits to be restarted a container counts as running, without a monitor. */
 const isMonitored = ({ state }: ContainerRecord): boolean => state.Running && !state.Restarting;
 
-/** Drops the oldest files, and the beginning of the oldest one kept, so that the rotated ones are within the cap. */
-async function trim(files: MonitorLogFiles, cap: MonitorLogCap): Promise<void> {
+/** Drops the oldest files, and the beginning of the oldest one kept, so that the rotated ones are within the cap.
+ * Files that are held stay; whether there were any. */
+async function trim(
+  files: MonitorLogFiles,
+  cap: MonitorLogCap,
+  isHeld: (sequence: number, newer: number) => boolean,
+): Promise<boolean> {
+  let held = false;
+  let newer = 0;
   let room = cap.maxSize * Math.max(1, cap.maxFiles - 1);
   let kept = 0;
   for (const sequence of (await files.rotated()).reverse()) {
     const path = files.path(sequence);
     const compressed = await uncompressedSize(path);
     const size = compressed ?? (await stat(path)).size;
-    if (room <= 0 || kept === Math.max(1, cap.maxFiles - 1)) {
+    newer += size;
+    if (isHeld(sequence, newer - size)) {
+      held = true;
+      continue;
+    }
+    if (room <= 0 || kept >= Math.max(1, cap.maxFiles - 1)) {
       await rm(path, { force: true });
       await rm(`${path}.gz`, { force: true });
     } else if (compressed === undefined) {
@@ -149,6 +177,7 @@ async function trim(files: MonitorLogFiles, cap: MonitorLogCap): Promise<void> {
     room -= size;
     kept++;
   }
+  return held;
 }
 
 /** Removes at least `bytes` from the beginning, up to the end of a line. Who reads the old file goes on reading it. */

@@ -1,5 +1,6 @@
 import { LogDeliveries } from '../log-drivers/log-deliveries';
+import { LogHolds } from './log-holds';
 import { LogRotation } from './log-rotation';
 import { LogsService } from './logs.service';
 
-export const LOGS_PROVIDERS = [LogDeliveries, LogRotation, LogsService];
+export const LOGS_PROVIDERS = [LogHolds, LogDeliveries, LogRotation, LogsService];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StdStream } from '@gantry/proto/common';
 import { LogCursor, MonitorLogFiles, tailOf } from './log-files';
+import { LogHolds } from './log-holds';
 import { linesBackwards, linesOf } from './log-lines';
 import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime, parseLogRecord, utcTime } from './log-record';
@@ -170,5 +171,24 @@ describe('log files', () => {
     write(path, 'first');
     expect(await readAll(cursor)).toBe('first\n');
     await cursor.close();
+  });
+});
+
+describe('LogHolds', () => {
+  it('keeps what is still to be read, up to 1 GiB', () => {
+    const holds = new LogHolds();
+    expect(holds.keeps('c', 5, 0)).toBe(false);
+    const release = holds.hold('c', () => 4);
+    holds.hold('c', () => 9);
+    expect([3, 4, 5, 9].map((sequence) => holds.keeps('c', sequence, 100))).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
+    expect(holds.keeps('c', 5, 2 ** 30)).toBe(false);
+    release();
+    expect(holds.keeps('c', 5, 100)).toBe(false);
+    expect(holds.keeps('c', 9, 100)).toBe(true);
   });
 });
