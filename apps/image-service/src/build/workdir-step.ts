@@ -1,8 +1,8 @@
-import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { invalidArgument } from '@gantry/shared/errors';
-import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { TargetRoot } from '../copy/target-root';
 import type { ConfigInstruction } from '../dockerfile/dockerfile';
 import type { StoredLayer } from '../layers/layer-store';
 import type { BuildScope, PlannedStep } from './build-scope';
@@ -15,7 +15,7 @@ import { StepDirectories } from './step-directories';
 export class WorkdirStep {
   constructor(
     @Inject(StepDirectories) private readonly directories: StepDirectories,
-    @Inject(LINUX) private readonly linux: Pick<Linux, 'paths'>,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'files' | 'paths'>,
   ) {}
 
   plan(image: BuiltImage, instruction: ConfigInstruction, scope: BuildScope): PlannedStep {
@@ -27,12 +27,25 @@ export class WorkdirStep {
     const top = topOf(image);
     const step = this.directories.open(top, { forRunning: false });
     try {
-      closeSync(this.linux.paths.mkdirAllInRoot(step.root, posix.resolve('/', path)));
+      this.makeIn(step.root, posix.resolve('/', path));
     } catch (error) {
       await this.directories.close(step);
-      if (!hasCode(error, 'ENOTDIR', 'EEXIST')) throw error;
-      throw invalidArgument(`Cannot mkdir: ${path} is not a directory`);
+      throw error;
     }
     return this.directories.commit(step, top, scope);
+  }
+
+  /** Also where a symlink of the image leads to what is not there yet. */
+  private makeIn(root: string, path: string): void {
+    const target = new TargetRoot(this.linux, root);
+    try {
+      const resolved = target.resolve(path);
+      if (target.statusOf(resolved) && !target.isDirectory(resolved)) {
+        throw invalidArgument(`Cannot mkdir: ${path} is not a directory`);
+      }
+      target.makeDirectories(resolved, { uid: 0, gid: 0 });
+    } finally {
+      target.close();
+    }
   }
 }
