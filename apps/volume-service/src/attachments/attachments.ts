@@ -3,11 +3,12 @@ import { internal, isKind, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { faultPoint } from '@gantry/shared/faults';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { VolumeDriver } from '../drivers/volume-driver';
 import { VolumeDrivers } from '../drivers/volume-drivers';
 import { LocalDriver } from '../local-driver/local-driver';
-import { checkContainerId, type Volume } from '../volumes/volume';
+import { checkContainerId, type Volume, type VolumeRecord } from '../volumes/volume';
 import { VolumeCatalogue, type NewVolume } from '../volumes/volume-catalogue';
-import { MountMarks } from './mount-marks';
+import { MountMarks, type MountMark } from './mount-marks';
 import { VolumePopulation } from './volume-population';
 
 export interface Acquired {
@@ -165,7 +166,8 @@ export class Attachments {
       if (!volume || !mark) return;
       const { record } = volume;
       const driver = await this.drivers.get(record.driver);
-      await driver.unmount(record, containerId, this.marks.of(name).length - 1);
+      if (driver.keepsData) await driver.unmount(record, containerId, this.marks.of(name).length - 1);
+      else await this.unmountByPlugin(driver, record, containerId, mark);
       faultPoint('volume-unmounted');
       this.marks.clear(name, containerId);
       if (!mark.announced) return;
@@ -173,6 +175,24 @@ export class Attachments {
         engineEvent('volume', 'unmount', name, { driver: record.driver, container: containerId }),
       );
     });
+  }
+
+  /** Whether a plugin did what it was asked for just before a crash is not known: that it then refuses is no error. */
+  private async unmountByPlugin(
+    driver: VolumeDriver,
+    record: VolumeRecord,
+    containerId: string,
+    mark: MountMark,
+  ): Promise<void> {
+    this.marks.set(record.name, containerId, { ...mark, leaving: true });
+    try {
+      await driver.unmount(record, containerId, this.marks.of(record.name).length - 1);
+    } catch (error) {
+      if (isKind(error, 'Unavailable')) throw error;
+      if (mark.leaving) return;
+      this.marks.set(record.name, containerId, mark);
+      throw error;
+    }
   }
 
   private async tryUnmount(name: string, containerId: string): Promise<void> {
@@ -186,7 +206,8 @@ export class Attachments {
   private reconcileMark(name: string, volume: Volume | undefined, containerId: string): void {
     const used = volume?.users.has(containerId) ?? false;
     if (volume && volume.record.driver !== 'local') {
-      if (!used || !this.marks.get(name, containerId)?.path) void this.tryUnmount(name, containerId);
+      const mark = this.marks.get(name, containerId);
+      if (!used || !mark?.path || mark.leaving) void this.tryUnmount(name, containerId);
       return;
     }
     const { record } = volume ?? {};

@@ -8,6 +8,8 @@ export interface MountMark {
   path: string;
   /** Whether there was an event of it. */
   announced: boolean;
+  /** Its plugin was asked to unmount it, and how that ended is not known. */
+  leaving?: boolean;
 }
 
 /**
