@@ -60,6 +60,7 @@ export class TestInstance {
             GANTRY_CERTS_DIR: certificates,
             // As the devices of this host are not the tests' business.
             GANTRY_CDI_DIRS: join(directory, 'cdi'),
+            GANTRY_PLUGIN_SOCKETS: join(runDir, 'plugins'),
             ...options.env,
           },
         },

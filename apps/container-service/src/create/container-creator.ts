@@ -25,6 +25,9 @@ import { randomName } from './random-name';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
+/** Milliseconds. The next start of this service finds what is left, too. */
+const UNDO_RETRY_MS = 3_000;
+
 /** Body of POST /containers/create. */
 interface CreateBody extends Partial<ContainerConfig> {
   MacAddress?: string;
@@ -125,7 +128,7 @@ export class ContainerCreator {
       return { id, warnings };
     } catch (error) {
       this.store.releaseName(name, id);
-      this.undo(id, hostConfig);
+      this.undo(id);
       throw error;
     } finally {
       this.inFlight.delete(id);
@@ -240,15 +243,21 @@ export class ContainerCreator {
     });
   }
 
-  /** Nobody waits: what fails here is found by the next start of this service. */
-  private undo(id: string, hostConfig: HostConfig): void {
+  /** Nobody waits for it. What does not work is tried again: a volume's plugin may be away for a while. */
+  private undo(id: string): void {
     const self = { containerId: id };
-    void Promise.allSettled([
-      this.peers.snapshots.remove(self),
-      hostConfig.Binds || hostConfig.Mounts || hostConfig.VolumesFrom
-        ? this.peers.volumes.release({ ...self, removeAnonymous: true })
-        : undefined,
-    ]);
+    void untilDone(() => this.peers.snapshots.remove(self));
+    void untilDone(() => this.peers.volumes.release({ ...self, removeAnonymous: true }));
+  }
+}
+
+async function untilDone(step: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      return void (await step());
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, UNDO_RETRY_MS).unref());
+    }
   }
 }
 

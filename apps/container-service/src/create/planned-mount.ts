@@ -54,7 +54,8 @@ export function plannedVolume(
     Name: name,
     Source: '',
     Destination: destination,
-    Driver: options.driver || 'local',
+    // Empty: whichever has it; the volume service says which.
+    Driver: options.driver ?? '',
     Mode: '',
     RW: !options.readonly,
     Propagation: '',

@@ -139,8 +139,9 @@ export class Attachments {
     // The kernel says of a local volume whether it is mounted. A plugin is asked once, and before that there is a mark: it
     // has to be told the end of it whatever happens in between.
     if (known?.path && !driver.keepsData) return known.path;
-    if (!driver.keepsData) this.marks.set(name, containerId, { path: '', announced: false });
-    const path = await driver.mount(record, containerId);
+    const path = driver.keepsData
+      ? await driver.mount(record, containerId)
+      : await this.mountByPlugin(driver, record, containerId);
     faultPoint('volume-mounted');
     if (known) return path;
     this.marks.set(name, containerId, { path, announced: uses.length > 0 });
@@ -177,7 +178,25 @@ export class Attachments {
     });
   }
 
-  /** Whether a plugin did what it was asked for just before a crash is not known: that it then refuses is no error. */
+  private async mountByPlugin(
+    driver: VolumeDriver,
+    record: VolumeRecord,
+    containerId: string,
+  ): Promise<string> {
+    this.marks.set(record.name, containerId, { path: '', announced: false });
+    try {
+      return await driver.mount(record, containerId);
+    } catch (error) {
+      // One that does not answer may have mounted it, or still do so.
+      if (!isKind(error, 'Unavailable')) this.marks.clear(record.name, containerId);
+      throw error;
+    }
+  }
+
+  /**
+   * Where it is not known whether the plugin has mounted it, or has unmounted it already, because of a crash or no answer, it
+   * is no error that it refuses.
+   */
   private async unmountByPlugin(
     driver: VolumeDriver,
     record: VolumeRecord,
@@ -189,7 +208,7 @@ export class Attachments {
       await driver.unmount(record, containerId, this.marks.of(record.name).length - 1);
     } catch (error) {
       if (isKind(error, 'Unavailable')) throw error;
-      if (mark.leaving) return;
+      if (mark.leaving || !mark.path) return;
       this.marks.set(record.name, containerId, mark);
       throw error;
     }
