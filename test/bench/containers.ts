@@ -2,7 +2,7 @@
 import { type ServiceName, type TestInstance } from '../support/test-instance';
 import { runBench } from './bench';
 import type { BenchEngine } from './engine';
-import { pssOf, processesBehind } from './memory';
+import { pssOf, processesBehind } from './processes';
 import { median } from './statistics';
 import type { Table } from './table';
 import { interleaved, parallel, runCommand } from './workloads';

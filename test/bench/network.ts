@@ -4,7 +4,7 @@ import type { TestInstance } from '../support/test-instance';
 import { runBench } from './bench';
 import { BENCH_IMAGE, BENCH_LABEL, type BenchEngine } from './engine';
 import { IperfServer, throughput } from './iperf';
-import { processBehind } from './memory';
+import { processBehind } from './processes';
 import { measureRestart } from './network-restart';
 import { timed } from './workloads';
 

@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
+/** USER_HZ, the same on every architecture that Linux still runs on in servers. */
+const TICKS_A_SECOND = 100;
+
 /** Proportional set size of the processes together, in MiB (proc(5), smaps_rollup). */
 export function pssOf(pids: number[]): number {
   const kib = pids.map((pid) => {
@@ -7,6 +10,26 @@ export function pssOf(pids: number[]): number {
     return Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
   });
   return kib.reduce((sum, each) => sum + each, 0) / 1024;
+}
+
+/** Seconds of CPU that the processes, and those of their children that have ended, have taken (proc(5), stat). */
+export function cpuSecondsOf(pids: number[]): number {
+  const ticks = pids.map((pid) => {
+    const stat = readIfPresent(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  });
+  return ticks.reduce((sum, each) => sum + each, 0) / TICKS_A_SECOND;
+}
+
+/** The processes that name one of the containers in their command line: conmon and containerd's shims do. */
+export function monitorsOf(ids: string[]): number[] {
+  const wanted = new Set(ids);
+  return allProcesses().filter((pid) =>
+    readIfPresent(`/proc/${pid}/cmdline`)
+      .split('\0')
+      .some((argument) => wanted.has(argument)),
+  );
 }
 
 /** The process that listens on a unix socket, in whatever network namespace it lives. */
