@@ -3,6 +3,12 @@ import { api, docker, instance, killService } from '../support/engine';
 import { createContainer, freshName, inspect, removeContainer, startContainer } from '../support/containers';
 import { eventually } from '../support/eventually';
 
+interface Health {
+  Status: string;
+  FailingStreak: number;
+  Log: object[];
+}
+
 describe('the life of a container', () => {
   const made: string[] = [];
   const kept = async (id: Promise<string>): Promise<string> => {
@@ -120,6 +126,26 @@ describe('the life of a container', () => {
     await stopping;
     await eventually(async () => expect((await inspect(id)).State.Status).toBe('exited'));
     expect((await inspect(id)).RestartCount).toBe(0);
+  });
+
+  it('has its health carried on where the service is killed', async () => {
+    const id = await kept(
+      startContainer({
+        config: { Healthcheck: { Test: ['CMD-SHELL', 'test -e /well'], Interval: 2e8, Retries: 1000 } },
+      }),
+    );
+    const health = async () =>
+      (await api.get<{ State: { Health: Health } }>(`/containers/${id}/json`)).body.State.Health;
+    await eventually(async () => expect((await health()).FailingStreak).toBeGreaterThan(5));
+    await killService('container');
+    const after = await health();
+    expect(after).toMatchObject({ Status: 'starting' });
+    expect(after.FailingStreak).toBeGreaterThan(5);
+    expect(after.Log).toHaveLength(5);
+    await docker(['exec', id, 'touch', '/well']);
+    await eventually(async () =>
+      expect(await health()).toMatchObject({ Status: 'healthy', FailingStreak: 0 }),
+    );
   });
 
   function readLimit(id: string): number {

@@ -86,12 +86,12 @@ function directoryProblems({ runDir, dataRoot }: Audited, containers: Inspected[
     ...['crun', 'runc'].flatMap((name) =>
       strangers(`${name} state`, namesIn(join(runtime, 'runtimes', name)), alive),
     ),
-    ...[...all]
-      .filter((id) => !alive.has(id) && namesIn(join(dataRoot, 'containers', id, 'execs')).length > 0)
-      .map((id) => `${id} does not run and has execs`),
+    ...strangers('exec directory', filledIn(join(runtime, 'execs')), alive),
   ];
 }
 
+const filledIn = (directory: string): string[] =>
+  namesIn(directory).filter((entry) => namesIn(join(directory, entry)).length > 0);
 const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
 
 /** Children of the instance's group in every hierarchy. */
@@ -110,8 +110,8 @@ function monitorsOf({ dataRoot }: Audited): string[] {
   );
 }
 
-function execShellsOf({ dataRoot }: Audited): string[] {
-  const exec = new RegExp(`^${dataRoot}/containers/[0-9a-f]+/execs/([0-9a-f]+)/`);
+function execShellsOf({ runDir }: Audited): string[] {
+  const exec = new RegExp(`^${runDir}/containers/execs/[0-9a-f]+/([0-9a-f]+)/`);
   return commandLines().flatMap((args) => {
     const id = args[0] === 'sh' ? exec.exec(args[3] ?? '')?.[1] : undefined;
     return id === undefined ? [] : [id];

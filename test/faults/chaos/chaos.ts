@@ -158,9 +158,10 @@ export class Chaos {
   }
 
   private victims(kind: Victim): number[] {
-    const { name, dataRoot } = this.instance;
+    const { name, dataRoot, runDir } = this.instance;
     if (kind === 'container') return pidsBelow(`/sys/fs/cgroup/pids/${name}`, `/sys/fs/cgroup/${name}`);
-    const marks = kind === 'exec' ? ['sh', `${dataRoot}/containers/`] : ['conmon', `${dataRoot}/containers/`];
+    const marks =
+      kind === 'exec' ? ['sh', `${runDir}/containers/execs/`] : ['conmon', `${dataRoot}/containers/`];
     return readdirSync('/proc').flatMap((pid) => {
       const [program = '', ...args] = /^\d+$/.test(pid) ? argumentsOf(pid) : [];
       const matches =

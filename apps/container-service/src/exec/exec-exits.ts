@@ -29,7 +29,10 @@ export class ExecExits {
     lifecycle.listen({
       foundEnded: (container) => this.files.removeAll(container.id), // they went with it
       adopted: (container) => this.adopt(container),
-      removed: (container) => this.execs.forgetContainer(container.id),
+      removed: (container) => {
+        this.execs.forgetContainer(container.id);
+        this.files.removeAll(container.id);
+      },
     });
   }
 

@@ -7,14 +7,14 @@ import type { ExecRecord } from './exec-record';
 
 type Exec = Pick<ExecRecord, 'id' | 'containerId'>;
 
-/** What is on disk of an exec while it runs. */
+/** What there is of an exec while it runs, in the run directory: a reboot ends all of them. */
 @Injectable()
 export class ExecFiles {
   constructor(private readonly paths: MonitorPaths) {}
 
   /** Of all execs of a container. */
   all(containerId: string): string {
-    return join(this.paths.bundle(containerId), 'execs');
+    return join(this.paths.volatile, 'execs', containerId);
   }
   /** The monitor's bundle, and an exit directory of its own: exit files are named after containers. */
   directory(exec: Exec): string {

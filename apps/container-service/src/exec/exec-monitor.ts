@@ -46,6 +46,11 @@ export class ExecMonitor {
   async exitCode(record: ExecRecord): Promise<number | undefined> {
     const { process } = record;
     if (!process || process.bootId !== bootId()) return undefined;
+    const own = this.shell.end(record);
+    if (own) {
+      await own;
+      return exitCodeIn(textOf(this.files.exit(record)));
+    }
     const done = new AbortController();
     const changes = new FileChanges(this.files.exit(record));
     let monitorEnded = false;
@@ -61,9 +66,8 @@ export class ExecMonitor {
     try {
       for (;;) {
         const last = monitorEnded;
-        const text = textOf(this.files.exit(record));
-        if (text !== '') return Number(text);
-        if (last) return undefined;
+        const code = exitCodeIn(textOf(this.files.exit(record)));
+        if (code !== undefined || last) return code;
         await changes.next();
       }
     } finally {
@@ -81,3 +85,5 @@ export class ExecMonitor {
     return this.linux.processes.isAlive(process.monitorPid, process.monitorStartTime);
   }
 }
+
+const exitCodeIn = (text: string): number | undefined => (text === '' ? undefined : Number(text));

@@ -23,7 +23,7 @@ export interface ExecProcess {
   bootId: string;
 }
 
-/** An exec as it is known in memory, and once started as `containers/<id>/execs/<exec id>/exec.json`. */
+/** An exec as it is known in memory, and once started as `execs/<container id>/<exec id>/exec.json`. */
 export interface ExecRecord {
   /** 64 hex digits. */
   id: string;

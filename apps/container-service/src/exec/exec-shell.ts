@@ -22,6 +22,9 @@ const SCRIPT = '"$@"; echo $? >"$0"';
  */
 @Injectable()
 export class ExecShell {
+  /** Of the shells that this process started. */
+  private readonly ends = new Map<string, Promise<void>>();
+
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
@@ -54,11 +57,13 @@ export class ExecShell {
     }
     const monitorStartTime = processes.startTime(shell) ?? 0;
     let ended = false;
-    void processes.wait(shell).finally(() => {
+    const over = (): void => {
       ended = true;
+      this.ends.delete(record.id);
       began.poke();
       pipes?.connection.processEnded();
-    });
+    };
+    this.ends.set(record.id, processes.wait(shell).then(over, over));
     try {
       while (textOf(this.files.pid(record)) === '' && !ended) await began.next();
     } finally {
@@ -74,6 +79,11 @@ export class ExecShell {
       pipes.connection.begin();
     }
     return { pid, monitorPid: shell, monitorStartTime };
+  }
+
+  /** Resolves when the exit code is written down; undefined for an exec that this process did not start, or that ended. */
+  end(record: ExecRecord): Promise<void> | undefined {
+    return this.ends.get(record.id);
   }
 
   /** Of an exec that an earlier life of this service attached to: its output is read, so that it can go on, and dropped. */

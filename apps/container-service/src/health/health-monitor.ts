@@ -86,17 +86,18 @@ export class HealthMonitor implements OnApplicationShutdown {
       const { Health: health } = record.state;
       // The container ended, or was started anew, while the check ran.
       if (this.runs.get(record.id) !== run || !health) return;
-      if (!applyResult(health, result, check, age)) return;
-      this.events.publish(record, `health_status: ${health.Status}`);
-      this.save(record);
+      const changed = applyResult(health, result, check, age);
+      if (changed) this.events.publish(record, `health_status: ${health.Status}`);
+      this.save(record, changed);
     } finally {
       if (this.runs.get(record.id) === run) this.schedule(record, check, run);
     }
   }
 
-  private save(record: ContainerRecord): void {
+  /** Streak and log as well: the next life of this service goes on from there. */
+  private save(record: ContainerRecord, isStatus = true): void {
     if (this.store.get(record.id) !== record) return;
-    this.store.persist(record).catch((error: unknown) => {
+    (isStatus ? this.store.persist(record) : this.store.note(record)).catch((error: unknown) => {
       this.logger.warn({ err: error, container: record.id }, 'health not written');
     });
   }

@@ -85,6 +85,11 @@ export class ContainerStore {
     if (this.byId.has(record.id)) this.notify('changed', record);
   }
 
+  /** Writes the record to disk alone: what changes every second need not reach the index each time. */
+  async note(record: ContainerRecord): Promise<void> {
+    if (this.byId.has(record.id)) await this.writer.write(record);
+  }
+
   /** Forgets it; its directory is somebody else's business. */
   delete(record: ContainerRecord): void {
     this.byId.delete(record.id);
