@@ -142,8 +142,12 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
 
   it('has a terminal with its size', async () => {
     const { out, ExitCode } = await run({
-      // crun sets the size when the process has just begun.
-      Cmd: ['sh', '-c', 'until stty size 2>/dev/null; do :; done; exit 8'],
+      // crun sets the size when the process has just begun; without one, stty says nothing and succeeds.
+      Cmd: [
+        'sh',
+        '-c',
+        'while size=$(stty size 2>/dev/null); [ -z "$size" ]; do :; done; echo $size; exit 8',
+      ],
       Tty: true,
       ConsoleSize: [31, 90],
     });
