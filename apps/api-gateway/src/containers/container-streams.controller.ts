@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { framedByLine, streamContentType } from '../hijack/stream-frames';
 import { joinTerminal } from '../hijack/terminal-stream';
+import { acceptKey } from '../hijack/websocket-stream';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
@@ -10,6 +11,7 @@ import { writeWithBackPressure } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { sendByteStream } from '../streaming/byte-stream';
 
+const ALL_STREAMS_UNTIL = 42;
 const WAIT_CONDITIONS = ['', 'not-running', 'next-exit', 'removed'];
 
 /** API, tag Container: what stays open while something happens. */
@@ -25,23 +27,46 @@ export class ContainerStreamsController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
+    await this.join(container, query, { request, response, apiMinor });
+  }
+
+  /** Raw whether or not there is a terminal, in binary frames. */
+  @Get('containers/:id/attach/ws')
+  async attachWebSocket(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() apiMinor: number,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    acceptKey(request);
+    await this.join(container, query, { request, response, apiMinor, webSocket: true });
+  }
+
+  private async join(
+    container: string,
+    query: QueryParameters,
+    client: Parameters<typeof joinTerminal>[2],
+  ): Promise<void> {
     const call = this.services.containers.attach();
     const messages = this.services.messagesOf(call);
+    // Before 1.42 a WebSocket had all three streams, whatever was asked for.
+    const all = client.webSocket === true && client.apiMinor < ALL_STREAMS_UNTIL;
     call.write({
       message: {
         $case: 'start',
         value: {
           container,
-          stdin: query.flag('stdin'),
-          stdout: query.flag('stdout'),
-          stderr: query.flag('stderr'),
+          stdin: all || query.flag('stdin'),
+          stdout: all || query.flag('stdout'),
+          stderr: all || query.flag('stderr'),
           logs: query.flag('logs'),
           stream: query.flag('stream'),
           detachKeys: query.text('detachKeys'),
         },
       },
     });
-    await joinTerminal(call, messages, { request, response, apiMinor });
+    await joinTerminal(call, messages, client);
   }
 
   @Get('containers/:id/logs')

@@ -3,11 +3,14 @@ import type { Socket } from 'node:net';
 import type { Response } from 'express';
 import { STANDARD_HEADERS } from '../routing/api-version';
 import { earlyBytesOf, isUpgradeRequest } from './upgrade-requests';
+import { WebSocketStream } from './websocket-stream';
 
 /** A connection on its way from HTTP to a raw stream. Until `open`, the request can still be answered in the ordinary way. */
 export interface HijackableConnection {
   /** Ends HTTP on the connection: sends the header (101 where the client asked for an upgrade, else 200). */
   open(contentType: string): { socket: Socket; early: Buffer };
+  /** The same for a WebSocket. `accept`: the value of Sec-WebSocket-Accept. */
+  openWebSocket(accept: string): WebSocketStream;
 }
 
 /**
@@ -27,20 +30,36 @@ export function hijackable(request: IncomingMessage, response: Response): Hijack
   socket.setTimeout(0);
   socket.setNoDelay?.(true);
   response.shouldKeepAlive = false;
+  const begin = (lines: string[]) => {
+    response.detachSocket(socket);
+    response.emit('close'); // as far as HTTP goes, the request is over
+    socket.write(header(lines));
+  };
   return {
     open(contentType) {
-      response.detachSocket(socket);
-      response.emit('close'); // as far as HTTP goes, the request is over
-      socket.write(header(upgrade, contentType));
+      begin(upgrade ? upgraded(contentType) : ['HTTP/1.1 200 OK', `Content-Type: ${contentType}`]);
       return { socket, early: earlyBytesOf(request) };
+    },
+    openWebSocket(accept) {
+      begin([
+        'HTTP/1.1 101 Switching Protocols',
+        'Upgrade: websocket',
+        'Connection: Upgrade',
+        `Sec-WebSocket-Accept: ${accept}`,
+      ]);
+      return new WebSocketStream(socket, earlyBytesOf(request));
     },
   };
 }
 
-function header(upgrade: boolean, contentType: string): string {
-  const lines = upgrade
-    ? ['HTTP/1.1 101 UPGRADED', `Content-Type: ${contentType}`, 'Connection: Upgrade', 'Upgrade: tcp']
-    : ['HTTP/1.1 200 OK', `Content-Type: ${contentType}`];
-  for (const [name, value] of Object.entries(STANDARD_HEADERS)) lines.push(`${name}: ${value}`);
-  return `${lines.join('\r\n')}\r\n\r\n`;
+const upgraded = (contentType: string): string[] => [
+  'HTTP/1.1 101 UPGRADED',
+  `Content-Type: ${contentType}`,
+  'Connection: Upgrade',
+  'Upgrade: tcp',
+];
+
+function header(lines: string[]): string {
+  const standard = Object.entries(STANDARD_HEADERS).map(([name, value]) => `${name}: ${value}`);
+  return `${[...lines, ...standard].join('\r\n')}\r\n\r\n`;
 }

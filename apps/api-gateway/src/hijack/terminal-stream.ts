@@ -1,5 +1,5 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import type { Response } from 'express';
@@ -10,10 +10,19 @@ import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { type HijackableConnection, hijackable } from './hijacked-connection';
 import { frameHeader, streamContentType } from './stream-frames';
+import { acceptKey } from './websocket-stream';
 
 /** Attach and exec start speak alike: `start`, then stdin up; `started`, then output down. */
 type TerminalCall =
   ClientDuplexStream<AttachRequest, AttachResponse> | ClientDuplexStream<StartExecRequest, AttachResponse>;
+
+interface TerminalClient {
+  request: IncomingMessage;
+  response: Response;
+  apiMinor: number;
+  /** Wants a WebSocket: all output raw, as dockerd gives it there. */
+  webSocket?: boolean;
+}
 
 /**
  * Joins the client's connection and a call of container-service, both ways with back-pressure:
@@ -25,20 +34,27 @@ type TerminalCall =
 export async function joinTerminal(
   call: TerminalCall,
   messages: AsyncGenerator<AttachResponse, unknown>,
-  client: { request: IncomingMessage; response: Response; apiMinor: number },
+  client: TerminalClient,
 ): Promise<void> {
   const { socket } = client.request;
   const connection: HijackableConnection = hijackable(client.request, client.response);
+  const accept = client.webSocket ? acceptKey(client.request) : undefined;
   const onGone = () => call.cancel();
   socket.once('close', onGone);
   try {
     const { message } = await firstMessage(messages);
     if (message?.$case !== 'started') throw internal('the stream began without its start');
     const { tty } = message.value;
+    const stdin = call as ClientDuplexStream<StdinMessage, unknown>;
+    if (accept !== undefined) {
+      const stream = connection.openWebSocket(accept);
+      sendStdin(stream, Buffer.alloc(0), stdin);
+      return await sendOutput(messages, stream, true);
+    }
     const { early } = connection.open(streamContentType(tty, client.apiMinor));
     // Some clients read the head through a buffer and go on with the bare socket: what came along with it would be lost to them.
     await setImmediate();
-    sendStdin(socket, early, call as ClientDuplexStream<StdinMessage, unknown>);
+    sendStdin(socket, early, stdin);
     await sendOutput(messages, socket, tty);
   } finally {
     socket.removeListener('close', onGone);
@@ -47,7 +63,7 @@ export async function joinTerminal(
 
 type StdinMessage = { message: { $case: 'stdin'; value: Buffer } };
 
-function sendStdin(socket: Socket, early: Buffer, call: ClientDuplexStream<StdinMessage, unknown>): void {
+function sendStdin(socket: Duplex, early: Buffer, call: ClientDuplexStream<StdinMessage, unknown>): void {
   const send = (data: Buffer) => {
     if (call.destroyed || call.writableEnded) return;
     if (call.write({ message: { $case: 'stdin', value: data } })) return;
@@ -62,7 +78,7 @@ function sendStdin(socket: Socket, early: Buffer, call: ClientDuplexStream<Stdin
 
 async function sendOutput(
   messages: AsyncGenerator<AttachResponse, unknown>,
-  socket: Socket,
+  socket: Duplex,
   tty: boolean,
 ): Promise<void> {
   try {
@@ -80,7 +96,7 @@ async function sendOutput(
   }
 }
 
-function sendPiece(output: Output, socket: Socket, tty: boolean): void {
+function sendPiece(output: Output, socket: Duplex, tty: boolean): void {
   if (socket.destroyed) return;
   socket.cork();
   if (!tty) socket.write(frameHeader(output));
@@ -95,7 +111,7 @@ const GOODBYE_MS = 2_000;
  * Says goodbye and reads on until the client hangs up: closing over stdin that nobody read would reset the connection,
  * and the client could report that instead of the output.
  */
-function endConnection(socket: Socket): void {
+function endConnection(socket: Duplex): void {
   if (socket.destroyed) return;
   socket.removeAllListeners('data');
   socket.end();

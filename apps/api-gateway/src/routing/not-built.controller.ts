@@ -1,4 +1,4 @@
-import { All, Controller, Get, Post, Put } from '@nestjs/common';
+import { All, Controller, Post, Put } from '@nestjs/common';
 import { EngineError, notImplemented } from '@gantry/shared/errors';
 
 const notBuilt = (what: string): never => {
@@ -11,11 +11,6 @@ export class NotBuiltController {
   @Post(['session', 'grpc'])
   session(): never {
     return notBuilt('BuildKit');
-  }
-
-  @Get('containers/:id/attach/ws')
-  attachWebsocket(): never {
-    return notBuilt('attaching over a websocket');
   }
 }
 
