@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import {
@@ -180,4 +181,26 @@ it('leads IPv6 to a container that has it, and gives the port back at its end', 
   const listener = createServer().listen(port, '::');
   await once(listener, 'listening');
   listener.close();
+});
+
+it('leads a UDP client that never pauses to the next container that has the port', async () => {
+  const first = await echo({ '7/udp': [{ HostIp: '127.0.0.1' }] });
+  const port = first.port('7/udp');
+  const elsewhere = freshName('next');
+  networks.push(elsewhere);
+  await api.post('/networks/create', { Name: elsewhere });
+  const heard: string[] = [];
+  const client = createSocket('udp4', (message) => heard.push(message.toString()));
+  client.on('error', () => {}); // refused while nobody has the port
+  client.connect(port, '127.0.0.1');
+  await once(client, 'connect');
+  let sent = 0;
+  const sending = setInterval(() => client.send(`${sent++}`), 10);
+  await eventually(() => expect(heard).toContain(`${sent - 1}`));
+  await removeContainer(first.Id);
+  const before = sent;
+  await echo({ '7/udp': [{ HostIp: '127.0.0.1', HostPort: `${port}` }] }, { NetworkMode: elsewhere });
+  await eventually(() => expect(heard.some((each) => Number(each) > before)).toBe(true));
+  clearInterval(sending);
+  client.close();
 });

@@ -1,9 +1,16 @@
 import { closeSync } from 'node:fs';
-import { hasCode, type Linux, type Link, type NetlinkSocket } from '@gantry/shared/linux';
+import {
+  type ConntrackSocket,
+  hasCode,
+  type Linux,
+  type Link,
+  type NetlinkSocket,
+} from '@gantry/shared/linux';
 import { HostFirewall } from '../firewall/host-firewall';
 import type { FirewallTable } from '../firewall/table';
 import type { Family } from '../ipam/cidr';
 import { addAddress, bringUp, createInterface, defaultRoute, indexOf } from './container-interface';
+import type { PublishedPort } from '../records/sandbox-record';
 import { setSysctl } from './kernel-settings';
 import type {
   BridgePlan,
@@ -14,8 +21,9 @@ import type {
   SandboxPlan,
 } from './plans';
 import { openResolverSockets } from './resolver-sockets';
+import { forgetStrayFlows } from './stray-flows';
 
-type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
+type Port = Pick<Linux, 'conntrack' | 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
 
 /**
  * Everything this service does to the kernel. All of it is synchronous and runs in one worker thread: while the kernel
@@ -24,6 +32,7 @@ type Port = Pick<Linux, 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sock
 export class NetworkStack {
   private readonly host: NetlinkSocket;
   private readonly hostFirewall: HostFirewall;
+  private conntrack?: ConntrackSocket;
 
   constructor(private readonly linux: Port) {
     this.host = linux.netlink.open();
@@ -204,6 +213,13 @@ export class NetworkStack {
     return this.hostFirewall.reconcile(table, desired);
   }
 
+  /** See {@link forgetStrayFlows}. After the rules for these ports have changed. */
+  forgetFlows(ports: PublishedPort[]): void {
+    const local = this.host.addresses().map(({ address }) => address.split('/')[0] ?? '');
+    this.conntrack ??= this.linux.conntrack.open();
+    forgetStrayFlows(this.conntrack, ports, new Set(local));
+  }
+
   /** Whether another program's rules drop forwarded packets that they do not know (dockerd's do). */
   othersDropForwarded(): boolean {
     return this.hostFirewall.othersDropForwarded();
@@ -226,6 +242,7 @@ export class NetworkStack {
   close(): void {
     this.host.close();
     this.hostFirewall.close();
+    this.conntrack?.close();
   }
 
   private fillSandbox(plan: SandboxPlan): void {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
 import { FirewallService } from '../firewall/firewall.service';
+import { NetworkThread } from '../kernel/network-thread';
 import { PortAllocator } from '../ports/port-allocator';
 import { PortRelay } from '../ports/port-relay';
 import { isRouted, routedPorts } from '../ports/routed-ports';
@@ -18,6 +19,7 @@ export class SandboxPorts {
     private readonly relay: PortRelay,
     private readonly firewall: FirewallService,
     private readonly networks: NetworkRegistry,
+    private readonly thread: NetworkThread,
   ) {}
 
   /** Takes the host ports, all or none; none without a way in. @throws Internal in dockerd's words */
@@ -50,6 +52,7 @@ export class SandboxPorts {
   async publish(ports: readonly PublishedPort[]): Promise<void> {
     await this.firewall.publish(ports);
     this.relay.open(ports.filter(isHidden));
+    await this.forgetFlows(ports);
   }
 
   /** From now on nothing leads to the sandbox, and the ports are free. */
@@ -57,6 +60,7 @@ export class SandboxPorts {
     if (ports.length === 0) return;
     try {
       await Promise.all([this.firewall.unpublish(ports), this.relay.close(ports.filter(isHidden))]);
+      await this.forgetFlows(ports);
     } finally {
       this.abandon(ports);
     }
@@ -78,6 +82,11 @@ export class SandboxPorts {
   private isRouted(endpoint: EndpointRecord | undefined, family: Family): boolean {
     const network = endpoint && this.networks.get(endpoint.networkId);
     return network?.driver === 'bridge' && gatewayMode(network, family) === 'routed';
+  }
+
+  private async forgetFlows(ports: readonly PublishedPort[]): Promise<void> {
+    const udp = ports.filter((port) => port.protocol === 'udp' && isHidden(port));
+    if (udp.length > 0) await this.thread.stack.forgetFlows(udp);
   }
 }
 

@@ -4,6 +4,7 @@ import { KernelHost } from './host';
 import type { Linux } from './linux';
 import { KernelMounts } from './mounts';
 import { KernelNamespaces } from './namespaces';
+import { KernelConntrack } from './netlink/conntrack';
 import { KernelNetlink } from './netlink/netlink';
 import { LibNftables } from './nftables';
 import { KernelPaths } from './paths';
@@ -20,6 +21,7 @@ export function createLinux(): Linux {
     namespaces: new KernelNamespaces(),
     netlink: new KernelNetlink(),
     nftables: new LibNftables(),
+    conntrack: new KernelConntrack(),
     processes: new HostProcesses(),
     seccomp: new LibSeccomp(),
     cgroups: new KernelCgroups(mounts),

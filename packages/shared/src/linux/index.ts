@@ -9,6 +9,7 @@ export * from './mount-info';
 export * from './mounts';
 export * from './namespaces';
 export { addressBytes, addressText } from './netlink/addresses';
+export type { Conntrack, ConntrackSocket, Flow } from './netlink/conntrack';
 export * from './netlink/netlink';
 export * from './netlink/requests';
 export * from './nftables';

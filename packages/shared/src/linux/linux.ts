@@ -3,6 +3,7 @@ import type { Files } from './files';
 import type { Host } from './host';
 import type { Mounts } from './mounts';
 import type { Namespaces } from './namespaces';
+import type { Conntrack } from './netlink/conntrack';
 import type { Netlink } from './netlink/netlink';
 import type { Nftables } from './nftables';
 import type { Paths } from './paths';
@@ -17,6 +18,7 @@ export interface Linux {
   readonly namespaces: Namespaces;
   readonly netlink: Netlink;
   readonly nftables: Nftables;
+  readonly conntrack: Conntrack;
   readonly processes: Processes;
   readonly seccomp: Seccomp;
   readonly cgroups: Cgroups;

@@ -40,6 +40,7 @@ export class RecordingLinux implements Linux {
     open: () => this.nftables,
     monitor: { close: () => undefined },
   });
+  readonly conntrack = this.port('conntrack', {});
   readonly processes = this.port('processes', {
     wait: Promise.resolve({ code: 0, signal: null }),
     run: Promise.resolve({ code: 0, signal: null, stdout: '', stderr: '', timedOut: false }),
