@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { readFile } from 'node:fs/promises';
 import { tarOf } from '../support/busybox-image';
@@ -73,12 +73,17 @@ export async function corpusContext(dockerfile: string): Promise<Buffer> {
   ]);
 }
 
-/** Serves what ADD fetches: `/file.txt`, `/archive.tar.gz` and `/repository.git`, as plain files. */
+/** Serves as plain files what ADD fetches, `/file.txt`, `/archive.tar.gz` and `/repository.git`, and a context, `/context.git`. */
 export async function serveFiles(): Promise<{ url: string; close(): Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'corpus-'));
   writeFileSync(join(directory, 'file.txt'), 'hello\n');
   writeFileSync(join(directory, 'archive.tar.gz'), gzipSync(await inner()));
-  makeRepository(directory);
+  makeRepository(join(directory, 'repository'), [{ 'sub/inner': 'inner\n', one: 'one\n' }, { two: 'two\n' }]);
+  const labelled = (from: string) => `FROM scratch\nLABEL from=${from}\n`;
+  makeRepository(join(directory, 'context'), [
+    { Dockerfile: labelled('v1'), 'sub/Dockerfile': labelled('sub') },
+    { Dockerfile: labelled('main') },
+  ]);
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://x');
     readFile(join(directory, pathname)).then(
@@ -97,26 +102,26 @@ export async function serveFiles(): Promise<{ url: string; close(): Promise<void
   };
 }
 
-/** Two commits, the first tagged v1, the second with one file more. */
-function makeRepository(directory: string): void {
-  const work = join(directory, 'work');
-  mkdirSync(join(work, 'sub'), { recursive: true });
-  const env = { PATH: process.env['PATH'], HOME: directory, GIT_CONFIG_NOSYSTEM: '1' };
-  const git = (...args: string[]) =>
+/** `<work>.git`: a commit for each set of files, the first tagged v1. */
+function makeRepository(work: string, commits: Record<string, string>[]): void {
+  mkdirSync(work);
+  const env = { PATH: process.env['PATH'], HOME: work, GIT_CONFIG_NOSYSTEM: '1' };
+  const run = (cwd: string, ...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@x', ...args], {
-      cwd: work,
+      cwd,
       env,
       stdio: 'ignore',
     });
-  git('init', '--initial-branch=main');
-  writeFileSync(join(work, 'sub', 'inner'), 'inner\n');
-  writeFileSync(join(work, 'one'), 'one\n');
-  git('add', '.');
-  git('commit', '-m', 'one');
-  git('tag', 'v1');
-  writeFileSync(join(work, 'two'), 'two\n');
-  git('add', '.');
-  git('commit', '-m', 'two');
-  git('clone', '--bare', '.', join(directory, 'repository.git'));
-  execFileSync('git', ['update-server-info'], { cwd: join(directory, 'repository.git'), env });
+  run(work, 'init', '--initial-branch=main');
+  for (const [index, files] of commits.entries()) {
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(work, name)), { recursive: true });
+      writeFileSync(join(work, name), content);
+    }
+    run(work, 'add', '.');
+    run(work, 'commit', '-m', `${index}`);
+    if (index === 0) run(work, 'tag', 'v1');
+  }
+  run(work, 'clone', '--bare', '.', `${work}.git`);
+  run(`${work}.git`, 'update-server-info');
 }

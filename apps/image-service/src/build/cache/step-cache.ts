@@ -48,11 +48,10 @@ export class StepCache {
       WHERE b.node_id = ${this.nodeId} AND b.key = ${key} AND (${ofJob ?? ''} = '' OR b.job_id = ${ofJob ?? ''})`);
     if (!row) return undefined;
     const { config, chainId, ...layer } = row;
+    // An image of scratch that has no files yet has no layer.
+    if (chainId === null) return { config: Buffer.from(config), top: undefined };
     const sizes = { size: BigInt(layer.size), archiveSize: BigInt(layer.archiveSize ?? 0) };
-    return {
-      config: Buffer.from(config),
-      top: chainId === null ? undefined : { ...layer, ...sizes, chainId },
-    };
+    return { config: Buffer.from(config), top: { ...layer, ...sizes, chainId } };
   }
 
   /** A step that is known already is the newer one from here on: this job has found the other wanting. */
