@@ -6,17 +6,23 @@ type Entry = Partial<Header> & { name: string };
 
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 
+/** @throws where Debian's package is not installed */
+export function busyboxProgram(): string {
+  if (!BUSYBOX) throw new Error('no busybox: apt-get install busybox-static');
+  return BUSYBOX;
+}
+
 /** A root file system around Debian's static busybox, as a tar: what `docker import` takes. */
 export async function busyboxRootfs(): Promise<Buffer> {
-  if (!BUSYBOX) throw new Error('no busybox: apt-get install busybox-static');
+  const busybox = busyboxProgram();
   const tar = pack();
   const done = collect(tar);
   for (const name of ['bin', 'etc', 'root', 'home', 'var', 'proc', 'sys', 'dev', 'data', 'usr', 'usr/bin']) {
     await add(tar, { name: `${name}/`, type: 'directory', mode: 0o755 });
   }
   await add(tar, { name: 'tmp/', type: 'directory', mode: 0o1777 });
-  await add(tar, { name: 'bin/busybox', mode: 0o755 }, readFileSync(BUSYBOX));
-  const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n');
+  await add(tar, { name: 'bin/busybox', mode: 0o755 }, readFileSync(busybox));
+  const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const applet of applets.filter((each) => each !== 'busybox')) {
     await add(tar, { name: `bin/${applet}`, type: 'link', linkname: 'bin/busybox', mode: 0o755 });
   }
