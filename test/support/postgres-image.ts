@@ -60,7 +60,7 @@ export function postgresRootfs(): Buffer {
 function startScript(binaries: string): string {
   return `#!/bin/sh
 [ -e ${POSTGRES_DATA}/PG_VERSION ] ||
-  ${binaries}/initdb -D ${POSTGRES_DATA} -U postgres -A trust -E UTF8 --locale=C || exit
+  ${binaries}/initdb -D ${POSTGRES_DATA} -U postgres -A trust -E UTF8 --locale=C --no-sync || exit
 exec ${binaries}/postgres -D ${POSTGRES_DATA} -c listen_addresses= -c unix_socket_directories=/tmp
 `;
 }
