@@ -120,12 +120,12 @@ export class ContainerExits {
   }
 
   /** For a container found with a restart due. */
-  scheduleRestart(record: ContainerRecord, ran: number): void {
+  scheduleRestart(record: ContainerRecord, ran: number, { counted = true } = {}): void {
     const previous = record.restartCount === 0 ? 0 : (this.restarts.get(record.id)?.delay ?? 0);
     const delay = restartDelay(previous, ran);
     const timer = setTimeout(() => {
       this.locks
-        .hold(record.id, () => this.restartNow(record))
+        .hold(record.id, () => this.restartNow(record, counted))
         .catch((error: unknown) =>
           this.logger.warn({ container: record.id, reason: messageOf(error) }, 'restart by policy failed'),
         );
@@ -133,25 +133,28 @@ export class ContainerExits {
     this.restarts.set(record.id, { timer, delay });
   }
 
-  private async restartNow(record: ContainerRecord): Promise<void> {
+  private async restartNow(record: ContainerRecord, counted: boolean): Promise<void> {
     if (!record.state.Restarting || this.store.get(record.id) !== record || this.closing) return;
-    record.restartCount += 1;
+    if (counted) record.restartCount += 1;
     try {
-      await this.starter.startLocked(record);
+      // What says nothing about the container counts as a run that failed: the policy says whether there is another.
+      await this.starter.startLocked(
+        record,
+        ({ error, exitCode }) => isOfTheHost(error) && this.wantsRestart(record, exitCode, 0),
+      );
     } catch (error) {
       this.waiters.exited(record);
-      if (!isOfTheHost(error) || this.store.get(record.id) !== record) throw error;
-      await this.failedToRestart(record, error);
+      if (this.store.get(record.id) === record && record.state.Restarting) this.scheduleRestart(record, 0);
+      throw error;
     }
   }
 
-  /** Counts as a run that failed: the policy says whether there is another. */
-  private async failedToRestart(record: ContainerRecord, cause: unknown): Promise<void> {
-    this.logger.warn({ container: record.id, reason: messageOf(cause) }, 'restart by policy failed');
-    if (!this.wantsRestart(record, record.state.ExitCode, 0)) return;
+  /** After a boot of the host; not one of the restarts that are counted. Under nobody's eyes yet. */
+  async startAtBoot(record: ContainerRecord): Promise<void> {
     Object.assign(record.state, { Status: 'restarting', Running: true, Restarting: true });
+    Object.assign(record, { restartCount: 0, stoppedByUser: false });
     await this.store.persist(record);
-    this.scheduleRestart(record, 0);
+    this.scheduleRestart(record, 0, { counted: false });
   }
 
   private wantsRestart(record: ContainerRecord, exitCode: number, ran: number): boolean {

@@ -13,7 +13,7 @@ import { Conmon, RuntimeCreateError, type MonitorRequest } from '../runtime/conm
 import { ExitWatch } from '../runtime/exit-watch';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { OciRuntime } from '../runtime/oci-runtime';
-import { startFailure } from '@gantry/shared/oci';
+import { startFailure, type StartFailure } from '@gantry/shared/oci';
 import { Runtimes, type RuntimeChoice } from '../runtime/runtimes';
 import { ServicePeers } from '../service-peers';
 import { SpecBuilder } from '../spec/spec-builder';
@@ -64,13 +64,22 @@ export class ContainerStarter {
     });
   }
 
-  /** For the restart policy and restart, which hold the lock already. */
-  async startLocked(record: ContainerRecord): Promise<void> {
+  /**
+   * For the restart policy and restart, which hold the lock already. `again`: whether a failure leaves the container waiting
+   * for its next restart.
+   */
+  async startLocked(
+    record: ContainerRecord,
+    again: (failure: StartFailure) => boolean = () => false,
+  ): Promise<void> {
     await this.cleaner.finished(record.id);
+    // Whatever the start takes is given back by the next life of this service, should this one not get to its end.
+    record.cleanupPending = true;
+    await this.store.note(record);
     try {
       await this.run(record);
     } catch (error) {
-      throw await this.failed(record, error);
+      throw await this.failed(record, error, again);
     }
   }
 
@@ -106,6 +115,7 @@ export class ContainerStarter {
       ...this.processOf(record, pid, monitorPid, runtime),
       ...(spec.hooks ? { hooked: true } : {}),
     };
+    record.cleanupPending = undefined;
     Object.assign(record.state, {
       Status: 'running',
       Running: true,
@@ -165,16 +175,23 @@ export class ContainerStarter {
   }
 
   /** Gives back what was taken, and leaves in the record why. */
-  private async failed(record: ContainerRecord, cause: unknown): Promise<EngineError> {
-    const { error, exitCode } =
+  private async failed(
+    record: ContainerRecord,
+    cause: unknown,
+    again: (failure: StartFailure) => boolean,
+  ): Promise<EngineError> {
+    const failure =
       cause instanceof RuntimeCreateError
         ? startFailure(cause.message, [record.path, ...record.args])
         : { error: cause instanceof EngineError ? cause : internal(messageOf(cause), cause), exitCode: 128 };
+    const { error, exitCode } = failure;
+    const restarts = again(failure);
+    const ended = record.state.FinishedAt.startsWith('0001') ? 'created' : 'exited';
     this.exits.forget(record.id);
     Object.assign(record.state, {
-      Status: record.state.FinishedAt.startsWith('0001') ? 'created' : 'exited',
-      Running: false,
-      Restarting: false,
+      Status: restarts ? 'restarting' : ended,
+      Running: restarts,
+      Restarting: restarts,
       Pid: 0,
       ExitCode: exitCode,
       Error: error.message,

@@ -1,8 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { isKind, messageOf } from '@gantry/shared/errors';
-import { LINUX, type Linux } from '@gantry/shared/linux';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerCreator } from '../create/container-creator';
 import { HostFactsProvider } from '../host-facts';
@@ -21,7 +20,6 @@ import { ContainerExits } from './container-exits';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
-import { ContainerStarter } from './container-starter';
 import { MountSources } from './mount-sources';
 import { wantsStartAtBoot } from './restart-policy';
 
@@ -46,7 +44,6 @@ export class Reconciler {
     private readonly runtimes: Runtimes,
     private readonly exitWatch: ExitWatch,
     private readonly exits: ContainerExits,
-    private readonly starter: ContainerStarter,
     private readonly cleaner: ContainerCleaner,
     private readonly remover: ContainerRemover,
     private readonly creator: ContainerCreator,
@@ -58,11 +55,12 @@ export class Reconciler {
 
   /** Before the first request. Does not need the other services. */
   async run(): Promise<void> {
-    const rebooted = this.noteBoot();
+    const rebooted = this.isNewBoot();
     const records = this.files.readAll();
     for (const record of records) this.store.add(record);
     this.exits.open();
     for (const record of records) await this.takeUp(record, rebooted);
+    if (rebooted) writeFileSync(this.bootFile, this.facts.bootId);
     for (const id of this.files.removing()) this.remover.resume(id);
     this.sources.releaseUnused((id) => this.store.get(id)?.state.Running ?? false);
     void this.releaseOrphans();
@@ -90,7 +88,7 @@ export class Reconciler {
       rebooted &&
       wantsStartAtBoot(record.hostConfig.RestartPolicy, state.ExitCode, record.stoppedByUser)
     ) {
-      if (state.StartedAt !== NEVER) this.startInBackground(record);
+      if (state.StartedAt !== NEVER) await this.exits.startAtBoot(record);
     } else if (record.hostConfig.AutoRemove && state.StartedAt !== NEVER) {
       return this.removeInBackground(record);
     }
@@ -133,35 +131,26 @@ export class Reconciler {
     await this.store.persist(record);
   }
 
-  private startInBackground(record: ContainerRecord): void {
-    this.locks
-      .hold(record.id, () => this.starter.startLocked(record))
-      .catch((error: unknown) => {
-        this.logger.warn({ container: record.id, reason: messageOf(error) }, 'not started after the boot');
-        // A service that we need is not up yet.
-        if (!isKind(error, 'Unavailable') || this.stopped) return;
-        setTimeout(() => this.startInBackground(record), RETRY_MS).unref();
-      });
-  }
-
   private removeInBackground(record: ContainerRecord): void {
     this.locks
       .hold(record.id, () => this.remover.removeLocked(record, record.removal ?? { volumes: true }))
       .catch((error: unknown) => this.logger.warn({ err: error, container: record.id }, 'not removed'));
   }
 
-  /** True at the first start after a boot of the host. */
-  private noteBoot(): boolean {
+  private get bootFile(): string {
+    return join(this.paths.containers, 'boot-id');
+  }
+
+  /** Whether the host has booted since all containers were last taken up, or never were. */
+  private isNewBoot(): boolean {
     mkdirSync(this.paths.volatile, { recursive: true, mode: 0o711 });
-    const file = join(this.paths.containers, 'boot-id');
-    let last = '';
+    mkdirSync(this.paths.containers, { recursive: true, mode: 0o710 });
     try {
-      last = readFileSync(file, 'utf8');
-    } catch {
-      mkdirSync(this.paths.containers, { recursive: true, mode: 0o710 });
+      return readFileSync(this.bootFile, 'utf8') !== this.facts.bootId;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return true;
+      throw error;
     }
-    if (last !== this.facts.bootId) writeFileSync(file, this.facts.bootId);
-    return last !== '' && last !== this.facts.bootId;
   }
 
   /** What the other services hold for containers that never came to be. They may come up later than we do. */
