@@ -4,6 +4,10 @@ import { PeersModule } from '@gantry/shared/grpc';
 import { LoggingModule } from '@gantry/shared/logging';
 import { BuildController } from './build/build.controller';
 import { BuildCacheController } from './build/build-cache.controller';
+import { BuildKitController } from './buildkit/buildkit.controller';
+import { BuildKitServer } from './buildkit/buildkit-server';
+import { BuildSessions } from './buildkit/build-sessions';
+import { ClientBuilds } from './buildkit/client-builds';
 import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
 import { ArchiveController } from './containers/archive.controller';
@@ -22,7 +26,7 @@ import { NetworksController } from './networks/networks.controller';
 import { ServiceClients } from './peers/service-clients';
 import { PluginsController } from './plugins/plugins.controller';
 import { RegistryController } from './registry/registry.controller';
-import { NotBuiltController, SwarmController } from './routing/not-built.controller';
+import { SwarmController } from './routing/swarm.controller';
 import { SystemController } from './system/system.controller';
 import { VolumeArchivesController } from './volumes/volume-archives.controller';
 import { VolumesController } from './volumes/volumes.controller';
@@ -38,8 +42,8 @@ import { VolumesController } from './volumes/volumes.controller';
     ExecController,
     BuildCacheController,
     BuildController,
+    BuildKitController,
     PluginsController,
-    NotBuiltController,
     ImageTransfersController,
     ImagePushController,
     RegistryController,
@@ -56,6 +60,9 @@ import { VolumesController } from './volumes/volumes.controller';
     ServiceClients,
     ImageData,
     ImageJobQueue,
+    BuildSessions,
+    ClientBuilds,
+    BuildKitServer,
     RequestDurations,
     {
       provide: GATEWAY_CONFIG,

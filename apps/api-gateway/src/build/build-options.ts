@@ -3,7 +3,9 @@ import type { BuildJob, BuildLimits } from '@gantry/shared/queue';
 import type { QueryParameters } from '../routing/query-parameters';
 
 /** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented for BuildKit */
-export function buildOptions(query: QueryParameters): Omit<BuildJob, 'uploadId' | 'credentialsId'> {
+export function buildOptions(
+  query: QueryParameters,
+): Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId'> {
   refuseBuildKit(query);
   return {
     remote: query.text('remote'),

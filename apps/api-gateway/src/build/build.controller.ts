@@ -27,7 +27,7 @@ export class BuildController {
     const options = buildOptions(query);
     const uploadId = options.remote === '' ? await this.upload(request) : '';
     const credentialsId = await this.data.uploadCredentials(request.header('x-registry-config') ?? '');
-    const job = { ...options, uploadId, credentialsId };
+    const job = { ...options, uploadId, credentialsId, dockerfileId: '' };
     await sendJobProgress(response, this.jobs.run('build', job, signal));
   }
 

@@ -8,7 +8,7 @@ import { WebSocketStream } from './websocket-stream';
 /** A connection on its way from HTTP to a raw stream. Until `open`, the request can still be answered in the ordinary way. */
 export interface HijackableConnection {
   /** Ends HTTP on the connection: sends the header (101 where the client asked for an upgrade, else 200). */
-  open(contentType: string): { socket: Socket; early: Buffer };
+  open(stream: { contentType?: string; upgrade?: string }): { socket: Socket; early: Buffer };
   /** The same for a WebSocket. `accept`: the value of Sec-WebSocket-Accept. */
   openWebSocket(accept: string): WebSocketStream;
 }
@@ -36,8 +36,13 @@ export function hijackable(request: IncomingMessage, response: Response): Hijack
     socket.write(header(lines));
   };
   return {
-    open(contentType) {
-      begin(upgrade ? upgraded(contentType) : ['HTTP/1.1 200 OK', `Content-Type: ${contentType}`]);
+    open({ contentType, upgrade: protocol = 'tcp' }) {
+      const type = contentType === undefined ? [] : [`Content-Type: ${contentType}`];
+      begin(
+        upgrade
+          ? ['HTTP/1.1 101 UPGRADED', ...type, 'Connection: Upgrade', `Upgrade: ${protocol}`]
+          : ['HTTP/1.1 200 OK', ...type],
+      );
       return { socket, early: earlyBytesOf(request) };
     },
     openWebSocket(accept) {
@@ -51,13 +56,6 @@ export function hijackable(request: IncomingMessage, response: Response): Hijack
     },
   };
 }
-
-const upgraded = (contentType: string): string[] => [
-  'HTTP/1.1 101 UPGRADED',
-  `Content-Type: ${contentType}`,
-  'Connection: Upgrade',
-  'Upgrade: tcp',
-];
 
 function header(lines: string[]): string {
   const standard = Object.entries(STANDARD_HEADERS).map(([name, value]) => `${name}: ${value}`);

@@ -51,7 +51,7 @@ export async function joinTerminal(
       sendStdin(stream, Buffer.alloc(0), stdin);
       return await sendOutput(messages, stream, true);
     }
-    const { early } = connection.open(streamContentType(tty, client.apiMinor));
+    const { early } = connection.open({ contentType: streamContentType(tty, client.apiMinor) });
     // Some clients read the head through a buffer and go on with the bare socket: what came along with it would be lost to them.
     await setImmediate();
     sendStdin(socket, early, stdin);

@@ -51,7 +51,7 @@ describe('routing and errors', () => {
     ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
     ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],
     ['POST', '/plugins/pull?remote=x', 501, 'installing plugins is not built yet'],
-    ['POST', '/session', 501, 'BuildKit is not built yet'],
+    ['POST', '/session', 400, 'no upgrade proto in request'],
     ['GET', '/swarm', 503, 'This node is not a swarm manager.'],
     ['POST', '/services/create', 503, 'This node is not a swarm manager.'],
     ['GET', '/nodes/abc', 503, 'This node is not a swarm manager.'],

@@ -39,12 +39,13 @@ export class BuildJobs {
 
   private async build(request: BuildJob, { id, created, signal, onLine }: JobContext): Promise<string> {
     const registries = parseRegistryConfig(await this.uploads.text(request.credentialsId));
-    const { remote, dockerfile, uploadId } = request;
+    const { remote, dockerfile, uploadId, dockerfileId } = request;
+    const text = dockerfileId === '' ? undefined : await this.uploads.text(dockerfileId);
     const upload = uploadId === '' ? undefined : this.uploads.path(uploadId);
     const scratch = this.directories.scratch();
     try {
       const lines = new ProgressLines(onLine);
-      const context = await this.contexts.open({ upload, remote, dockerfile, scratch }, lines, signal);
+      const context = await this.contexts.open({ upload, remote, dockerfile, text, scratch }, lines, signal);
       try {
         await lines.flush();
         return await this.builds.build(parseDockerfile(context.dockerfile, context.dockerfileName), request, {

@@ -27,6 +27,8 @@ export interface ContextRequest {
   remote: string;
   /** API `dockerfile`: its path in the context. */
   dockerfile: string;
+  /** The Dockerfile's text, where it did not come with the context. */
+  text?: string;
   /** A directory of the caller's, who removes it after {@link BuildContext.close}. */
   scratch: string;
 }
@@ -60,7 +62,9 @@ export class BuildContexts {
   async open(request: ContextRequest, lines: ProgressLines, signal: AbortSignal): Promise<BuildContext> {
     const tree = await this.tree(request, lines, signal);
     try {
-      const { name, text } = await readDockerfile(tree, request.dockerfile || DEFAULT_NAME);
+      const path = request.dockerfile || DEFAULT_NAME;
+      const { name, text } =
+        request.text === undefined ? await readDockerfile(tree, path) : { name: path, text: request.text };
       const ignored = await readText(tree, '.dockerignore');
       const visible = ignored === undefined ? tree : new FilteredTree(tree, IgnorePatterns.ofFile(ignored));
       return { tree: visible, dockerfile: text, dockerfileName: name, close: () => tree.close() };

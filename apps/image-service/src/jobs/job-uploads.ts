@@ -27,14 +27,14 @@ export class JobUploads {
     return parseRegistryAuth(await this.text(credentialsId));
   }
 
-  /** An upload that is a header; empty where there is none. */
+  /** An upload that is a text; empty where there is none. */
   async text(uploadId: string): Promise<string> {
     return uploadId === '' ? '' : readFile(this.path(uploadId), 'utf8');
   }
 
   /** Removes whatever the data of a job names, once the job has ended. */
-  async drop(data: { uploadId?: string; credentialsId?: string }): Promise<void> {
-    for (const id of [data.uploadId, data.credentialsId]) {
+  async drop(data: { uploadId?: string; credentialsId?: string; dockerfileId?: string }): Promise<void> {
+    for (const id of [data.uploadId, data.credentialsId, data.dockerfileId]) {
       if (!id) continue;
       await rm(this.blobs.uploadPath(id), { force: true }).catch((error: unknown) => {
         this.logger.warn({ err: error }, 'upload not removed');

@@ -13,6 +13,8 @@ export interface BuildJob {
   remote: string;
   /** The path of the Dockerfile in the context. */
   dockerfile: string;
+  /** The upload that is the Dockerfile, where it is not the context's. Empty: it is. */
+  dockerfileId: string;
   /** Names for the image, each with or without a tag. */
   names: string[];
   /** null: the value of the engine's environment, which has none. */

@@ -1,18 +1,5 @@
-import { All, Controller, Post, Put } from '@nestjs/common';
-import { EngineError, notImplemented } from '@gantry/shared/errors';
-
-const notBuilt = (what: string): never => {
-  throw notImplemented(`${what} is not built yet`);
-};
-
-/** What the API has and Gantry does not have yet (docs/api-coverage.md): a clear 501, never a silent success. */
-@Controller()
-export class NotBuiltController {
-  @Post(['session', 'grpc'])
-  session(): never {
-    return notBuilt('BuildKit');
-  }
-}
+import { All, Controller, Put } from '@nestjs/common';
+import { EngineError } from '@gantry/shared/errors';
 
 /** Swarm mode is out of scope: dockerd's answer when it is in no swarm. */
 @Controller()

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import type { StatusResponse, Timestamp, Vertex } from '@gantry/proto/buildkit';
+
+/** A line of the classic builder's progress (API: BuildInfo). */
+interface BuildLine {
+  stream?: string;
+  status?: string;
+  id?: string;
+  error?: string;
+  aux?: { ID?: string };
+}
+
+const STEP = /^Step (\d+)\/(\d+) : (.*)$/s;
+/** What the classic builder says of itself and not of the step. */
+const OWN_WORDS = /^( ---> |Removed intermediate container |Successfully (built|tagged) |\n$)/;
+const STDERR = 2;
+const STDOUT = 1;
+
+/** Tells a build's lines as BuildKit's clients show them: a vertex a step, with what its command writes. */
+export class BuildVertexes {
+  /** The image, once its id is known. */
+  imageId = '';
+  private current: Vertex | undefined;
+
+  /** `ref`: the build's name, which makes those of its vertexes unlike others'. */
+  constructor(
+    private readonly ref: string,
+    private readonly now: () => Date = () => new Date(),
+  ) {}
+
+  /** Something that is done before the first step, such as the transfer of the context. */
+  begin(name: string): StatusResponse {
+    const before = this.ended();
+    this.current = {
+      digest: `sha256:${createHash('sha256').update(`${this.ref}/${name}`).digest('hex')}`,
+      inputs: before ? [before.digest] : [],
+      name,
+      cached: false,
+      started: this.timestamp(),
+      completed: undefined,
+      error: '',
+    };
+    return status([...(before ? [before] : []), this.current]);
+  }
+
+  /** undefined: nothing that a client shows. */
+  line(line: unknown): StatusResponse | undefined {
+    const { stream, status: state, id, error, aux } = line as BuildLine;
+    if (aux?.ID) this.imageId = aux.ID;
+    if (error !== undefined) return this.fail(error);
+    if (state !== undefined) return this.log(`${id ? `${id}: ` : ''}${state}\n`);
+    if (stream === undefined) return undefined;
+    const step = STEP.exec(stream);
+    if (step) return this.begin(`[${step[1]}/${step[2]}] ${step[3]?.trim()}`);
+    if (stream === ' ---> Using cache\n' && this.current) {
+      this.current = { ...this.current, cached: true };
+      return status([this.current]);
+    }
+    return OWN_WORDS.test(stream) ? undefined : this.log(stream);
+  }
+
+  end(): StatusResponse {
+    const last = this.ended();
+    return status(last ? [last] : []);
+  }
+
+  fail(error: string): StatusResponse {
+    const last = this.ended();
+    return status(last ? [{ ...last, error }] : []);
+  }
+
+  private ended(): Vertex | undefined {
+    const last = this.current && { ...this.current, completed: this.timestamp() };
+    this.current = undefined;
+    return last;
+  }
+
+  private log(text: string): StatusResponse | undefined {
+    if (!this.current) return undefined;
+    const plain = text.replace(/^\u001b\[91m|\u001b\[0m$/g, '');
+    const stream = plain === text ? STDOUT : STDERR;
+    const { digest: vertex } = this.current;
+    return { vertexes: [], logs: [{ vertex, timestamp: this.timestamp(), stream, msg: Buffer.from(plain) }] };
+  }
+
+  private timestamp(): Timestamp {
+    const ms = this.now().getTime();
+    return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
+  }
+}
+
+const status = (vertexes: Vertex[]): StatusResponse => ({ vertexes, logs: [] });

@@ -1,0 +1,258 @@
+import {
+  type Metadata,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { hostname } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import {
+  ControlService,
+  type ListWorkersResponse,
+  type PruneRequest,
+  type SolveRequest,
+  type SolveResponse,
+  type StatusRequest,
+  type StatusResponse,
+  type UsageRecord,
+} from '@gantry/proto/buildkit';
+import {
+  LLBBridgeService,
+  type ReturnRequest,
+  type ReturnResponse,
+  type SolveRequest as BridgeRequest,
+  type SolveResponse as BridgeResponse,
+} from '@gantry/proto/frontend';
+import { ENGINE_VERSION } from '@gantry/shared/config';
+import { invalidArgument, messageOf } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
+import { ServiceClients } from '../peers/service-clients';
+import { ClientBuilds } from './client-builds';
+import { frontendBuild } from './frontend-options';
+import { RunningSolve } from './running-solve';
+
+/** The name of the build that a call of LLBBridge belongs to (BuildKit, client/buildid). */
+const BUILD_ID = 'buildkit-controlapi-buildid';
+/** How long a build that has ended is kept for those who watch it. Milliseconds. */
+const KEPT_MS = 10_000;
+
+/** What a client has to be told that it may use (BuildKit, frontend/gateway/pb/caps.go). */
+const CAPABILITIES = ['solve.base', 'return'];
+
+/**
+ * What BuildKit's clients ask for over POST /grpc: builds of Dockerfiles, which run as jobs of the builder, and its cache.
+ * The rest of BuildKit's API is UNIMPLEMENTED, which is what its clients take for a daemon without it.
+ */
+@Injectable()
+export class BuildKitServer implements OnModuleDestroy {
+  private readonly solves = new Map<string, RunningSolve>();
+  private readonly server = new Server();
+  private readonly injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+
+  constructor(
+    @Inject(ClientBuilds) private readonly builds: ClientBuilds,
+    @Inject(ServiceClients) private readonly services: ServiceClients,
+  ) {
+    this.server.addService(ControlService, {
+      solve: unary((call: ServerUnaryCall<SolveRequest, SolveResponse>) => this.solve(call)),
+      status: (call: ServerWritableStream<StatusRequest, StatusResponse>) => void this.status(call),
+      listWorkers: unary(async () => this.workers()),
+      info: unary(async () => ({ buildkitVersion: VERSION })),
+      diskUsage: unary(async () => ({ record: await this.usage() })),
+      prune: (call: ServerWritableStream<PruneRequest, UsageRecord>) => void this.prune(call),
+    } as UntypedServiceImplementation);
+    this.server.addService(LLBBridgeService, {
+      ping: unary(async () => ({ frontendCapabilities: CAPABILITIES.map((id) => ({ id, enabled: true })) })),
+      solve: unary((call: ServerUnaryCall<BridgeRequest, BridgeResponse>) => this.bridge(call)),
+      return: unary((call: ServerUnaryCall<ReturnRequest, ReturnResponse>) => this.giveBack(call)),
+    } as UntypedServiceImplementation);
+  }
+
+  /** A connection that has been taken out of HTTP/1: the client speaks HTTP/2 on it. */
+  serve(connection: Duplex): void {
+    this.injector.injectConnection(connection);
+  }
+
+  onModuleDestroy(): void {
+    this.server.forceShutdown();
+  }
+
+  /** Without a frontend the client runs one itself, through {@link bridge}. */
+  private async solve(call: ServerUnaryCall<SolveRequest, SolveResponse>): Promise<SolveResponse> {
+    const { request } = call;
+    const solve = this.find(request.ref);
+    solve.begin(request);
+    call.on('cancelled', () => solve.gone.abort());
+    try {
+      if (request.frontend !== '') {
+        await this.run(request.ref, request.frontend, request.frontendAttrs).then(
+          (id) => solve.finish(id),
+          (error: unknown) => solve.fail(error),
+        );
+      }
+      const id = await solve.result;
+      return {
+        exporterResponse: {
+          'containerimage.config.digest': id,
+          'containerimage.digest': id,
+          'image.name': request.exporterAttrs['name'] ?? '',
+        },
+      };
+    } finally {
+      this.forget(request.ref, solve);
+    }
+  }
+
+  /** A client solves the frontend: it gets a name for the result. */
+  private async bridge(call: ServerUnaryCall<BridgeRequest, BridgeResponse>): Promise<BridgeResponse> {
+    const { ref, solve } = this.solveOf(call);
+    call.on('cancelled', () => solve.gone.abort());
+    return { ref: await this.run(ref, call.request.frontend, call.request.frontendOpt) };
+  }
+
+  /** A client says what the build's result is: nothing, where it came only to see what there is. */
+  private async giveBack(call: ServerUnaryCall<ReturnRequest, ReturnResponse>): Promise<ReturnResponse> {
+    const { solve } = this.solveOf(call);
+    const { result, error } = call.request;
+    if (error) solve.fail(new Error(error.message));
+    else solve.finish(result?.ref ?? '');
+    return {};
+  }
+
+  private solveOf(call: { metadata: Metadata }): { ref: string; solve: RunningSolve } {
+    const ref = String(call.metadata.get(BUILD_ID)[0] ?? '');
+    if (ref === '') throw invalidArgument('the call does not name its build');
+    return { ref, solve: this.find(ref) };
+  }
+
+  /** The image's id. */
+  private async run(ref: string, frontend: string, attributes: Record<string, string>): Promise<string> {
+    const solve = this.find(ref);
+    const { exporter, exporterAttrs, session } = await solve.request;
+    const build = frontendBuild(frontend, attributes, { type: exporter, attributes: exporterAttrs });
+    const tell = (update: StatusResponse) => solve.tell(update);
+    return this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);
+  }
+
+  private async status(call: ServerWritableStream<StatusRequest, StatusResponse>): Promise<void> {
+    const gone = new AbortController();
+    call.on('cancelled', () => gone.abort());
+    for await (const update of this.find(call.request.ref).watch(gone.signal)) call.write(update);
+    call.end();
+  }
+
+  /** A client asks for a build and watches it at once: whoever comes first makes it. */
+  private find(ref: string): RunningSolve {
+    const known = this.solves.get(ref);
+    if (known) return known;
+    const solve = new RunningSolve();
+    this.solves.set(ref, solve);
+    return solve;
+  }
+
+  private forget(ref: string, solve: RunningSolve): void {
+    const later = () => {
+      if (this.solves.get(ref) === solve) this.solves.delete(ref);
+    };
+    setTimeout(later, KEPT_MS).unref();
+  }
+
+  private workers(): ListWorkersResponse {
+    return {
+      record: [
+        {
+          id: 'gantry',
+          labels: {
+            'org.mobyproject.buildkit.worker.executor': 'containerd',
+            'org.mobyproject.buildkit.worker.hostname': hostname(),
+            'org.mobyproject.buildkit.worker.network': 'host',
+          },
+          platforms: [
+            { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64', variant: '' },
+          ],
+          buildkitVersion: VERSION,
+        },
+      ],
+    };
+  }
+
+  private async usage(): Promise<UsageRecord[]> {
+    const records = fromJson<CacheRecord[]>(await this.services.buildCache.list({}));
+    return records.map(usageRecord);
+  }
+
+  private async prune(call: ServerWritableStream<PruneRequest, UsageRecord>): Promise<void> {
+    try {
+      const before = new Map((await this.usage()).map((record) => [record.id, record]));
+      const { CachesDeleted } = fromJson<{ CachesDeleted?: string[] | null }>(
+        await this.services.buildCache.prune({
+          all: call.request.all,
+          reservedSpace: call.request.keepBytes,
+          maxUsedSpace: 0,
+          minFreeSpace: 0,
+          filters: { terms: {} },
+        }),
+      );
+      for (const id of CachesDeleted ?? []) {
+        const record = before.get(id);
+        if (record) call.write(record);
+      }
+      call.end();
+    } catch (error) {
+      call.destroy(Object.assign(new Error(messageOf(error)), { code: status.UNKNOWN }));
+    }
+  }
+}
+
+/** API: BuildCache. */
+interface CacheRecord {
+  ID: string;
+  Type: string;
+  Description: string;
+  InUse: boolean;
+  Shared: boolean;
+  Size: number;
+  CreatedAt: string;
+  LastUsedAt?: string | null;
+  UsageCount: number;
+  Parents?: string[] | null;
+}
+
+const VERSION = { package: 'gantry', version: ENGINE_VERSION, revision: '' };
+
+function usageRecord(record: CacheRecord): UsageRecord {
+  const time = (text: string) => {
+    const ms = Date.parse(text);
+    return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
+  };
+  return {
+    id: record.ID,
+    mutable: false,
+    inUse: record.InUse,
+    size: record.Size,
+    createdAt: time(record.CreatedAt),
+    lastUsedAt: record.LastUsedAt ? time(record.LastUsedAt) : undefined,
+    usageCount: record.UsageCount,
+    description: record.Description,
+    recordType: record.Type,
+    shared: record.Shared,
+    parents: record.Parents ?? [],
+  };
+}
+
+/** BuildKit's errors are UNKNOWN with their words. */
+function unary<Request, Response>(
+  handle: (call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+): (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => void {
+  return (call, callback) => {
+    handle(call).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback({ code: status.UNKNOWN, details: messageOf(error) }),
+    );
+  };
+}

@@ -1,0 +1,42 @@
+import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import type { Socket } from 'node:net';
+import { invalidArgument } from '@gantry/shared/errors';
+import { hijackable } from '../hijack/hijacked-connection';
+import { BuildKitServer } from './buildkit-server';
+import { BuildSessions } from './build-sessions';
+
+const PROTOCOL = 'h2c';
+
+/** API, tag Session: connections on which clients of BuildKit (buildx, Compose) speak gRPC, one way and the other. */
+@Controller()
+export class BuildKitController {
+  constructor(
+    @Inject(BuildKitServer) private readonly server: BuildKitServer,
+    @Inject(BuildSessions) private readonly sessions: BuildSessions,
+  ) {}
+
+  /** The client asks. */
+  @Post('grpc')
+  control(@Req() request: Request, @Res() response: Response): void {
+    this.server.serve(upgraded(request, response));
+  }
+
+  /** The client is asked: for its files, credentials and secrets. */
+  @Post('session')
+  async session(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const id = request.header('x-docker-expose-session-uuid') ?? '';
+    this.sessions.checkNew(id);
+    await this.sessions.serve(id, upgraded(request, response));
+  }
+}
+
+/** @throws InvalidArgument, as an ordinary answer, where the client does not ask for HTTP/2 */
+function upgraded(request: Request, response: Response): Socket {
+  const asked = request.header('upgrade') ?? '';
+  if (asked === '') throw invalidArgument('no upgrade proto in request');
+  if (asked !== PROTOCOL) throw invalidArgument(`protocol ${asked} not supported`);
+  const { socket, early } = hijackable(request, response).open({ upgrade: PROTOCOL });
+  if (early.length > 0) socket.unshift(early);
+  return socket;
+}

@@ -1,0 +1,39 @@
+import { CredentialsRequest, CredentialsResponse } from '@gantry/proto/session';
+import type { SessionConnection } from './session-connection';
+
+const PATH = '/moby.filesync.v1.Auth/Credentials';
+/** What Docker Hub is called by whoever asks for credentials (BuildKit, docker/cli). */
+const DOCKER_HUB = 'registry-1.docker.io';
+const DOCKER_HUB_CONFIG = 'https://index.docker.io/v1/';
+
+/**
+ * The header X-Registry-Config (API: ImageBuild) with what the client has for the registries of a Dockerfile's base images;
+ * empty where it has nothing.
+ */
+export async function registryConfigFor(session: SessionConnection, dockerfile: string): Promise<string> {
+  const config: Record<string, { username: string; password: string }> = {};
+  for (const host of registriesOf(dockerfile)) {
+    const asked = host === DOCKER_HUB_CONFIG ? DOCKER_HUB : host;
+    const answer = await session
+      .ask(PATH, CredentialsRequest.encode({ host: asked }).finish())
+      .catch(() => undefined); // a client without credentials does not offer the service
+    if (!answer) continue;
+    const { username, secret } = CredentialsResponse.decode(answer);
+    if (username !== '' || secret !== '') config[host] = { username, password: secret };
+  }
+  return Object.keys(config).length === 0 ? '' : Buffer.from(JSON.stringify(config)).toString('base64url');
+}
+
+/** Hosts of the images that are named by FROM and by --from. A name out of variables has none that is known yet. */
+function registriesOf(dockerfile: string): Set<string> {
+  const names = [...dockerfile.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)|--from=(\S+)/gim)].map(
+    ([, base, from]) => base ?? from ?? '',
+  );
+  const hosts = new Set<string>();
+  for (const name of names) {
+    const first = name.split('/')[0] ?? '';
+    if (name.includes('/') && /[.:]|^localhost$/.test(first)) hosts.add(first);
+    else if (name !== 'scratch' && /^[a-z0-9]/.test(name)) hosts.add(DOCKER_HUB_CONFIG);
+  }
+  return hosts;
+}

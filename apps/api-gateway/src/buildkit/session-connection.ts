@@ -1,0 +1,106 @@
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import { EngineError, unavailable } from '@gantry/shared/errors';
+
+/** Compressed flag and length (gRPC over HTTP/2, Length-Prefixed-Message). */
+const PREFIX = 5;
+const GRPC_OK = '0';
+
+/** Calls of a service that the client at the other end of a connection offers: it has dialled, and is the server. */
+export class SessionConnection {
+  private readonly http: ClientHttp2Session;
+  /** Resolves when the client has gone. */
+  readonly closed: Promise<void>;
+
+  constructor(socket: Socket) {
+    this.http = connect('http://session', { createConnection: () => socket });
+    this.http.on('error', () => {}); // `close` follows
+    this.closed = new Promise((resolve) => this.http.once('close', resolve));
+  }
+
+  /** One message there, one back. @throws EngineError with what the client says */
+  async ask(path: string, request: Uint8Array): Promise<Buffer> {
+    const call = this.open(path, {});
+    try {
+      call.send(request);
+      call.end();
+      for await (const message of call.messages()) return message;
+      throw unavailable(`${path}: no answer from the client`);
+    } finally {
+      call.cancel();
+    }
+  }
+
+  /** A call with messages both ways. `metadata`: a name may have several values. */
+  open(path: string, metadata: Record<string, string[]>): SessionCall {
+    const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_TE } = constants;
+    return new SessionCall(
+      this.http.request({
+        ...metadata,
+        [HTTP2_HEADER_METHOD]: 'POST',
+        [HTTP2_HEADER_PATH]: path,
+        [HTTP2_HEADER_TE]: 'trailers',
+        'content-type': 'application/grpc',
+      }),
+      path,
+    );
+  }
+
+  close(): void {
+    this.http.destroy();
+  }
+}
+
+export class SessionCall {
+  constructor(
+    private readonly stream: ClientHttp2Stream,
+    private readonly path: string,
+  ) {
+    stream.on('error', () => {}); // whoever reads sees it
+  }
+
+  send(message: Uint8Array): void {
+    if (this.stream.destroyed) return;
+    const prefix = Buffer.alloc(PREFIX);
+    prefix.writeUInt32BE(message.length, 1);
+    this.stream.write(Buffer.concat([prefix, message]));
+  }
+
+  /** Half-closes: nothing more will be sent. */
+  end(): void {
+    this.stream.end();
+  }
+
+  cancel(): void {
+    this.stream.close(constants.NGHTTP2_CANCEL);
+  }
+
+  /** What the client sends, to its end. @throws EngineError with what the client says */
+  async *messages(): AsyncGenerator<Buffer> {
+    const status = new Promise<void>((resolve, reject) => {
+      const check = (headers: Record<string, unknown>): void => {
+        const code = headers['grpc-status'];
+        if (code === undefined) return;
+        if (code === GRPC_OK) return resolve();
+        reject(
+          new EngineError('InvalidArgument', decodeURIComponent(String(headers['grpc-message'] ?? code))),
+        );
+      };
+      this.stream.once('response', check);
+      this.stream.once('trailers', check);
+      this.stream.once('close', () => reject(unavailable(`${this.path}: the client has gone`)));
+    });
+    status.catch(() => {});
+    let held: Buffer = Buffer.alloc(0);
+    for await (const chunk of this.stream as AsyncIterable<Buffer>) {
+      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      while (held.length >= PREFIX) {
+        const end = PREFIX + held.readUInt32BE(1);
+        if (held.length < end) break;
+        yield held.subarray(PREFIX, end);
+        held = held.subarray(end);
+      }
+    }
+    await status;
+  }
+}

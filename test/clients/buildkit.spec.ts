@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { buildWithSession, type OfferedFile } from '../support/buildkit-client';
+import { api, docker, instance } from '../support/engine';
+
+const file = (path: string, content: string, more: Partial<OfferedFile> = {}): OfferedFile => ({
+  path,
+  content,
+  ...more,
+});
+const dockerfile = (text: string) => file('Dockerfile', text);
+
+describe('a client of BuildKit', () => {
+  const name = `buildkit-${randomBytes(4).toString('hex')}:1`;
+
+  it('builds from the files of its session', async () => {
+    const large = 'x'.repeat(3_000_000);
+    const outcome = await buildWithSession(
+      instance.socket,
+      [
+        dockerfile('FROM busybox\nCOPY . /ctx\nRUN sh /ctx/sub/run; echo bad >&2\n'),
+        file('empty', ''),
+        file('large', large),
+        { path: 'link', target: 'sub/run' },
+        { path: 'sub' },
+        file('sub/run', 'ls /ctx; wc -c </ctx/large; readlink /ctx/link', { executable: true }),
+      ],
+      { names: `docker.io/library/${name}` },
+    );
+    expect(outcome).toMatchObject({ error: '' });
+    expect(outcome.log).toBe('Dockerfile\nempty\nlarge\nlink\nsub\n3000000\nsub/run\nbad\n');
+    expect([...outcome.vertexes.keys()]).toEqual([
+      '[internal] load build definition from Dockerfile',
+      '[internal] load build context',
+      '[1/3] FROM busybox',
+      '[2/3] COPY . /ctx',
+      '[3/3] RUN sh /ctx/sub/run; echo bad >&2',
+    ]);
+    expect([...outcome.vertexes.values()].every(({ completed, error }) => completed && error === '')).toBe(
+      true,
+    );
+    const { body } = await api.get<{ Id: string }>(`/images/${name}/json`);
+    expect(outcome.response).toMatchObject({ 'containerimage.config.digest': body.Id });
+    const { stdout } = await docker(['run', '--rm', name, 'stat', '-c', '%a', '/ctx/sub/run', '/ctx/empty']);
+    expect(stdout).toBe('755\n644\n');
+    await docker(['rmi', name]);
+  });
+
+  it('is asked to leave out what the ignore file names', async () => {
+    const outcome = await buildWithSession(instance.socket, [
+      file('.dockerignore', '# a comment\n\n/a/\n!a/b\n *.log \n'),
+      dockerfile('FROM scratch\nCOPY Dockerfile /\n'),
+    ]);
+    expect(outcome.error).toBe('');
+    expect(outcome.excluded).toEqual(['a', '!a/b', '*.log']);
+  });
+
+  it.each([
+    ['no Dockerfile', [], {}, 'failed to read dockerfile: open Dockerfile: no such file or directory'],
+    ['an unknown instruction', [dockerfile('FROM busybox\nFOO x\n')], {}, 'unknown instruction: FOO'],
+    ['a command that fails', [dockerfile('FROM busybox\nRUN exit 7\n')], {}, 'returned a non-zero code: 7'],
+    ['an exporter that there is not', [dockerfile('FROM busybox\n')], { platform: 'a,b' }, 'multi-platform'],
+  ])('hears of %s', async (_what, files, attributes, message) => {
+    const outcome = await buildWithSession(instance.socket, files, { attributes });
+    expect(outcome.error).toContain(message);
+    expect(outcome.response).toEqual({});
+  });
+
+  it('is told where it does not ask for HTTP/2', async () => {
+    for (const path of ['/grpc', '/session']) {
+      expect(await api.post(path)).toMatchObject({
+        status: 400,
+        body: { message: 'no upgrade proto in request' },
+      });
+    }
+  });
+});

@@ -1,0 +1,153 @@
+import { connect as connectSocket, type Socket } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import {
+  SolveRequest,
+  SolveResponse,
+  StatusRequest,
+  StatusResponse,
+  type Vertex,
+} from '@gantry/proto/buildkit';
+import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
+import { SessionConnection } from '../../apps/api-gateway/src/buildkit/session-connection';
+
+/** A file that the client offers; a directory where it has neither content nor target. */
+export interface OfferedFile {
+  path: string;
+  content?: string;
+  target?: string;
+  executable?: boolean;
+}
+
+export interface BuildOutcome {
+  error: string;
+  vertexes: Map<string, Vertex>;
+  log: string;
+  response: Record<string, string>;
+}
+
+const GO_DIRECTORY = 0x80000000;
+const GO_SYMLINK = 0x08000000;
+const DIFF_COPY = {
+  path: '/moby.filesync.v1.FileSync/DiffCopy',
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: (packet: Packet) => Buffer.from(Packet.encode(packet).finish()),
+  requestDeserialize: (bytes: Buffer) => Packet.decode(bytes),
+  responseSerialize: (packet: Packet) => Buffer.from(Packet.encode(packet).finish()),
+  responseDeserialize: (bytes: Buffer) => Packet.decode(bytes),
+};
+
+/** Builds as buildx does: a session that offers files, a call that solves, and one that watches. */
+export async function buildWithSession(
+  socketPath: string,
+  files: OfferedFile[],
+  wanted: { names?: string; attributes?: Record<string, string> } = {},
+): Promise<BuildOutcome & { excluded: string[] }> {
+  const sessionId = randomUUID();
+  const excluded: string[] = [];
+  const server = new Server();
+  server.addService(
+    { diffCopy: DIFF_COPY },
+    {
+      diffCopy: (call: ServerDuplexStream<Packet, Packet>) => {
+        const included = call.metadata.get('include-patterns').map(String);
+        // Node joins the values of a header.
+        excluded.push(...call.metadata.get('exclude-patterns').flatMap((value) => String(value).split(', ')));
+        sendFiles(call, included.length === 0 ? files : files.filter(({ path }) => included.includes(path)));
+      },
+    },
+  );
+  const session = await hijack(socketPath, '/session', { 'X-Docker-Expose-Session-Uuid': sessionId });
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(session);
+  const control = new SessionConnection(await hijack(socketPath, '/grpc', {}));
+  try {
+    const ref = randomUUID();
+    const watching = watch(control, ref);
+    const request = SolveRequest.fromPartial({
+      ref,
+      session: sessionId,
+      exporter: 'moby',
+      exporterAttrs: { name: wanted.names ?? '' },
+      frontend: 'dockerfile.v0',
+      frontendAttrs: { filename: 'Dockerfile', ...wanted.attributes },
+    });
+    const solved = await control
+      .ask('/moby.buildkit.v1.Control/Solve', SolveRequest.encode(request).finish())
+      .then(
+        (bytes) => ({ error: '', response: SolveResponse.decode(bytes).exporterResponse }),
+        (error: Error) => ({ error: error.message, response: {} }),
+      );
+    return { ...(await watching), ...solved, excluded };
+  } finally {
+    control.close();
+    server.forceShutdown();
+    session.destroy();
+  }
+}
+
+async function watch(
+  control: SessionConnection,
+  ref: string,
+): Promise<Pick<BuildOutcome, 'vertexes' | 'log'>> {
+  const call = control.open('/moby.buildkit.v1.Control/Status', {});
+  call.send(StatusRequest.encode({ ref }).finish());
+  call.end();
+  const vertexes = new Map<string, Vertex>();
+  let log = '';
+  for await (const message of call.messages()) {
+    const update = StatusResponse.decode(message);
+    for (const vertex of update.vertexes) vertexes.set(vertex.name, vertex);
+    for (const { msg } of update.logs) log += msg.toString();
+  }
+  return { vertexes, log };
+}
+
+function sendFiles(call: ServerDuplexStream<Packet, Packet>, files: OfferedFile[]): void {
+  const send = (packet: Partial<Packet>) => call.write(Packet.fromPartial(packet));
+  for (const { path, content, target, executable } of files) {
+    const type = target !== undefined ? GO_SYMLINK : content === undefined ? GO_DIRECTORY : 0;
+    const stat = Stat.fromPartial({
+      path,
+      mode: type + (executable || content === undefined ? 0o755 : 0o644),
+      size: Buffer.byteLength(content ?? ''),
+      linkname: target ?? '',
+    });
+    send({ type: PacketType.PACKET_STAT, stat: Buffer.from(Stat.encode(stat).finish()) });
+  }
+  send({ type: PacketType.PACKET_STAT });
+  call.on('data', ({ type, id }: Packet) => {
+    if (type === PacketType.PACKET_FIN) {
+      send({ type: PacketType.PACKET_FIN });
+      call.end();
+    } else if (type === PacketType.PACKET_REQ) {
+      send({ type: PacketType.PACKET_DATA, id, data: Buffer.from(files[id]?.content ?? '') });
+      send({ type: PacketType.PACKET_DATA, id });
+    }
+  });
+  call.on('error', () => {}); // the builder has what it wants
+}
+
+/** The connection after the answer to an upgrade to HTTP/2. */
+function hijack(socketPath: string, path: string, headers: Record<string, string>): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket(socketPath);
+    const lines = Object.entries({ Host: 'd', Connection: 'Upgrade', Upgrade: 'h2c', ...headers });
+    socket.write(
+      `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
+    );
+    let head = '';
+    socket.once('error', reject);
+    socket.on('data', function receive(chunk: Buffer) {
+      head += chunk.toString('latin1');
+      const end = head.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      socket.removeListener('data', receive);
+      socket.pause();
+      if (!head.startsWith('HTTP/1.1 101 ')) return reject(new Error(head));
+      const rest = Buffer.from(head.slice(end + 4), 'latin1');
+      if (rest.length > 0) socket.unshift(rest);
+      resolve(socket);
+    });
+  });
+}
