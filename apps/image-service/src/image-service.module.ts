@@ -18,6 +18,7 @@ import { NodeCheck } from './check/node-check';
 import { QueuedUploads } from './check/queued-uploads';
 import { RowInspection } from './check/row-inspection';
 import { RunInspection } from './check/run-inspection';
+import { UnflushedInspection } from './check/unflushed-inspection';
 import { CommitContainer } from './commit/commit-container';
 import { BuildContexts } from './context/build-contexts';
 import { Transfers } from './copy/transfers';
@@ -139,6 +140,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     ContainerInspection,
     RowInspection,
     RunInspection,
+    UnflushedInspection,
     BlobInspection,
     LayerInspection,
     NodeCheck,

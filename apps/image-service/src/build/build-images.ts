@@ -5,7 +5,8 @@ import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
 import { hostPlatform, parsePlatform } from '../images/image-config';
 import { ImageStore, taggable } from '../images/image-store';
-import type { OnLine } from '../progress/progress-lines';
+import { LayerStore } from '../layers/layer-store';
+import type { OnLines } from '../progress/progress-lines';
 import { familiar, parseNamed } from '../references/reference';
 import { BuildOutput, shortImageId } from './build-output';
 import { planBuild } from './build-plan';
@@ -22,7 +23,7 @@ export interface BuildSite extends Pick<
   BuildScope,
   'jobId' | 'created' | 'signal' | 'context' | 'registries'
 > {
-  onLine: OnLine;
+  onLines: OnLines;
 }
 
 /** `docker build`. Begun again after its process died, it goes on after the last step that was finished. */
@@ -34,6 +35,7 @@ export class BuildImages {
     @Inject(RunNetworks) private readonly networks: RunNetworks,
     @Inject(StepCache) private readonly cache: StepCache,
     @Inject(PruneBuildCache) private readonly pruning: PruneBuildCache,
+    @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(ImageStore) private readonly images: ImageStore,
   ) {}
 
@@ -53,11 +55,12 @@ export class BuildImages {
       ended.abort(error),
     );
     scope.source = (reference, stageIndex, output) => building.source(reference, stageIndex, output);
-    const output = new BuildOutput(context.onLine);
+    const output = new BuildOutput(context.onLines);
     output.open();
     try {
       for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
-      const image = await building.run(context.onLine);
+      const image = await building.run(context.onLines);
+      await this.layers.settle();
       if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
       const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
       if (unused.length > 0) {
@@ -71,6 +74,8 @@ export class BuildImages {
       return image.id;
     } finally {
       scope.networks.close();
+      // Also what a build that failed has finished.
+      void this.layers.settle().then(() => this.images.noteChange());
       await this.cache.release([...scope.keys]);
       void this.pruning.limit();
       await output.flush();
@@ -99,6 +104,7 @@ export class BuildImages {
       context,
       registries,
       networks: this.networks.open(request.extraHosts),
+      known: new Map(),
       keys: new Set(),
       source: () => Promise.reject(internal('the build has not begun')),
     };

@@ -5,7 +5,7 @@ import { BuildContexts } from '../context/build-contexts';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
 import type { JobContext } from '../jobs/image-job';
 import { JobUploads } from '../jobs/job-uploads';
-import { type OnLine, ProgressLines } from '../progress/progress-lines';
+import { type OnLine, type OnLines, ProgressLines } from '../progress/progress-lines';
 import { BuildImages } from './build-images';
 import { parseRegistryConfig } from './registry-config';
 import { CommandFailed } from './run-step';
@@ -23,9 +23,12 @@ export class BuildJobs {
 
   /** A command that fails ends the build in order: the client learns its exit code from the last line. */
   async run(request: BuildJob, job: JobContext): Promise<unknown> {
-    const lines = request.quiet ? new QuietLines(job.onLine) : undefined;
+    const lines = request.quiet ? new QuietLines(job) : undefined;
     try {
-      const id = await this.build(request, { ...job, onLine: lines?.onLine ?? job.onLine });
+      const id = await this.build(request, {
+        ...job,
+        ...(lines && { onLine: lines.onLine, onLines: lines.onLines }),
+      });
       if (lines) await job.onLine({ stream: `${id}\n` });
       return { id };
     } catch (error) {
@@ -37,7 +40,10 @@ export class BuildJobs {
     }
   }
 
-  private async build(request: BuildJob, { id, created, signal, onLine }: JobContext): Promise<string> {
+  private async build(
+    request: BuildJob,
+    { id, created, signal, onLine, onLines }: JobContext,
+  ): Promise<string> {
     const registries = parseRegistryConfig(await this.uploads.text(request.credentialsId));
     const { remote, dockerfile, uploadId, dockerfileId } = request;
     const text = dockerfileId === '' ? undefined : await this.uploads.text(dockerfileId);
@@ -52,7 +58,7 @@ export class BuildJobs {
           jobId: id,
           created,
           signal,
-          onLine,
+          onLines,
           registries,
           context: { tree: context.tree, scratch },
         });
@@ -66,13 +72,14 @@ export class BuildJobs {
 }
 
 /** Says nothing unless the build fails. */
-class QuietLines {
+class QuietLines implements Pick<JobContext, 'onLine' | 'onLines'> {
   private readonly held: unknown[] = [];
   readonly onLine: OnLine = async (line) => void this.held.push(line);
+  readonly onLines: OnLines = async (lines) => void this.held.push(...lines);
 
-  constructor(private readonly out: OnLine) {}
+  constructor(private readonly out: JobContext) {}
 
   async giveUp(): Promise<void> {
-    for (const line of this.held.splice(0)) await this.out(line);
+    await this.out.onLines(this.held.splice(0));
   }
 }

@@ -1,4 +1,5 @@
-import type { OnLine } from '../progress/progress-lines';
+import { setImmediate } from 'node:timers/promises';
+import type { OnLines } from '../progress/progress-lines';
 
 /** Red, as dockerd shows what a command writes to stderr. */
 const RED = '\u001b[91m';
@@ -11,31 +12,47 @@ export const shortImageId = (id: string): string => id.replace(/^sha256:/, '').s
  * one after the other: a stage's lines wait until it is its turn.
  */
 export class BuildOutput {
-  private last: Promise<void> = Promise.resolve();
-  private held: unknown[] | undefined = [];
+  private waiting: unknown[] = [];
+  private isOpen = false;
+  private sending: Promise<void> | undefined;
 
-  constructor(private readonly onLine: OnLine) {}
+  constructor(private readonly onLines: OnLines) {}
 
   /** From here on lines go out at once, after those that waited. */
   open(): void {
-    const waiting = this.held ?? [];
-    this.held = undefined;
-    for (const line of waiting) this.send(line);
+    this.isOpen = true;
+    this.go();
   }
 
   /** All lines are where they belong. @throws what went wrong there */
   async flush(): Promise<void> {
-    await this.last;
+    await this.sending;
   }
 
   send(line: unknown): void {
-    if (this.held) {
-      this.held.push(line);
-      return;
-    }
-    this.last = this.last.then(() => this.onLine(line));
+    this.waiting.push(line);
+    this.go();
+  }
+
+  /** What comes while lines are on their way goes with the next ones. */
+  private go(): void {
+    if (!this.isOpen || this.sending || this.waiting.length === 0) return;
+    this.sending = this.drain();
     // Whoever flushes sees it.
-    this.last.catch(() => {});
+    this.sending.catch(() => {});
+  }
+
+  private async drain(): Promise<void> {
+    try {
+      while (this.waiting.length > 0) {
+        await setImmediate();
+        await this.onLines(this.waiting.splice(0));
+      }
+      this.sending = undefined;
+    } catch (error) {
+      this.isOpen = false;
+      throw error;
+    }
   }
 
   text(text: string): void {

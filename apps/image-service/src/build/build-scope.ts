@@ -5,6 +5,7 @@ import type { EscapeToken } from '../dockerfile/dockerfile';
 import type { Platform } from '../images/image-config';
 import type { BuildOutput } from './build-output';
 import type { BuiltImage } from './built-image';
+import type { CachedStep } from './cache/step-cache';
 import type { RegistryConfig } from './registry-config';
 import type { BuildNetworks } from './run/run-network';
 
@@ -28,6 +29,8 @@ export interface BuildScope {
   };
   registries: RegistryConfig;
   networks: BuildNetworks;
+  /** Steps that were looked up ahead. */
+  known: Map<string, CachedStep>;
   /** Cache keys of the steps that this build has used or made. */
   keys: Set<string>;
   /** The stage or the image that an instruction takes files from. */
@@ -41,6 +44,8 @@ export interface PlannedStep {
   createdBy: string;
   config: BuiltImage['document']['config'] & object;
   author?: string;
+  /** For who builds. */
+  note?: string;
   /** Changes files; missing: it changes none. Returns the new layer, where there is any. */
   perform?(): Promise<BuiltImage['layers'][number] | undefined>;
   /** Gives back what was opened for it, whether or not it was performed. */

@@ -7,12 +7,12 @@ import type { PlannedStep } from './build-scope';
 export const nothingRun = (config: RuntimeConfig, comment: string, blanks = '  '): string =>
   `${shellOf(config).join(' ')} #(nop)${blanks}${comment}`;
 
-/** An instruction that only changes the configuration, variables put in. `note`: for who builds. */
+/** An instruction that only changes the configuration, variables put in. */
 export function configStep(
   config: RuntimeConfig,
   instruction: ConfigInstruction,
   commandGiven: boolean,
-): PlannedStep & { note?: string } {
+): PlannedStep {
   const { config: changed, comment, note } = applyInstruction(config, instruction, commandGiven);
   return {
     inputs: { comment, config: changed },

@@ -1,6 +1,6 @@
 import { invalidArgument } from '@gantry/shared/errors';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
-import type { OnLine } from '../progress/progress-lines';
+import type { OnLines } from '../progress/progress-lines';
 import type { BaseImages } from './base-images';
 import { BuildOutput } from './build-output';
 import { type BuildPlan, type PlannedStage, stageReferred } from './build-plan';
@@ -24,8 +24,8 @@ export class RunningBuild {
   ) {}
 
   /** All stages at once as far as they do not need each other; told in their order. @throws the first failure */
-  async run(onLine: OnLine): Promise<BuiltImage> {
-    for (const planned of this.plan.stages) this.begin(planned, onLine);
+  async run(onLines: OnLines): Promise<BuiltImage> {
+    for (const planned of this.plan.stages) this.begin(planned, onLines);
     let image: BuiltImage | undefined;
     for (const { output, result } of this.running.values()) {
       output.open();
@@ -52,8 +52,8 @@ export class RunningBuild {
     return this.bases.find(order, async (line) => output.send(line), signal);
   }
 
-  private begin(planned: PlannedStage, onLine: OnLine): void {
-    const output = new BuildOutput(onLine);
+  private begin(planned: PlannedStage, onLines: OnLines): void {
+    const output = new BuildOutput(onLines);
     const base = planned.baseStage === undefined ? undefined : this.running.get(planned.baseStage)?.result;
     const isLast = planned === this.plan.stages.at(-1);
     const more = isLast ? this.labels : [];

@@ -15,7 +15,7 @@ import { CopyStep } from './copy-step';
 import { configStep, nothingRun } from './config-steps';
 import { RunStep } from './run-step';
 import { StepExecutor } from './step-executor';
-import { baseKey } from './cache/step-key';
+import { baseKey, stepKey } from './cache/step-key';
 import { WorkdirStep } from './workdir-step';
 
 /** A stage that has been built. */
@@ -56,9 +56,13 @@ export class StageBuilder {
     if (triggers.length > 0) {
       output.text(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
     }
-    for (const trigger of triggers) await this.instruct(state, parseTrigger(trigger), planned, scope, output);
+    const triggered = triggers.map((trigger) => parseTrigger(trigger));
+    const instructions = [...planned.stage.instructions, ...more];
+    const ahead = await this.keysAhead(state, [...triggered, ...instructions], planned, scope, output);
+    await this.executor.lookAhead(ahead, scope);
+    for (const instruction of triggered) await this.instruct(state, instruction, planned, scope, output);
     output.image(state.image.id);
-    for (const [position, instruction] of [...planned.stage.instructions, ...more].entries()) {
+    for (const [position, instruction] of instructions.entries()) {
       output.step(planned.firstStep + 1 + position, steps, instruction.origin.text);
       await this.instruct(state, instruction, planned, scope, output);
       output.image(state.image.id);
@@ -84,6 +88,35 @@ export class StageBuilder {
     return this.bases.find(order, async (line) => output.send(line), signal);
   }
 
+  /** The cache keys of the first instructions, as far as they can be told without doing anything. */
+  private async keysAhead(
+    { image, arguments: declared, commandGiven }: State,
+    instructions: Instruction[],
+    planned: PlannedStage,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<string[]> {
+    const keys: string[] = [];
+    const state: State = { image, arguments: scope.arguments.stage(declared), commandGiven };
+    for (const written of instructions) {
+      if (reachesOut(written)) break;
+      try {
+        const variables = state.arguments.variables(configOf(state.image).Env);
+        const instruction = expandInstruction(written, variables, scope.escape);
+        const step = await this.plan(state, instruction, planned, scope, output);
+        await step.close?.();
+        const key = stepKey(state.image.key, step.inputs);
+        keys.push(key);
+        state.image = { ...state.image, key, document: { ...state.image.document, config: step.config } };
+        if (instruction.kind === 'cmd') state.commandGiven = true;
+      } catch {
+        // It is told when its turn comes.
+        break;
+      }
+    }
+    return keys;
+  }
+
   private async instruct(
     state: State,
     written: Instruction,
@@ -95,6 +128,7 @@ export class StageBuilder {
       const variables = state.arguments.variables(configOf(state.image).Env);
       const instruction = expandInstruction(written, variables, scope.escape);
       const step = await this.plan(state, instruction, planned, scope, output);
+      if (step.note !== undefined) output.text(`${step.note}\n`);
       try {
         state.image = await this.executor.execute(state.image, step, scope, output);
       } finally {
@@ -136,12 +170,17 @@ export class StageBuilder {
       case 'workdir':
         return this.workdirs.plan(state.image, instruction, scope);
       default: {
-        const step = configStep(config, instruction, state.commandGiven);
-        if (step.note !== undefined) output.text(`${step.note}\n`);
-        return step;
+        return configStep(config, instruction, state.commandGiven);
       }
     }
   }
+}
+
+/** Reads more than the context: the answer is worth waiting for only when it is needed. */
+function reachesOut(instruction: Instruction): boolean {
+  if (instruction.kind === 'copy') return instruction.from !== '';
+  if (instruction.kind === 'add') return instruction.sources.some((source) => /[:$]/.test(source));
+  return instruction.kind === 'run' && instruction.mounts.length > 0;
 }
 
 interface State extends BuiltStage {

@@ -2,12 +2,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import { digestOf } from '../blobs/blob-store';
 import { parseImageConfig } from '../images/image-config';
 import { ImageStore } from '../images/image-store';
+import { LayerDirectories } from '../layers/layer-directories';
 import type { StoredLayer } from '../layers/layer-store';
 import type { BuildOutput } from './build-output';
 import type { BuildScope, PlannedStep } from './build-scope';
 import { type BuiltImage, nextDocument, topOf } from './built-image';
 import { StepCache } from './cache/step-cache';
 import { stepKey } from './cache/step-key';
+
+const STEP = { isStep: true };
 
 /** Does a step, or finds that it has been done. */
 @Injectable()
@@ -17,6 +20,7 @@ export class StepExecutor {
 
   constructor(
     @Inject(StepCache) private readonly cache: StepCache,
+    @Inject(LayerDirectories) private readonly directories: LayerDirectories,
     @Inject(ImageStore) private readonly images: ImageStore,
   ) {}
 
@@ -53,17 +57,22 @@ export class StepExecutor {
     }
   }
 
-  private async find(
-    key: string,
-    before: BuiltImage,
-    { request, jobId }: BuildScope,
-  ): Promise<BuiltImage | undefined> {
-    const cached = await this.cache.find(key, request.noCache ? jobId : undefined);
-    if (!cached) return undefined;
-    const layers = layersWith(before, cached.top);
-    if (!layers) return undefined;
+  /** Looks up steps that are likely to come, all at once. */
+  async lookAhead(keys: string[], { request, jobId, known }: BuildScope): Promise<void> {
+    if (keys.length === 0) return;
+    const found = await this.cache.find(keys, request.noCache ? jobId : undefined);
+    for (const [key, step] of found) known.set(key, step);
+  }
+
+  private async find(key: string, before: BuiltImage, scope: BuildScope): Promise<BuiltImage | undefined> {
+    if (!scope.known.has(key)) await this.lookAhead([key], scope);
+    const cached = scope.known.get(key);
+    const layers = cached && layersWith(before, cached.top);
+    if (!cached || !layers) return undefined;
+    // A power cut may have taken what was not flushed.
+    if (cached.top && !this.directories.isWhole(cached.top.layerId)) return undefined;
     const id = digestOf(cached.config);
-    if (!(await this.images.find(id))) await this.images.create(cached.config, layers, before.id);
+    if (!cached.hasImage) await this.images.create(cached.config, layers, before.id, STEP);
     return { id, document: parseImageConfig(cached.config), layers, key };
   }
 
@@ -78,7 +87,7 @@ export class StepExecutor {
     const document = nextDocument(before.document, { ...step, layer, created });
     const config = Buffer.from(JSON.stringify(document));
     const layers = layer ? [...before.layers, layer] : before.layers;
-    const id = await this.images.create(config, layers, before.id);
+    const id = await this.images.create(config, layers, before.id, STEP);
     await this.cache.keep({
       key,
       parentKey: before.key,

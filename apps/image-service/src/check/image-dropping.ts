@@ -32,13 +32,27 @@ export class ImageDropping {
   async drop(layer: Layer, containers: string[]): Promise<string | undefined> {
     if (containers.length > 0) return undefined;
     const names: string[] = [];
+    const steps = await this.dropSteps(layer);
     for (const image of await this.imagesOn(layer)) names.push(...(await this.dropImage(image)));
-    await this.layers.release(layer.chainId);
+    for (const chainId of [...steps, layer.chainId]) await this.layers.release(chainId);
     const isGone = (await this.layers.find(layer.chainId)) === undefined;
     if (!isGone) return undefined;
     return names.length > 0
       ? `dropped ${names.join(', ')}, which cannot be mended: pull or load it again`
       : 'removed';
+  }
+
+  /** What builds have kept of it: they do it again. Returns the layers that those steps held. */
+  private async dropSteps({ chainId }: Layer): Promise<string[]> {
+    const rows = await this.database.$queryRaw<{ top_chain_id: string }[]>`
+      WITH RECURSIVE above AS (
+        SELECT l.chain_id FROM layers l WHERE l.node_id = ${this.nodeId} AND l.chain_id = ${chainId}
+        UNION ALL
+        SELECT l.chain_id FROM layers l JOIN above a ON l.parent_chain_id = a.chain_id WHERE l.node_id = ${this.nodeId}
+      )
+      DELETE FROM build_steps WHERE node_id = ${this.nodeId} AND top_chain_id IN (SELECT chain_id FROM above)
+      RETURNING top_chain_id`;
+    return [...new Set(rows.map((row) => row.top_chain_id))];
   }
 
   /** The names that it had, or its id. */

@@ -17,6 +17,7 @@ import { type CheckOptions, NodeCheck, type ToldFinding } from './node-check';
 import { QueuedUploads } from './queued-uploads';
 import { RowInspection } from './row-inspection';
 import { RunInspection } from './run-inspection';
+import { UnflushedInspection } from './unflushed-inspection';
 
 const HOUR_MS = 3_600_000;
 
@@ -36,6 +37,7 @@ export class CheckedNode {
         RunRuntimes,
         RunProcesses,
         RunInspection,
+        UnflushedInspection,
         ContainerInspection,
         RowInspection,
         BlobInspection,

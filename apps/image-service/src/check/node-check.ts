@@ -9,6 +9,7 @@ import { IngestInspection } from './ingest-inspection';
 import { LayerInspection } from './layer-inspection';
 import { RowInspection } from './row-inspection';
 import { RunInspection } from './run-inspection';
+import { UnflushedInspection } from './unflushed-inspection';
 
 /** A finding as it is told: the lines of the job `check`. */
 export interface ToldFinding {
@@ -41,6 +42,7 @@ export class NodeCheck {
     @Inject(RunInspection) private readonly runs: RunInspection,
     @Inject(IngestInspection) private readonly ingest: IngestInspection,
     @Inject(DirectoryInspection) private readonly directories: DirectoryInspection,
+    @Inject(UnflushedInspection) private readonly unflushed: UnflushedInspection,
     @Inject(ContainerInspection) private readonly containers: ContainerInspection,
     @Inject(RowInspection) private readonly rows: RowInspection,
     @Inject(BlobInspection) private readonly blobs: BlobInspection,
@@ -98,7 +100,14 @@ export class NodeCheck {
 
   /** Disk against index. In this order, since each leaves the next less to do. */
   private async *structure(): AsyncGenerator<Finding> {
-    for (const inspection of [this.runs, this.ingest, this.directories, this.rows, this.blobs])
+    for (const inspection of [
+      this.runs,
+      this.ingest,
+      this.directories,
+      this.unflushed,
+      this.rows,
+      this.blobs,
+    ])
       yield* inspection.inspect();
   }
 

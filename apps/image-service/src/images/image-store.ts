@@ -30,10 +30,18 @@ export class ImageStore {
     this.nodeId = config.nodeId;
   }
 
-  /** Adds an image whose layers are all there; `config` is kept byte for byte. Returns its id. */
-  async create(config: Buffer, layers: StoredLayer[], parentId: string | null = null): Promise<string> {
+  /**
+   * Adds an image whose layers are all there; `config` is kept byte for byte. Returns its id. `isStep`: the build that it is a
+   * step of makes it last, when it flushes its layers.
+   */
+  async create(
+    config: Buffer,
+    layers: StoredLayer[],
+    parentId: string | null = null,
+    { isStep } = { isStep: false },
+  ): Promise<string> {
     const parsed = parseImageConfig(config);
-    const id = this.blobs.put(config);
+    const id = this.blobs.put(config, undefined, { flush: !isStep });
     faultPoint('image-blob');
     try {
       await this.database.image.createMany({
@@ -54,8 +62,8 @@ export class ImageStore {
       throw isForeignKeyViolation(error) ? notFound('a layer of the image was removed meanwhile') : error;
     }
     // Whoever removed the same image in between may have taken the blob along.
-    this.blobs.put(config);
-    this.noteChange();
+    this.blobs.put(config, undefined, { flush: !isStep });
+    if (!isStep) this.noteChange();
     faultPoint('image-created');
     return id;
   }

@@ -1,5 +1,5 @@
 import type { ImageJobName, ImageJobs } from '@gantry/shared/queue';
-import type { OnLine } from '../progress/progress-lines';
+import type { OnLine, OnLines } from '../progress/progress-lines';
 
 /** DI token of the {@link ImageJobHandlers}. */
 export const IMAGE_JOB_HANDLERS = Symbol('ImageJobHandlers');
@@ -12,6 +12,8 @@ export interface JobContext {
   signal: AbortSignal;
   /** Takes one line of the API's progress stream. */
   onLine: OnLine;
+  /** The same for several, none of which is a count. */
+  onLines: OnLines;
 }
 
 /**

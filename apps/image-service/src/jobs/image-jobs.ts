@@ -102,9 +102,10 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
     const id = job.id ?? '';
     const progress = new JobProgress(redis, this.config, id);
     const onLine = (line: unknown) => progress.line(line);
+    const onLines = (lines: readonly unknown[]) => progress.lines(lines);
     try {
       const result = await running.use(id, (signal) =>
-        this.perform(job, { id, created: new Date(job.timestamp), signal, onLine }),
+        this.perform(job, { id, created: new Date(job.timestamp), signal, onLine, onLines }),
       );
       await job.removeDeduplicationKey();
       await progress.done(result);

@@ -18,12 +18,14 @@ export interface AdoptedSource {
   epoch?: number;
 }
 
-type Port = Pick<Linux, 'files'>;
+type Port = Pick<Linux, 'files' | 'mounts'>;
 
 const AT_FDCWD = -100;
 const { S_IFDIR, S_IFMT, S_IFSOCK } = constants;
 /** How often a thread that hashes looks at what it was told meanwhile. Bytes. */
 const BREATH = 8 * 1024 * 1024;
+/** Bytes. */
+const LARGE = 32 * 1024 * 1024;
 
 /**
  * Makes `directory`/diff a layer without copying it: hashes the archive that it would be, and writes down what is needed to make
@@ -35,7 +37,9 @@ export async function adoptUpper(
   signal?: AbortSignal,
 ): Promise<UnpackedLayer> {
   const diff = join(directory, LAYER_DIFF);
-  prepare(linux, diff, source.epoch);
+  const bytes = prepare(linux, diff, source.epoch);
+  // The disk writes while the processor hashes; whoever waits for the flush of the layer finds little left to do.
+  if (bytes > LARGE) linux.mounts.syncfs(directory).catch(() => {});
   const hash = createHash('sha256');
   const split = new TarSplitWriter(join(directory, LAYER_SPLIT));
   const visitor = new Measured(split, limits);
@@ -60,18 +64,24 @@ export async function adoptUpper(
   return { diffId: `sha256:${hash.digest('hex')}`, size: visitor.size, archiveSize };
 }
 
-/** Takes away what no archive has, so that the directory is what the archive says, and sets the times. */
-function prepare(linux: Port, directory: string, epoch: number | undefined): void {
+/**
+ * Takes away what no archive has, so that the directory is what the archive says, and sets the times. Returns the bytes of all
+ * files.
+ */
+function prepare(linux: Port, directory: string, epoch: number | undefined): number {
+  let bytes = 0;
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
     const status = linux.files.statAt(AT_FDCWD, path);
     if (!status || isWhiteout(status)) continue;
     const type = status.mode & S_IFMT;
+    bytes += status.size;
     if (type === S_IFSOCK) unlinkSync(path);
-    else if (type === S_IFDIR) prepare(linux, path, epoch);
+    else if (type === S_IFDIR) bytes += prepare(linux, path, epoch);
     else if (epoch !== undefined) setTime(linux, path, epoch);
   }
   if (epoch !== undefined) setTime(linux, directory, epoch);
+  return bytes;
 }
 
 function setTime(linux: Port, path: string, seconds: number): void {

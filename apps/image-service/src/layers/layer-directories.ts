@@ -19,7 +19,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { faultPoint } from '@gantry/shared/faults';
+import { bootId, faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { makerOf, ownName } from '../process-names';
 import { syncDirectory } from '../sync-directory';
@@ -31,6 +31,7 @@ import {
   LAYER_LOWER,
   LAYER_SPLIT,
   LAYER_TAR,
+  LAYER_UNFLUSHED,
   LINKS,
   REMOVING_PREFIX,
   TEMPORARY_PREFIX,
@@ -89,9 +90,44 @@ export class LayerDirectories {
 
   /** Makes an unpacked temporary directory the layer `layerId`: from here on it outlives a crash. */
   commit(temporary: string, layerId: string, record: LayerRecord, parentLayerId: string | undefined): void {
+    this.commitNew(temporary, layerId, record, parentLayerId, { flush: true });
+  }
+
+  /** The same for a layer that outlives this process and not yet the host: {@link markFlushed} when it is on disk. */
+  commitUnflushed(
+    temporary: string,
+    layerId: string,
+    record: LayerRecord,
+    parentLayerId: string | undefined,
+  ): void {
+    writeFileSync(join(temporary, LAYER_UNFLUSHED), bootId());
+    this.commitNew(temporary, layerId, record, parentLayerId, { flush: false });
+  }
+
+  markFlushed(layerId: string): void {
+    rmSync(this.path(layerId, LAYER_UNFLUSHED), { force: true });
+  }
+
+  /** The boot of the host that wrote a layer which may not be on disk; undefined where it surely is. */
+  unflushedSince(layerId: string): string | undefined {
+    try {
+      return readFileSync(this.path(layerId, LAYER_UNFLUSHED), 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw error;
+    }
+  }
+
+  private commitNew(
+    temporary: string,
+    layerId: string,
+    record: LayerRecord,
+    parentLayerId: string | undefined,
+    how: { flush: boolean },
+  ): void {
     const short = newShortName();
     symlinkSync(linkTarget(layerId), join(this.root, LINKS, short));
-    this.commitAs(short, temporary, layerId, record, parentLayerId);
+    this.commitAs(short, temporary, layerId, record, parentLayerId, how);
     faultPoint('layer-committed');
   }
 
@@ -104,7 +140,7 @@ export class LayerDirectories {
   ): void {
     const short = known.short ?? newShortName();
     this.pointLink(short, layerId);
-    this.commitAs(short, temporary, layerId, record, known.parentLayerId);
+    this.commitAs(short, temporary, layerId, record, known.parentLayerId, { flush: true });
   }
 
   private commitAs(
@@ -113,17 +149,17 @@ export class LayerDirectories {
     layerId: string,
     record: LayerRecord,
     parentLayerId: string | undefined,
+    how: { flush: boolean },
   ): void {
-    const durable = { flush: true };
     const stored: StoredRecord = { ...record, maker: ownName(this.linux, '') };
-    writeFileSync(join(temporary, LAYER_LINK), short, durable);
+    writeFileSync(join(temporary, LAYER_LINK), short, how);
     if (parentLayerId) {
-      writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'), durable);
+      writeFileSync(join(temporary, LAYER_LOWER), this.lowerOf(parentLayerId).join(':'), how);
     }
-    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(stored), durable);
+    writeFileSync(join(temporary, LAYER_COMMITTED), JSON.stringify(stored), how);
     faultPoint('layer-unpacked');
     renameSync(temporary, this.path(layerId));
-    syncDirectory(this.root);
+    if (how.flush) syncDirectory(this.root);
   }
 
   /**
@@ -160,6 +196,11 @@ export class LayerDirectories {
 
   record(layerId: string): LayerRecord | undefined {
     return this.storedRecord(layerId);
+  }
+
+  /** Whether all that makes a layer is there; its content is not looked at. */
+  isWhole(layerId: string): boolean {
+    return existsSync(this.diff(layerId)) && this.storedRecord(layerId) !== undefined;
   }
 
   /** Whether the process that committed the layer could still be about to give it its row. */

@@ -4,6 +4,8 @@ export const LAYER_LINK = 'link';
 export const LAYER_LOWER = 'lower';
 /** JSON of LayerRecord, written last: a directory without it is unfinished. */
 export const LAYER_COMMITTED = 'committed';
+/** There until the layer is surely on disk; its content is the boot of the host that wrote it. */
+export const LAYER_UNFLUSHED = 'unflushed';
 /** What is needed to make the archive again from diff/. */
 export const LAYER_SPLIT = 'tar-split.gz';
 /** The archive itself, where that is not possible. */

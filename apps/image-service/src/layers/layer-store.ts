@@ -24,6 +24,8 @@ export type StoredLayer = Pick<
 /** A layer that is unpacked and waits for those below it. */
 export interface StagedLayer extends UnpackedLayer {
   temporary: string;
+  /** It may not be on disk yet. */
+  unflushed?: boolean;
 }
 
 /** The read-only layers of this node: directories on disk, indexed by chain id. */
@@ -32,6 +34,8 @@ export class LayerStore {
   private readonly nodeId: string;
   private readonly slots: Slots;
   private readonly flush: SharedFlush;
+  /** Layer ids that this process has committed and not flushed yet. */
+  private readonly unflushed = new Set<string>();
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -109,7 +113,7 @@ export class LayerStore {
 
   /**
    * The diff/ of a directory that {@link LayerDirectories.makeTemporary} made, which was the upper directory of an overlay, as a
-   * staged layer: nothing is copied. Removed with all that is in it when it fails.
+   * staged layer: nothing is copied. Removed with all that is in it when it fails. It is on disk for sure after {@link settle}.
    */
   async adopt(
     temporary: string,
@@ -120,8 +124,7 @@ export class LayerStore {
     const task = { source: adopted, directory: temporary, limits: this.settings.layerLimits };
     try {
       const layer = await this.slots.use(() => this.unpack(task, { signal }), signal);
-      await this.flush.reach();
-      return { temporary, ...layer };
+      return { temporary, ...layer, unflushed: true };
     } catch (error) {
       await this.erase(temporary);
       throw error;
@@ -152,16 +155,31 @@ export class LayerStore {
         size: BigInt(size),
         archiveSize: BigInt(archiveSize),
       };
-      this.directories.commit(
-        temporary,
-        layer.layerId,
-        { chainId: layer.chainId, diffId, parentChainId: layer.parentChainId, size, archiveSize },
-        parent?.layerId,
-      );
+      const record = {
+        chainId: layer.chainId,
+        diffId,
+        parentChainId: layer.parentChainId,
+        size,
+        archiveSize,
+      };
+      if (staged.unflushed) {
+        this.directories.commitUnflushed(temporary, layer.layerId, record, parent?.layerId);
+        this.unflushed.add(layer.layerId);
+      } else this.directories.commit(temporary, layer.layerId, record, parent?.layerId);
       return await this.index(layer);
     } catch (error) {
       await this.erase(temporary);
       throw error;
+    }
+  }
+
+  /** Resolves when all layers that were committed before are on disk. */
+  async settle(): Promise<void> {
+    const written = [...this.unflushed];
+    await this.flush.reach();
+    for (const layerId of written) {
+      this.directories.markFlushed(layerId);
+      this.unflushed.delete(layerId);
     }
   }
 

@@ -13,6 +13,7 @@ import { OPAQUE_NAME, OPAQUE_XATTR, OVERLAY_XATTR_PREFIXES, whiteoutName } from 
 
 const AT_FDCWD = -100;
 const READ_SIZE = 1024 * 1024;
+const SMALL = 4 * 1024;
 const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } = constants;
 
 const TYPES = new Map<number, TarEntryType>([
@@ -26,36 +27,35 @@ const TYPES = new Map<number, TarEntryType>([
 
 /**
  * The upper directory of an overlay as a layer archive: names in order, removed files as whiteouts. Sockets are left out
- * as dockerd does. The same directory gives the same bytes.
+ * as dockerd does. The same directory gives the same bytes. A buffer is good until the next one is asked for.
  */
 export function* tarOfUpper(linux: Pick<Linux, 'files'>, upper: string): Generator<Buffer> {
-  yield* directory(linux, upper, '', new Map());
+  yield* directory({ linux, upper, seen: new Map() }, '');
   yield END_OF_ARCHIVE;
 }
 
-function* directory(
-  linux: Pick<Linux, 'files'>,
-  upper: string,
-  path: string,
-  seen: Map<bigint, string>,
-): Generator<Buffer> {
+interface Walk {
+  linux: Pick<Linux, 'files'>;
+  upper: string;
+  /** Names of files that have several, by inode. */
+  seen: Map<bigint, string>;
+  /** One for all large files: making them costs as much as reading. */
+  buffer?: Buffer;
+}
+
+function* directory(walk: Walk, path: string): Generator<Buffer> {
+  const { linux, upper } = walk;
   if (linux.files.getXattr(join(upper, path), OPAQUE_XATTR)?.toString() === 'y') {
     yield encodeHeader(newEntry(join(path, OPAQUE_NAME), 'file', 0, 0o600));
   }
   for (const name of readdirSync(join(upper, path)).sort()) {
     const status = linux.files.statAt(AT_FDCWD, join(upper, path, name));
-    if (status) yield* member(linux, upper, path, name, status, seen);
+    if (status) yield* member(walk, path, name, status);
   }
 }
 
-function* member(
-  linux: Pick<Linux, 'files'>,
-  upper: string,
-  parent: string,
-  name: string,
-  status: FileStatus,
-  seen: Map<bigint, string>,
-): Generator<Buffer> {
+function* member(walk: Walk, parent: string, name: string, status: FileStatus): Generator<Buffer> {
+  const { linux, upper, seen } = walk;
   const path = join(parent, name);
   const type = TYPES.get(status.mode & S_IFMT);
   if (!type) return;
@@ -73,8 +73,8 @@ function* member(
     seen.set(status.inode, path);
   }
   yield encodeHeader(entry);
-  if (type === 'file') yield* content(join(upper, path), status.size);
-  if (type === 'directory') yield* directory(linux, upper, path, seen);
+  if (type === 'file') yield* content(walk, join(upper, path), status.size);
+  if (type === 'directory') yield* directory(walk, path);
 }
 
 export function isWhiteout(status: FileStatus): boolean {
@@ -110,13 +110,16 @@ function describe(
 }
 
 /** Exactly `size` bytes: a file that shrinks meanwhile is filled up with zeros. */
-function* content(path: string, size: number): Generator<Buffer> {
+function* content(walk: Walk, path: string, size: number): Generator<Buffer> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
+    const isSmall = size <= SMALL;
+    const buffer = isSmall ? Buffer.allocUnsafe(size) : (walk.buffer ??= Buffer.allocUnsafeSlow(READ_SIZE));
     for (let left = size; left > 0;) {
-      const buffer = Buffer.alloc(Math.min(READ_SIZE, left));
-      const length = readSync(fd, buffer, 0, buffer.length, null);
-      const used = length === 0 ? buffer.length : length;
+      const wanted = Math.min(READ_SIZE, left);
+      const length = readSync(fd, buffer, 0, wanted, null);
+      if (length === 0) buffer.fill(0, 0, wanted);
+      const used = length === 0 ? wanted : length;
       left -= used;
       yield buffer.subarray(0, used);
     }

@@ -1,5 +1,7 @@
 /** Takes one line of the API's progress stream. */
 export type OnLine = (line: unknown) => Promise<void>;
+/** Takes several lines at once. */
+export type OnLines = (lines: readonly unknown[]) => Promise<void>;
 
 /** How often the count of one item is told. Milliseconds. */
 const INTERVAL_MS = 100;

@@ -36,6 +36,14 @@ export class JobProgress {
     if (counted !== undefined && entryId !== undefined) this.counts.set(counted, entryId);
   }
 
+  /** Several at once, none of them a count. */
+  async lines(lines: readonly unknown[]): Promise<void> {
+    const key = progressKey(this.config, this.jobId);
+    const pipeline = this.redis.pipeline();
+    for (const line of lines) pipeline.xadd(key, '*', 'entry', JSON.stringify({ type: 'line', line }));
+    for (const [error] of (await pipeline.expire(key, KEPT_SECONDS).exec()) ?? []) if (error) throw error;
+  }
+
   async done(result: unknown): Promise<void> {
     await this.add({ type: 'done', result });
   }

@@ -9,9 +9,11 @@ export interface CachedStep {
   /** The image document, byte for byte. */
   config: Buffer;
   top: StoredLayer | undefined;
+  /** Whether the image that it makes is one of the node's now. */
+  hasImage: boolean;
 }
 
-export interface NewStep extends CachedStep {
+export interface NewStep extends Omit<CachedStep, 'hasImage'> {
   key: string;
   parentKey: string;
   createdBy: string;
@@ -21,8 +23,10 @@ export interface NewStep extends CachedStep {
 }
 
 interface Row extends Omit<StoredLayer, 'chainId'> {
+  key: string;
   config: Uint8Array;
   chainId: string | null;
+  hasImage: boolean;
 }
 
 /** The steps of all builds of this node. Each holds its layers, so that they outlive the images. */
@@ -39,19 +43,19 @@ export class StepCache {
     this.nodeId = config.nodeId;
   }
 
-  /** `ofJob`: only what this job has done itself. */
-  async find(key: string, ofJob?: string): Promise<CachedStep | undefined> {
-    const [row] = await this.database.fast<Row>(Prisma.sql`
-      SELECT b.config, l.chain_id AS "chainId", l.diff_id AS "diffId", l.parent_chain_id AS "parentChainId",
-        l.layer_id AS "layerId", l.size, l.archive_size AS "archiveSize"
+  /** What is known of these steps, by key. `ofJob`: only what this job has done itself. */
+  async find(keys: string[], ofJob?: string): Promise<Map<string, CachedStep>> {
+    const rows = await this.database.fast<Row>(Prisma.sql`
+      SELECT b.key, b.config, l.chain_id AS "chainId", l.diff_id AS "diffId",
+        l.parent_chain_id AS "parentChainId", l.layer_id AS "layerId", l.size, l.archive_size AS "archiveSize",
+        EXISTS (
+          SELECT 1 FROM images i
+          WHERE i.node_id = b.node_id AND i.id = 'sha256:' || encode(sha256(b.config), 'hex')
+        ) AS "hasImage"
       FROM build_steps b LEFT JOIN layers l ON l.node_id = b.node_id AND l.chain_id = b.top_chain_id
-      WHERE b.node_id = ${this.nodeId} AND b.key = ${key} AND (${ofJob ?? ''} = '' OR b.job_id = ${ofJob ?? ''})`);
-    if (!row) return undefined;
-    const { config, chainId, ...layer } = row;
-    // An image of scratch that has no files yet has no layer.
-    if (chainId === null) return { config: Buffer.from(config), top: undefined };
-    const sizes = { size: BigInt(layer.size), archiveSize: BigInt(layer.archiveSize ?? 0) };
-    return { config: Buffer.from(config), top: { ...layer, ...sizes, chainId } };
+      WHERE b.node_id = ${this.nodeId} AND b.key = ANY(${keys})
+        AND (${ofJob ?? ''} = '' OR b.job_id = ${ofJob ?? ''})`);
+    return new Map(rows.map((row) => [row.key, stepOf(row)]));
   }
 
   /** A step that is known already is the newer one from here on: this job has found the other wanting. */
@@ -98,4 +102,15 @@ export class StepCache {
       data: { lastUsedAt: new Date(), usageCount: { increment: 1 } },
     });
   }
+}
+
+function stepOf(row: Row): CachedStep {
+  const { config, chainId, hasImage, diffId, parentChainId, layerId } = row;
+  // BIGINT comes as text.
+  const sizes = { size: BigInt(row.size ?? 0), archiveSize: BigInt(row.archiveSize ?? 0) };
+  return {
+    config: Buffer.from(config),
+    top: chainId === null ? undefined : { chainId, diffId, parentChainId, layerId, ...sizes },
+    hasImage,
+  };
 }
