@@ -1,0 +1,5 @@
+FROM corpus:base
+RUN <<EOF
+#!/bin/busybox sh
+echo "$0" >/o
+EOF

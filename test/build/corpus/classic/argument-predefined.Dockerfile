@@ -1,0 +1,2 @@
+FROM corpus:base
+RUN echo $HTTP_PROXY $http_proxy >/o

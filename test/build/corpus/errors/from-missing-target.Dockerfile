@@ -1,0 +1,2 @@
+FROM corpus:base
+# expect: failed to reach build target nope in Dockerfile
