@@ -128,6 +128,25 @@ describe('the life of a container', () => {
     expect((await inspect(id)).RestartCount).toBe(0);
   });
 
+  it('has execs that go on where the service is killed; their clients hear that they were left', async () => {
+    const id = await kept(startContainer({}));
+    const { Pid } = (await inspect(id)).State;
+    const command = 'touch /began; until [ -e /go ]; do sleep .05; done; touch /done; exit 5';
+    const client = docker(['exec', id, 'sh', '-c', command]);
+    const inside = (file: string) => expect(existsSync(`/proc/${Pid}/root/${file}`)).toBe(true);
+    await eventually(() => inside('began'));
+    const exec = (await inspect(id)).ExecIDs?.[0];
+    await killService('container');
+    expect((await client).code).toBe(1);
+    expect((await client).stderr).toContain('error from daemon in stream');
+    const state = async () =>
+      (await api.get<{ Running: boolean; ExitCode: number }>(`/exec/${exec}/json`)).body;
+    expect(await state()).toMatchObject({ Running: true });
+    await docker(['exec', id, 'touch', '/go']);
+    await eventually(async () => expect(await state()).toMatchObject({ Running: false, ExitCode: 5 }));
+    inside('done');
+  });
+
   it('has its health carried on where the service is killed', async () => {
     const id = await kept(
       startContainer({

@@ -55,6 +55,7 @@ export interface Inspected {
   Id: string;
   Name: string;
   RestartCount: number;
+  ExecIDs: string[] | null;
   State: {
     Status: string;
     Running: boolean;

@@ -1,4 +1,4 @@
-import type { Output } from '@gantry/proto/common';
+import type { Output, StdStream } from '@gantry/proto/common';
 
 const HEADER_SIZE = 8;
 const NEWLINE = 0x0a;
@@ -8,6 +8,9 @@ const MULTIPLEXED_TYPE_SINCE = 42;
 
 export const RAW_STREAM = 'application/vnd.docker.raw-stream';
 export const MULTIPLEXED_STREAM = 'application/vnd.docker.multiplexed-stream';
+
+/** What broke the stream off, in words: a client of a multiplexed stream fails with them (moby's stdcopy, Systemerr). */
+export const SYSTEM_ERROR = 3 as StdStream;
 
 export function streamContentType(tty: boolean, apiMinor: number): string {
   return !tty && apiMinor >= MULTIPLEXED_TYPE_SINCE ? MULTIPLEXED_STREAM : RAW_STREAM;

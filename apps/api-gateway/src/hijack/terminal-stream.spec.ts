@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
-import { conflict, notFound } from '@gantry/shared/errors';
+import { conflict, notFound, unavailable } from '@gantry/shared/errors';
 import { incoming, writeMessage } from '@gantry/shared/grpc';
 import { GatewayFixture, splitHead } from '../gateway.fixture';
 
@@ -42,6 +42,7 @@ async function behave(name: string, call: Call): Promise<void> {
     return;
   }
   if (name === 'ends-soon') return;
+  if (name === 'breaks-off') throw unavailable('container-service is away');
   for await (const request of incoming<AttachRequest>(call as never)) {
     if (request.message?.$case !== 'stdin') continue;
     seen.stdin += request.message.value.toString();
@@ -110,6 +111,12 @@ describe('hijacked streams', () => {
       stream: true,
       logs: false,
     });
+  });
+
+  it('tells a stream that broke off from one that ended', async () => {
+    const client = gateway.raw();
+    client.send(attach('breaks-off', UPGRADE));
+    expect(splitHead(await client.end()).body).toBe(frame(3, 'container-service is away'));
   });
 
   it('answers 200 to a client that asks for no upgrade', async () => {

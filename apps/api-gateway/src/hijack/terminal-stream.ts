@@ -5,11 +5,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
-import { EngineError, internal } from '@gantry/shared/errors';
+import { EngineError, internal, messageOf } from '@gantry/shared/errors';
 import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { type HijackableConnection, hijackable } from './hijacked-connection';
-import { frameHeader, streamContentType } from './stream-frames';
+import { frameHeader, streamContentType, SYSTEM_ERROR } from './stream-frames';
 import { acceptKey } from './websocket-stream';
 
 /** Attach and exec start speak alike: `start`, then stdin up; `started`, then output down. */
@@ -89,8 +89,10 @@ async function sendOutput(
       if (socket.destroyed) return;
     }
   } catch (error) {
-    // The header is out. A stream with a hole in it must not look like one that ended; else all that is left to say is its end.
+    // The header is out. A stream with a hole in it must not look like one that ended, nor one that was cut off: the CLI
+    // would take the exec for a success.
     if (error instanceof EngineError && error.kind === 'DataLoss') socket.destroy();
+    else sendPiece({ stream: SYSTEM_ERROR, data: Buffer.from(messageOf(error)) }, socket, tty);
   } finally {
     endConnection(socket);
   }
