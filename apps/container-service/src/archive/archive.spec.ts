@@ -21,6 +21,7 @@ import type {
 import { fromJson } from '@gantry/shared/grpc';
 import { TarReader, tarOf, type TarEntry } from '@gantry/shared/tar';
 import { ContainerLocks } from '../lifecycle/container-locks';
+import { ImageMounts } from '../lifecycle/image-mounts';
 import type { ContainerCleaner } from '../lifecycle/container-cleaner';
 import type { ContainerRecord } from '../records/container-record';
 import { FakeCall, RealContainers } from '../running-container.fixture';
@@ -71,7 +72,14 @@ const usable =
       volumes: { mount: async () => ({}), unmount: async () => ({}) },
     } as unknown as ServicePeers;
     const cleaner = { finished: async () => {} } as unknown as ContainerCleaner;
-    const views = new ContainerViews(real.linux, real.paths, peers, new ContainerLocks(), cleaner);
+    const views = new ContainerViews(
+      real.linux,
+      real.paths,
+      peers,
+      new ContainerLocks(),
+      cleaner,
+      new ImageMounts(peers),
+    );
     archive = new ArchiveService(real.linux, real.store, views, real.containerEvents);
     running = await real.run({ args: ['sleep', '1000'] });
     stopped = real.add({ args: ['true'] });

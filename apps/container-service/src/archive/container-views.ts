@@ -4,6 +4,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCleaner } from '../lifecycle/container-cleaner';
 import { ContainerLocks } from '../lifecycle/container-locks';
+import { ImageMounts } from '../lifecycle/image-mounts';
 import { openSubpath } from '../lifecycle/volume-subpath';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -35,6 +36,7 @@ export class ContainerViews implements OnModuleInit {
     private readonly peers: ServicePeers,
     private readonly locks: ContainerLocks,
     private readonly cleaner: ContainerCleaner,
+    private readonly images: ImageMounts,
   ) {}
 
   /** What an earlier run of this service was in the middle of. */
@@ -95,6 +97,7 @@ export class ContainerViews implements OnModuleInit {
   private async mount(record: ContainerRecord): Promise<string> {
     await this.cleaner.finished(record.id);
     const { rootfs } = await this.peers.snapshots.mount({ containerId: record.id });
+    await this.images.mount(record);
     if (hasVolumes(record)) await this.peers.volumes.mount({ containerId: record.id, uses: [] });
     this.mounted.set(record.id, (this.mounted.get(record.id) ?? 0) + 1);
     return rootfs;
@@ -107,6 +110,7 @@ export class ContainerViews implements OnModuleInit {
     // Started meanwhile: the mounts are its own now.
     if (record.state.Running || record.removal) return;
     await this.peers.snapshots.unmount({ containerId: record.id });
+    await this.images.unmount(record);
     if (hasVolumes(record)) await this.peers.volumes.unmount({ containerId: record.id });
   }
 

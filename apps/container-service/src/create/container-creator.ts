@@ -6,6 +6,7 @@ import { fromJson } from '@gantry/shared/grpc';
 import { HostFactsProvider } from '../host-facts';
 import { ContainerEvents } from '../lifecycle/container-events';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
+import { ImageMounts } from '../lifecycle/image-mounts';
 import { requestedEndpoints, type NetworkingConfig } from '../networks/endpoints';
 import { linksById } from '../networks/legacy-links';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
@@ -54,11 +55,13 @@ export class ContainerCreator {
     private readonly facts: HostFactsProvider,
     private readonly events: ContainerEvents,
     private readonly lifecycle: ContainerLifecycleEvents,
+    private readonly images: ImageMounts,
     @Inject(INSTANCE_CONFIG) private readonly instance: InstanceConfig,
   ) {}
 
+  /** Also of the layer of an image that it mounts. */
   isCreating(id: string): boolean {
-    return this.inFlight.has(id);
+    return this.inFlight.has(id) || this.images.isAcquiring(id);
   }
 
   async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
@@ -80,6 +83,7 @@ export class ContainerCreator {
         containerId: id,
         image: own.Image,
         platform: request.platform,
+        bare: false,
       });
       const document = fromJson<ImageConfigDocument>(image.imageConfig);
       const config = withImageDefaults(own, document.config);
@@ -123,6 +127,7 @@ export class ContainerCreator {
       this.files.makeDirectory(id);
       await this.files.write(record);
       this.store.add(record);
+      await this.images.settled(id, true);
       this.events.publish(record, 'create');
       this.lifecycle.emit('created', record);
       return { id, warnings };
@@ -194,6 +199,7 @@ export class ContainerCreator {
   ): Promise<ContainerMount[]> {
     const inherited = this.mountsFrom(hostConfig.VolumesFrom ?? []);
     const plan = letUnmountsThrough(planMounts(config, hostConfig, inherited), this.instance.dataRoot);
+    await this.images.acquire(id, plan);
     const volumes = plan.filter((mount) => mount.Type === 'volume');
     if (volumes.length > 0) {
       const acquired = await this.peers.volumes.acquire({
@@ -247,6 +253,7 @@ export class ContainerCreator {
   private undo(id: string): void {
     const self = { containerId: id };
     void untilDone(() => this.peers.snapshots.remove(self));
+    void untilDone(() => this.images.settled(id, false));
     void untilDone(() => this.peers.volumes.release({ ...self, removeAnonymous: true }));
   }
 }

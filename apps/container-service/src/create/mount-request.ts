@@ -36,9 +36,9 @@ export function fromMountRequest(request: MountRequest): PlannedMount[] {
       checkTmpfs(request, wrong);
       return [];
     case 'image':
+      return [imageOf(request, destination, wrong)];
     case 'cluster':
-    case 'npipe':
-      throw notImplemented(`mounts of type "${request.Type}" are not supported yet`);
+      throw notImplemented('cluster volumes are not supported: this node is not part of a swarm');
     default:
       throw wrong('mount type unknown');
   }
@@ -89,6 +89,22 @@ function volumeOf(request: MountRequest, destination: string, wrong: Wrong): Pla
     subpath: Subpath,
     driverOptions: DriverConfig?.Options,
     labels: Labels,
+  };
+}
+
+/** Always read-only: an image is the same for everybody. */
+function imageOf(request: MountRequest, destination: string, wrong: Wrong): PlannedMount {
+  const { Subpath } = request.ImageOptions ?? {};
+  if (!request.Source) throw wrong('field Source must not be empty');
+  if (Subpath && !isLocal(Subpath)) throw wrong('subpath must be a relative path within the image');
+  return {
+    ...plannedBind('/', destination, { readonly: true }),
+    Type: 'image',
+    Name: request.Source,
+    Propagation: '',
+    propagationByDefault: undefined,
+    createSource: false,
+    subpath: Subpath,
   };
 }
 

@@ -6,6 +6,7 @@ import { ContainerStore } from '../records/container-store';
 import { OciRuntime } from '../runtime/oci-runtime';
 import { ServicePeers } from '../service-peers';
 import { ContainerFiles } from './container-files';
+import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
 
 /**
@@ -22,6 +23,7 @@ export class ContainerCleaner {
     private readonly peers: ServicePeers,
     private readonly networks: ContainerNetworks,
     private readonly files: ContainerFiles,
+    private readonly images: ImageMounts,
     private readonly sources: MountSources,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -58,6 +60,7 @@ export class ContainerCleaner {
     const steps = await Promise.all([
       this.attempt(record, this.networks.release(record)),
       this.attempt(record, this.peers.snapshots.unmount(self)),
+      this.attempt(record, this.images.unmount(record)),
       hasVolumes ? this.attempt(record, this.peers.volumes.unmount(self)) : true,
     ]);
     return steps.every(Boolean);

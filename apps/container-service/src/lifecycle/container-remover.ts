@@ -11,6 +11,7 @@ import { ContainerEvents } from './container-events';
 import { ContainerFiles } from './container-files';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerWaiters } from './container-waiters';
+import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
 
 const RETRY_MS = 3_000;
@@ -24,6 +25,7 @@ export class ContainerRemover {
     private readonly files: RecordFiles,
     private readonly containerFiles: ContainerFiles,
     private readonly sources: MountSources,
+    private readonly images: ImageMounts,
     private readonly peers: ServicePeers,
     private readonly networks: ContainerNetworks,
     private readonly runtime: OciRuntime,
@@ -87,6 +89,7 @@ export class ContainerRemover {
     const steps = await Promise.allSettled([
       this.networks.release(record),
       this.peers.snapshots.remove(self),
+      this.images.remove(record),
       record.mounts.some((mount) => mount.Type === 'volume')
         ? this.peers.volumes.release({ ...self, removeAnonymous: record.removal?.volumes ?? false })
         : undefined,

@@ -23,6 +23,7 @@ import { ContainerFiles } from './container-files';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
+import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
 
 /** Starts containers. Everything here happens under the container's lock. */
@@ -37,6 +38,7 @@ export class ContainerStarter {
     private readonly networks: ContainerNetworks,
     private readonly files: ContainerFiles,
     private readonly sources: MountSources,
+    private readonly images: ImageMounts,
     private readonly specs: SpecBuilder,
     private readonly runtimes: Runtimes,
     private readonly conmon: Conmon,
@@ -90,6 +92,7 @@ export class ContainerStarter {
     const [snapshot, network] = await Promise.all([
       this.peers.snapshots.mount(self),
       this.networks.attach(record),
+      this.images.mount(record),
       record.mounts.some((mount) => mount.Type === 'volume') ? this.mountVolumes(record) : undefined,
     ]);
     record.rootfs = snapshot.rootfs;

@@ -11,6 +11,7 @@ import { ContainerStarter } from './container-starter';
 import { ContainerStopper } from './container-stopper';
 import { ContainerUpdater } from './container-updater';
 import { ContainerWaiters } from './container-waiters';
+import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
 import { Reconciler } from './reconciler';
 
@@ -20,6 +21,7 @@ export const LIFECYCLE_PROVIDERS = [
   ContainerLocks,
   ContainerWaiters,
   ContainerFiles,
+  ImageMounts,
   MountSources,
   ContainerCleaner,
   ContainerRemover,

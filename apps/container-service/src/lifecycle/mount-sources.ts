@@ -29,7 +29,7 @@ export class MountSources {
   prepare(record: ContainerRecord): ContainerMount[] {
     this.release(record.id);
     return record.mounts.map((mount, index) => {
-      if (mount.Type === 'volume' && !mount.subpath) return mount;
+      if (mount.Type !== 'bind' && !mount.subpath) return mount;
       const place = join(this.pinned(record.id), `${index}`);
       const prepared = mount.Type === 'bind' ? this.prepareBind(mount, place) : this.pinSubpath(mount, place);
       // Nothing can be mounted below a file, and crun fails where it is asked to look.

@@ -20,6 +20,7 @@ import { ContainerExits } from './container-exits';
 import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
+import { layersOf } from './image-mounts';
 import { MountSources } from './mount-sources';
 import { wantsStartAtBoot } from './restart-policy';
 
@@ -158,7 +159,8 @@ export class Reconciler {
     const tasks = [
       async () => {
         const { snapshots } = await this.peers.snapshots.list({});
-        for (const { containerId } of this.orphans(snapshots))
+        const images = new Set(this.store.all().flatMap(layersOf));
+        for (const { containerId } of this.orphans(snapshots.filter((each) => !images.has(each.containerId))))
           await this.peers.snapshots.remove({ containerId });
       },
       async () => {

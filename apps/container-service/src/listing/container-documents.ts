@@ -101,6 +101,7 @@ function mountPoints(record: ContainerRecord): MountPoint[] {
 
 function mountPoint(mount: ContainerMount): MountPoint {
   const { Type, Name, Source, Destination, Driver, Mode, RW, Propagation } = mount;
+  if (Type === 'image') return { Type, Source: Name ?? '', Destination, Mode, RW, Propagation };
   return Type === 'volume'
     ? { Type, Name, Source, Destination, Driver, Mode, RW, Propagation }
     : { Type, Source, Destination, Mode, RW, Propagation };

@@ -19,7 +19,9 @@ export interface ContainerMount extends MountPoint {
   readonlyBelow?: 'no' | 'wanted' | 'required';
   /** Nobody asked for this propagation: where the source cannot have it, the mount is private. */
   propagationByDefault?: boolean;
-  /** Directory inside the volume. */
+  /** The layer that shows an image: its id, as containers' layers have it. */
+  layer?: string;
+  /** Directory inside the volume or image. */
   subpath?: string;
   /** Made for this container: `rm -v` takes it. */
   anonymous: boolean;

@@ -54,16 +54,24 @@ export class SnapshotStore {
 
   /**
    * Row first: from then on neither the image's layers nor, without force, the image can go away.
+   * `bare`: without the files that every container gets.
    * @throws NotFound `No such image: x:tag`, also where the image is for another platform than asked for.
    */
-  async prepare(containerId: string, image: string, platform: string): Promise<PreparedSnapshot> {
+  async prepare(
+    containerId: string,
+    image: string,
+    platform: string,
+    bare = false,
+  ): Promise<PreparedSnapshot> {
     const row = await this.insert(containerId, image);
     if (!row) throw noSuchImage(image);
     try {
       if (platform !== '') this.checkPlatform(row, image, platform);
       if (!this.directories.exists(containerId)) {
         const record = { containerId, imageId: row.id, topChainId: row.topChainId };
-        this.directories.create(record, this.lowerOf(row.layerId ?? undefined));
+        const lower = this.lowerOf(row.layerId ?? undefined);
+        // The topmost is the one with those files; an image without layers has no other.
+        this.directories.create(record, bare && row.layerId ? lower.slice(1) : lower);
       }
     } catch (error) {
       await this.database.snapshot.deleteMany({ where: { nodeId: this.nodeId, containerId } });

@@ -17,6 +17,7 @@ export class SnapshotsController implements Service {
       checkedId(request.containerId),
       request.image,
       request.platform,
+      request.bare,
     );
     return {
       imageId: prepared.imageId,
