@@ -89,7 +89,13 @@ export class ContainerStreams {
   }
 
   private async connectWaiting(record: ContainerRecord): Promise<void> {
-    if (this.waiting.has(record.id)) this.admit(record.id, await this.connect(record.id));
+    const set = this.waiting.get(record.id);
+    if (!set) return;
+    const [streams] = await Promise.all([
+      this.connect(record.id),
+      ...[...set].map(({ reader }) => reader.begin?.()),
+    ]);
+    this.admit(record.id, streams);
   }
 
   private admit(id: string, streams: ProcessStreams | undefined): void {

@@ -43,6 +43,18 @@ describe('LogTail', () => {
     await tail.finished;
   });
 
+  it('reads on where the log is removed with its container', async () => {
+    const tail = await attach();
+    const reading = rest(tail);
+    writeFileSync(path, '');
+    await tail.begin();
+    appendFileSync(path, `${HEADER} F last words\n`);
+    rmSync(path);
+    tail.push('stdout', Buffer.from('last words\n'));
+    tail.end();
+    expect(await reading).toBe('last words\n');
+  });
+
   it('hands on what is written as it comes', async () => {
     const tail = await attach();
     const reading = tail[Symbol.asyncIterator]();

@@ -29,6 +29,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
   private patience?: NodeJS.Timeout;
   private ended = false;
   private discarded = false;
+  private isRead = false;
 
   constructor(
     files: LogFiles,
@@ -50,6 +51,11 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
     return this.behind >= BEHIND && !this.stalled;
   }
 
+  /** A container that is removed when it ends takes its log along: what is open by then is read all the same. */
+  async begin(): Promise<void> {
+    if (!this.discarded) await this.cursor.open();
+  }
+
   push(stream: AttachStream, data: Buffer): void {
     if (this.ended || !this.selected[stream]) return;
     this.behind += data.length;
@@ -69,10 +75,12 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
     this.end();
     this.finish();
     this.onRoom();
+    if (!this.isRead) void this.cursor.close();
   }
 
   /** @throws DataLoss where the log was rotated away before a client that had stalled came back */
   async *[Symbol.asyncIterator](): AsyncGenerator<Output> {
+    this.isRead = true;
     try {
       while (!this.discarded) {
         // Asked before reading: what was written before the end is then read for sure.

@@ -111,6 +111,7 @@ export class LogCursor {
   /** A file that came next was gone before it was read. */
   missed = false;
   private reader?: LogFileReader;
+  private opening?: Promise<boolean>;
   private sequence: number;
 
   constructor(
@@ -145,7 +146,14 @@ export class LogCursor {
     this.reader = undefined;
   }
 
-  private async open(): Promise<boolean> {
+  /** Opens the file to be read next, where it exists: from then on it can be read even if it is removed. */
+  open(): Promise<boolean> {
+    this.opening ??= this.openNext().finally(() => (this.opening = undefined));
+    return this.opening;
+  }
+
+  private async openNext(): Promise<boolean> {
+    if (this.reader) return true;
     const opened = await this.files.openFrom(this.sequence);
     if (!opened) return false;
     this.reader = new LogFileReader(opened.file, this.startIn(opened.sequence));
