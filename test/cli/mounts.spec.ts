@@ -205,6 +205,37 @@ describe('docker run with mounts', () => {
     });
     expect(existsSync(join(host, 'made', 'deeper'))).toBe(true);
   });
+
+  describe('--mount of an image', () => {
+    const image = 'type=image,src=busybox,dst=/m';
+
+    it('shows what is in it and nothing else, read-only, with a subpath where asked for', async () => {
+      expect(
+        (await run(['--mount', image], `cat /m/data/seed; ls /m/.dockerenv; ${SEE}; ${WRITE}`)).stdout,
+      ).toMatch(/^image-content\nro,\S+ - overlay \S+\n.*Read-only file system/);
+      expect((await run(['--mount', `${image},image-subpath=data`], 'ls /m')).stdout).toBe('seed\n');
+      expect((await run(['--mount', `${image},image-subpath=none`], 'true')).stderr).toContain(
+        'no such file or directory',
+      );
+      const missing = await run(['--mount', 'type=image,src=nonesuch,dst=/m'], 'true');
+      expect(missing.stderr).toContain('No such image: nonesuch:latest');
+      expect(missing.stderr).not.toContain('Unable to find image');
+    });
+
+    it('keeps it, for its own container and for those that inherit it, and gives it back', async () => {
+      const name = freshName('shows-image');
+      names.push(name);
+      await docker(['run', '-d', '--name', name, '--mount', image, 'busybox', 'sleep', '300']);
+      expect((await run(['--volumes-from', name], 'cat /m/data/seed')).stdout).toBe('image-content\n');
+      await docker(['restart', '-t', '0', name]);
+      expect((await docker(['exec', name, 'cat', '/m/data/seed'])).stdout).toBe('image-content\n');
+      const table = await docker(['exec', name, 'grep', ' /m ', '/proc/self/mountinfo']);
+      const layer = /upperdir=(\S+)\/diff/.exec(table.stdout)?.[1] ?? '';
+      expect(existsSync(layer)).toBe(true);
+      await docker(['rm', '-f', name]);
+      await eventually(() => expect(existsSync(layer)).toBe(false));
+    });
+  });
 });
 
 function mount(...args: string[]): void {
