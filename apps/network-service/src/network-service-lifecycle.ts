@@ -1,4 +1,10 @@
-import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
 import { NetworkThread } from './kernel/network-thread';
@@ -14,6 +20,7 @@ import { SandboxRecovery } from './sandboxes/sandbox-recovery';
 @Injectable()
 export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   constructor(
+    @Inject(LOGGER) private readonly logger: Logger,
     private readonly thread: NetworkThread,
     private readonly networks: NetworksService,
     private readonly recovery: SandboxRecovery,
@@ -27,6 +34,7 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    const began = performance.now();
     await this.thread.stack.prepareHost();
     await this.networks.restore();
     await this.recovery.restore();
@@ -37,8 +45,17 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
     this.dockerUser.watch(() => this.networkRegistry.all());
     await this.recovery.reopenResolvers();
     await this.recovery.sweep();
-    await this.pool.start();
-    this.index.reconcile(this.networkRegistry.all(), this.sandboxRegistry.all());
+    this.pool.start();
+    const [networks, sandboxes] = [this.networkRegistry.all(), this.sandboxRegistry.all()];
+    this.index.reconcile(networks, sandboxes);
+    this.logger.info(
+      {
+        networks: networks.length,
+        sandboxes: sandboxes.length,
+        ms: Math.round(performance.now() - began),
+      },
+      'found again what was there',
+    );
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -44,10 +44,10 @@ export class SandboxPool {
     mkdirSync(this.directory, { recursive: true, mode: 0o711 });
   }
 
-  /** Begins to fill. Resolves when it is full for the first time. */
-  async start(): Promise<void> {
+  /** Begins to fill. Who comes before there is one gets a namespace of its own making. */
+  start(): void {
     this.open = true;
-    await this.fill();
+    void this.fill();
   }
 
   /** One that is ready, now the caller's; undefined when there is none. */

@@ -13,6 +13,7 @@ import { NetworkRegistry } from '../records/network-registry';
 import type { SandboxRecord } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { SandboxPorts } from './sandbox-ports';
+import { SandboxReaper } from './sandbox-reaper';
 
 /**
  * After a start, whatever ended the run before it: sandboxes that still have their namespace go on as they are, records
@@ -31,6 +32,7 @@ export class SandboxRecovery {
     private readonly thread: NetworkThread,
     private readonly ports: SandboxPorts,
     private readonly resolver: ResolverService,
+    private readonly reaper: SandboxReaper,
   ) {
     this.paths = networkPaths(config);
   }
@@ -75,26 +77,34 @@ export class SandboxRecovery {
     }
   }
 
-  /** Takes away namespaces and links that no record speaks of. */
+  /**
+   * Finds namespaces and links that no record speaks of: now, before new ones are made. They are taken away in the
+   * background: a link costs the kernel 20 ms, and nobody shall wait for those of a run that is over.
+   */
   async sweep(): Promise<void> {
     const known = new Set(this.sandboxes.all().map((sandbox) => sandbox.containerId));
     const strays = filesIn(this.paths.sandboxes).filter(
       (path) => !known.has(basename(path)) && !path.includes('.json'),
     );
-    await this.thread.stack.dropSandboxes([...strays, ...filesIn(this.paths.pool)]);
-    const links = new Set([
+    const used = new Set([
       ...this.sandboxes.all().flatMap((sandbox) => sandbox.endpoints.map((endpoint) => endpoint.hostLink)),
       ...this.networks.all().map((network) => network.link),
     ]);
-    let removed = 0;
-    for (const { name } of await this.thread.stack.ownLinks(this.config.linkAlias)) {
-      if (links.has(name)) continue;
-      await this.thread.stack.removeLink(name);
-      removed++;
-    }
-    if (strays.length + removed > 0) {
-      this.logger.info({ namespaces: strays.length, links: removed }, 'leftovers removed');
-    }
+    const own = await this.thread.stack.ownLinks(this.config.linkAlias);
+    const links = own.flatMap(({ name }) => (used.has(name) ? [] : [name]));
+    this.reaper.add({ paths: [...strays, ...filesIn(this.paths.pool)], addresses: [] });
+    this.removeLinks(links).then(
+      () => {
+        if (strays.length + links.length === 0) return;
+        this.logger.info({ namespaces: strays.length, links: links.length }, 'leftovers removed');
+      },
+      (error: unknown) => this.logger.error({ err: messageOf(error) }, 'leftovers not removed'),
+    );
+  }
+
+  /** One by one: others have their turn in between. */
+  private async removeLinks(names: readonly string[]): Promise<void> {
+    for (const name of names) await this.thread.stack.removeLink(name);
   }
 
   private claim(networkId: string, address: string): void {
