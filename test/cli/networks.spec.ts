@@ -178,6 +178,23 @@ describe('bridge networks', () => {
   });
 });
 
+it('use a bridge that an operator has made, and leave it to him', async () => {
+  const bridge = freshName('op').slice(-12);
+  execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  try {
+    const name = freshName('net');
+    const options = ['--subnet', '10.158.0.0/24', '-o', `com.docker.network.bridge.name=${bridge}`];
+    await ok('network', 'create', ...options, name);
+    const one = await container('--network', name);
+    expect(await reaches(one, '10.158.0.1')).toBe(true);
+    await ok('rm', '-f', one);
+    await ok('network', 'rm', name);
+    expect(execFileSync('ip', ['-4', 'addr', 'show', bridge]).toString()).not.toContain('10.158.0.1');
+  } finally {
+    execFileSync('ip', ['link', 'delete', bridge]);
+  }
+});
+
 describe('macvlan and ipvlan', () => {
   it('macvlan connects containers without a bridge', async () => {
     const name = await network('-d', 'macvlan', '--subnet', '10.152.0.0/24', '--ipv6');

@@ -39,7 +39,7 @@ export class NetworkLinks {
     const others = this.networks.all().filter((other) => other.link === link);
     if (driver === 'bridge') {
       if (others[0]) throw sameBridge(network, others[0]);
-      await this.refuseOtherKind(link);
+      await this.refuseOthers(link);
     } else {
       for (const other of others) checkSharedParent(network, other);
       await this.checkParent(network);
@@ -91,11 +91,16 @@ export class NetworkLinks {
     return `${this.config.linkAlias}network:${network.id.slice(0, 12)}`;
   }
 
-  /** A bridge that an operator has made may be used, and stays; anything else of the name may not. */
-  private async refuseOtherKind(name: string): Promise<void> {
+  /** A bridge that an operator has made may be used, and stays; another instance's, and anything else, may not. */
+  private async refuseOthers(name: string): Promise<void> {
     const link = await this.thread.stack.describeLink(name);
-    if (!link || link.kind === 'bridge') return;
-    throw forbidden(`a network interface named ${name} exists already and is not a bridge`);
+    if (!link) return;
+    if (link.kind !== 'bridge') {
+      throw forbidden(`a network interface named ${name} exists already and is not a bridge`);
+    }
+    if (link.alias?.startsWith('gantry:') && !link.alias.startsWith(this.config.linkAlias)) {
+      throw forbidden(`the bridge ${name} belongs to another instance of Gantry (${link.alias})`);
+    }
   }
 
   private async checkParent(network: NetworkRecord): Promise<void> {
