@@ -25,6 +25,8 @@ export class FirewallService implements OnApplicationShutdown {
   private readonly table: string;
   private readonly desired = baseTable();
   private timer?: NodeJS.Timeout;
+  private lastReconcile?: Promise<number>;
+  private nextReconcile?: Promise<number>;
   private stopped = false;
 
   constructor(
@@ -94,8 +96,19 @@ export class FirewallService implements OnApplicationShutdown {
     }
   }
 
-  private async reconcile(): Promise<number> {
-    return this.thread.stack.reconcileFirewall(this.table, this.desired);
+  /**
+   * Who asks while one is under way joins the next one: a hundred commands that fail for one reason cost two listings of
+   * the table, not a hundred.
+   */
+  private reconcile(): Promise<number> {
+    this.nextReconcile ??= (this.lastReconcile ?? Promise.resolve(0))
+      .catch(() => 0)
+      .then(() => {
+        this.nextReconcile = undefined;
+        this.lastReconcile = this.thread.stack.reconcileFirewall(this.table, this.desired);
+        return this.lastReconcile;
+      });
+    return this.nextReconcile;
   }
 
   private schedule(ms: number): void {

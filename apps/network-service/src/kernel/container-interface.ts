@@ -1,10 +1,19 @@
 import { internal } from '@gantry/shared/errors';
 import type { Linux, NetlinkRequest, NetlinkSocket } from '@gantry/shared/linux';
 import { setSysctl } from './kernel-settings';
+import { allowLargePieces } from './large-pieces';
 import type { DefaultRoute, InterfacePlan } from './plans';
 
-/** Makes an interface of a container, down, in its namespace. */
-export function createInterface(host: NetlinkSocket, netns: number, plan: InterfacePlan): void {
+/**
+ * Makes an interface of a container, down, in its namespace.
+ * @param gsoMaxSize of the host's end of a veth pair
+ */
+export function createInterface(
+  host: NetlinkSocket,
+  netns: number,
+  plan: InterfacePlan,
+  gsoMaxSize?: number,
+): void {
   const { name, mac, mtu } = plan;
   const parent = indexOf(host, plan.parent);
   if (plan.kind === 'macvlan') {
@@ -33,11 +42,18 @@ export function createInterface(host: NetlinkSocket, netns: number, plan: Interf
     },
   ]);
   // With bridge-nf-call-iptables a packet for one's own published port is turned round inside the bridge.
-  host.send([{ type: 'set-port', link: indexOf(host, hostEnd), hairpin: true, isolated }]);
+  const link = indexOf(host, hostEnd);
+  host.send([{ type: 'set-port', link, hairpin: true, isolated }]);
+  if (gsoMaxSize !== undefined) allowLargePieces(host, [link, parent], gsoMaxSize);
 }
 
 /** Gives it its addresses and brings it up. The calling thread is in the namespace, and `socket` is of it. */
-export function bringUp(linux: Pick<Linux, 'host'>, socket: NetlinkSocket, plan: InterfacePlan): void {
+export function bringUp(
+  linux: Pick<Linux, 'host'>,
+  socket: NetlinkSocket,
+  plan: InterfacePlan,
+  gsoMaxSize?: number,
+): void {
   const link = indexOf(socket, plan.name);
   const ipv6 = plan.addresses.some((address) => address.includes(':'));
   // Without an IPv6 address there is nothing but a link-local one to announce.
@@ -49,7 +65,7 @@ export function bringUp(linux: Pick<Linux, 'host'>, socket: NetlinkSocket, plan:
   }
   socket.send([
     ...plan.addresses.map((address) => addAddress(link, address)),
-    { type: 'set-link', link, up: true },
+    { type: 'set-link', link, up: true, ...(plan.staysOnHost && { gsoMaxSize }) },
   ]);
   for (const { name, value } of plan.sysctls ?? []) linux.host.setSysctl(name, value);
 }

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLinux } from '@gantry/shared/linux';
@@ -9,6 +9,7 @@ import { portElements } from '../firewall/port-elements';
 import { addPart, removePart } from '../firewall/table';
 import type { NetworkRecord } from '../records/network-record';
 import { adoptNamespace } from '../sandboxes/adopt-namespace';
+import { largePieces } from './large-pieces';
 import { NetworkStack } from './network-stack';
 import type { InterfacePlan } from './plans';
 
@@ -68,11 +69,16 @@ const plan = (hostLink: string, parent: string, ...addresses: string[]): Interfa
 });
 
 /** A server inside a namespace that says its name and hangs up. */
-async function serve(name: string, port: number, address = '0.0.0.0'): Promise<void> {
+async function serve(
+  name: string,
+  port: number,
+  address = '0.0.0.0',
+  answer: (socket: Socket) => string = () => name,
+): Promise<void> {
   const { fd } = linux.namespaces.withinNetworkNamespace(path(name), () =>
     linux.sockets.bind({ protocol: 'tcp', address, port }),
   );
-  const server = createServer((socket) => socket.end(name)).listen({ fd });
+  const server = createServer((socket) => socket.end(answer(socket))).listen({ fd });
   servers.push(server);
   await new Promise((resolve) => server.once('listening', resolve));
 }
@@ -135,7 +141,7 @@ afterEach(() => {
 });
 
 afterAll(() => {
-  onHost((stack) => stack.dropSandboxes(['one', 'two', 'other', 'adopted'].map(path)));
+  onHost((stack) => stack.dropSandboxes(['one', 'two', 'other', 'adopted', 'world'].map(path)));
   stack.close();
   linux.namespaces.removeNetworkNamespace(host);
   rmSync(directory, { recursive: true });
@@ -153,6 +159,27 @@ it('does the same for IPv6, and routes it', async () => {
   expect(await read(path('two'), 'fd00:71::2', 84)).toBe('one');
   expect(await read(host, 'fd00:71::2', 84)).toBe('one');
   expect(await read(path('other'), 'fd00:71::2', 84)).toBe('');
+});
+
+it('hides containers behind the host, in both families', async () => {
+  onHost((stack) => {
+    // A bridge that is no network of ours plays the link to the world.
+    stack.ensureBridge({
+      name: 'uplink',
+      alias: 'test:uplink',
+      addresses: ['192.0.2.1/24', '2001:db8::1/64'],
+      ipv6: true,
+    });
+    stack.buildSandbox({
+      path: path('world'),
+      interfaces: [plan('vtest0006', 'uplink', '192.0.2.2/24', '2001:db8::2/64')],
+      defaultRoutes: [],
+    });
+  });
+  for (const address of ['0.0.0.0', '::'])
+    await serve('world', 86, address, (socket) => socket.remoteAddress ?? '');
+  expect(await read(path('one'), '192.0.2.2', 86)).toBe('192.0.2.1');
+  expect(await read(path('one'), '2001:db8::2', 86)).toBe('2001:db8::1');
 });
 
 it('connects macvlan interfaces of a parent that leads nowhere', async () => {
@@ -225,6 +252,25 @@ it('gives a pooled namespace its final name, and knows which files hold one', ()
   onHost((stack) => stack.dropSandboxes([path('adopted')]));
   expect(existsSync(path('adopted'))).toBe(false);
   expect(stack.ownLinks('test:v').map((link) => link.name)).toContain('vtest0002');
+});
+
+it('hands over large pieces where nothing leaves the host', async () => {
+  if (largePieces(linux.host) === undefined) return;
+  onHost((stack) => {
+    const inner = { ...plan('vtest0007', 'tbr1', '10.71.0.77/24'), name: 'eth7', staysOnHost: true };
+    stack.addInterface(path('one'), inner);
+  });
+  const sizes = async (namespace: string, link: string): Promise<unknown> => {
+    const show = ['nsenter', `--net=${namespace}`, 'ip', '-details', '-json', 'link', 'show', link];
+    const [found] = JSON.parse((await linux.processes.run(show)).stdout) as { gso_max_size: number }[];
+    return found?.gso_max_size;
+  };
+  const large = largePieces(linux.host);
+  for (const link of ['tbr1', 'vtest0001', 'vtest0007']) expect(await sizes(host, link)).toBe(large);
+  expect(await sizes(path('one'), 'eth7')).toBe(large);
+  // What this one sends may have to go out by a network card.
+  expect(await sizes(path('one'), 'eth0')).toBe(65_536);
+  onHost((stack) => stack.removeInterface(path('one'), 'eth7'));
 });
 
 it('opens the resolver again at the port it had', () => {

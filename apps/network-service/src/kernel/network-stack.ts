@@ -12,6 +12,7 @@ import type { Family } from '../ipam/cidr';
 import { addAddress, bringUp, createInterface, defaultRoute, indexOf } from './container-interface';
 import type { PublishedPort } from '../records/sandbox-record';
 import { setSysctl } from './kernel-settings';
+import { allowLargePieces, largePieces } from './large-pieces';
 import type {
   BridgePlan,
   DefaultRoute,
@@ -33,15 +34,21 @@ export class NetworkStack {
   private readonly host: NetlinkSocket;
   private readonly hostFirewall: HostFirewall;
   private conntrack?: ConntrackSocket;
+  private readonly gsoMaxSize?: number;
 
   constructor(private readonly linux: Port) {
     this.host = linux.netlink.open();
     this.hostFirewall = new HostFirewall(linux.nftables);
+    this.gsoMaxSize = largePieces(linux.host);
   }
 
-  /** Routing between our bridges and the world. */
+  /**
+   * Routing between our bridges and the world. And the host's loopback: a connection to a published port of 127.0.0.1 begins
+   * there, and keeps its size of pieces.
+   */
   prepareHost(): void {
     this.setSysctl('net/ipv4/ip_forward', '1');
+    if (this.gsoMaxSize !== undefined) allowLargePieces(this.host, ['lo'], this.gsoMaxSize);
   }
 
   /**
@@ -171,8 +178,8 @@ export class NetworkStack {
   addInterface(path: string, plan: InterfacePlan): void {
     const namespace = this.linux.namespaces.openNetworkNamespace(path);
     try {
-      createInterface(this.host, namespace, plan);
-      this.inside(namespace, (socket) => bringUp(this.linux, socket, plan));
+      createInterface(this.host, namespace, plan, this.gsoMaxSize);
+      this.inside(namespace, (socket) => bringUp(this.linux, socket, plan, this.gsoMaxSize));
     } catch (error) {
       if (plan.hostLink) this.removeLink(plan.hostLink);
       throw error;
@@ -248,10 +255,10 @@ export class NetworkStack {
   private fillSandbox(plan: SandboxPlan): void {
     const namespace = this.linux.namespaces.openNetworkNamespace(plan.path);
     try {
-      for (const one of plan.interfaces) createInterface(this.host, namespace, one);
+      for (const one of plan.interfaces) createInterface(this.host, namespace, one, this.gsoMaxSize);
       this.inside(namespace, (socket) => {
         socket.send([{ type: 'set-link', link: 'lo', up: true }]);
-        for (const one of plan.interfaces) bringUp(this.linux, socket, one);
+        for (const one of plan.interfaces) bringUp(this.linux, socket, one, this.gsoMaxSize);
         if (plan.defaultRoutes.length > 0) {
           socket.send(plan.defaultRoutes.map((route) => defaultRoute(socket, route)));
         }

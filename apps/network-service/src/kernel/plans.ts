@@ -39,6 +39,8 @@ export interface InterfacePlan {
   /** With prefix length, of both families. */
   addresses: string[];
   mtu?: number;
+  /** Nothing that is sent by it leaves the host. */
+  staysOnHost?: boolean;
   /** The bridge forwards nothing between this and other isolated ports. */
   isolated?: boolean;
   /** Names as paths: `net/ipv4/conf/eth0/log_martians`. */

@@ -15,7 +15,7 @@ import {
 import { IpamService } from '../ipam/ipam.service';
 import type { InterfacePlan } from '../kernel/plans';
 import type { NetworkRecord, SubnetRecord } from '../records/network-record';
-import { isClosed, isOptionOn, mtuOf, OPTION, routesByLink } from '../records/network-options';
+import { isClosed, isOptionOn, isParentless, mtuOf, OPTION, routesByLink } from '../records/network-options';
 import type { EndpointRecord, EndpointSettings } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { DRIVER_OPTION, endpointSysctls, staticAddress } from './endpoint-settings';
@@ -86,6 +86,7 @@ export class EndpointPlanner {
         ...linkLocalAddresses(settings),
       ],
       mtu: mtuOf(network),
+      staysOnHost: isParentless(network) || (network.driver === 'bridge' && network.internal),
       isolated: kind === 'veth' && !isOptionOn(network, OPTION.icc),
       sysctls: endpointSysctls(settings, interfaceName),
     };

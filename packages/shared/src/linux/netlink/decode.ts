@@ -27,6 +27,7 @@ export function decodeLink(body: Buffer): Link {
     master: number(attributes, IFLA.MASTER),
     peer: number(attributes, IFLA.LINK),
     peerNamespace: attributes.get(IFLA.LINK_NETNSID)?.readInt32LE(0),
+    gsoMaxSize: number(attributes, IFLA.GSO_IPV4_MAX_SIZE) ?? number(attributes, IFLA.GSO_MAX_SIZE),
     statistics: decodeStatistics(attributes.get(IFLA.STATS64)),
   };
 }

@@ -127,6 +127,9 @@ function settings(link: Partial<Omit<SetLink, 'link' | 'type'>>): Buffer[] {
   if (link.master !== undefined) parts.push(u32(IFLA.MASTER, link.master ?? 0));
   if (link.alias !== undefined) parts.push(attribute(IFLA.IFALIAS, Buffer.from(link.alias)));
   if (link.netns !== undefined) parts.push(u32(IFLA.NET_NS_FD, link.netns));
+  if (link.gsoMaxSize !== undefined) {
+    parts.push(u32(IFLA.GSO_MAX_SIZE, link.gsoMaxSize), u32(IFLA.GSO_IPV4_MAX_SIZE, link.gsoMaxSize));
+  }
   return parts;
 }
 

@@ -67,6 +67,8 @@ export interface SetLink {
   master?: number | null;
   /** Descriptor of the namespace to move it to. */
   netns?: number;
+  /** The largest piece that TCP gives it at once, in bytes, of both families. More than 65536 from kernel 6.3 on. */
+  gsoMaxSize?: number;
 }
 
 /** Flags of a bridge port. */
@@ -159,6 +161,8 @@ export interface Link {
   /** Index of the other end of a veth pair, or of the parent; in another namespace if `peerNamespace` is set. */
   peer?: number;
   peerNamespace?: number;
+  /** The largest piece that TCP gives it at once over IPv4, in bytes. */
+  gsoMaxSize?: number;
   statistics: LinkStatistics;
 }
 

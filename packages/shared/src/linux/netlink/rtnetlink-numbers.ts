@@ -25,6 +25,8 @@ export const IFLA = {
   STATS64: 23,
   NET_NS_FD: 28,
   LINK_NETNSID: 37,
+  GSO_MAX_SIZE: 41,
+  GSO_IPV4_MAX_SIZE: 63,
 } as const;
 
 export const IFLA_INFO = { KIND: 1, DATA: 2 } as const;
