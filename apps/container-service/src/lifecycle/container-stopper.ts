@@ -49,7 +49,7 @@ export class ContainerStopper {
     await this.markStopped(record);
     await this.end(record, options);
     this.events.publish(record, 'stop');
-    await this.cleaner.finished(record.id);
+    await this.cleaner.released(record.id); // its ports, say
   }
 
   async restart(reference: string, options: StopOptions): Promise<void> {
