@@ -158,6 +158,62 @@ describe('ADD', () => {
   });
 });
 
+describe('RUN --mount', () => {
+  it('follows the symlinks of its source inside of it', async () => {
+    const entries = [symlink('link', host), symlink('up', `../../../../../../..${host}`)];
+    for (const source of ['link', 'link/secret', 'up', `../../../../../../..${host}`]) {
+      const said = await build(`RUN --mount=source=${source},target=/m cat /m /m/secret`, entries);
+      expect(said).not.toContain(built);
+    }
+    const stage = 'RUN ln -s $HOST /abs && ln -s /proc/1/root$HOST /magic\nFROM escape:base\n';
+    for (const source of ['/abs', '/abs/secret', '/magic']) {
+      const said = await build(`${stage}RUN --mount=from=0,source=${source},target=/m cat /m /m/secret`);
+      expect(said).not.toContain(built);
+    }
+  });
+
+  it('takes a source that another step has swapped for a symlink as it is in the stage', async () => {
+    const said = await build(
+      `RUN mkdir -p /s/sub && echo stage >/s/sub/secret
+       FROM escape:base
+       RUN --mount=from=0,source=/s,target=/m,rw rm -r /m/sub && ln -s $HOST /m/sub && ls -l /m
+       RUN --mount=from=0,source=/s,target=/m,rw cat /m/sub/secret && rm -r /m/sub && ln -s $HOST /m/sub
+       RUN --mount=from=0,source=/s/sub,target=/m cat /m/secret`,
+    );
+    expect(said).toContain(built);
+    expect(said.match(/stage\\n/g)?.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it('keeps caches that are full of symlinks, or called like paths, where caches are', async () => {
+    const id = `../../../../../../../..${host}/directory`;
+    const said = await build(
+      `RUN --mount=type=cache,id=${id},target=/c ln -sf $HOST /c/out && touch /c/kept
+       RUN --mount=type=cache,id=${id},target=/c ls /c && ! cat /c/out/secret
+       RUN --mount=type=cache,target=$HOST/directory touch $HOST/directory/in-the-cache`,
+    );
+    expect(said).toContain(built);
+  });
+
+  it('mounts on symlinks of the image inside of it', async () => {
+    const said = await build(
+      `RUN mkdir -p $HOST/directory && ln -s $HOST /out
+       RUN --mount=source=d,target=/out/made cat $HOST/made/in
+       RUN --mount=type=tmpfs,target=/out/directory touch /out/directory/x`,
+      [
+        { name: 'd/', flag: '5' },
+        { name: 'd/in', body: 'from the context' },
+      ],
+    );
+    expect(said).toContain('from the context');
+    expect(said).toContain(built);
+    // A symlink that leads nowhere in the image is nothing to mount on.
+    const nowhere = 'RUN ln -s $HOST /out && ln -s /proc/1/root$HOST /magic\n';
+    for (const target of ['/out/made', '/magic/made']) {
+      expect(await build(`${nowhere}RUN --mount=type=tmpfs,target=${target} true`)).not.toContain(built);
+    }
+  });
+});
+
 describe('WORKDIR', () => {
   it('leads to no descriptor of whoever starts the process', async () => {
     const up = '../../../../../../../..';
