@@ -1,4 +1,5 @@
-import { Agent } from 'node:http';
+import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 import { dockerOn } from '../support/docker-cli';
 import { EngineClient } from '../support/engine-client';
 
@@ -40,11 +41,36 @@ export class BenchEngine {
     await this.call('POST', `/images/${id}/tag?repo=docker.io/library/gantry-bench&tag=1`);
   }
 
-  create(command: string[]): Promise<{ Id: string }> {
+  /** `more`: of API ContainerConfig and, as `HostConfig`, HostConfig. */
+  create(command: string[], more: object = {}): Promise<{ Id: string }> {
     return this.call('POST', '/containers/create', {
       Image: BENCH_IMAGE,
       Cmd: command,
       Labels: { [BENCH_LABEL]: '1' },
+      ...more,
+    });
+  }
+
+  /** The raw connection of an attach to what a container writes. */
+  async attach(id: string): Promise<Socket> {
+    return (await this.api.upgrade(`/containers/${id}/attach?stream=1&stdout=1`)).socket;
+  }
+
+  /** Reads an answer and throws it away: bytes, and milliseconds until the first of them. */
+  read(path: string): Promise<{ bytes: number; first: number }> {
+    const began = performance.now();
+    return new Promise((resolve, reject) => {
+      request({ socketPath: this.socketPath, path: `/v1.41${path}` }, (incoming) => {
+        let [bytes, first] = [0, 0];
+        incoming.on('data', (data: Buffer) => {
+          first ||= performance.now() - began;
+          bytes += data.length;
+        });
+        incoming.once('end', () => resolve({ bytes, first }));
+        incoming.once('error', reject);
+      })
+        .once('error', reject)
+        .end();
     });
   }
 
