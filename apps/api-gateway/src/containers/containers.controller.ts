@@ -1,4 +1,5 @@
-import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import type { Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, OptionalJson, RequiredJson } from '../routing/parameters';
@@ -7,6 +8,7 @@ import type { QueryParameters } from '../routing/query-parameters';
 import { withLogDriverOf } from '../shaping/client-needs';
 import { shapeContainerInspect, shapeContainerList } from '../shaping/container-documents';
 import { normalizeContainerCreate, normalizeResources } from '../shaping/container-requests';
+import { sendPruned } from '../streaming/prune-answer';
 
 /** API, tag Container: everything that is one question and one answer. */
 @Controller()
@@ -140,8 +142,13 @@ export class ContainersController {
 
   @Post('containers/prune')
   @HttpCode(200)
-  async prune(@ApiQuery() query: QueryParameters): Promise<Buffer> {
-    return (await this.services.containers.prune({ filters: query.pruneFilters() })).json;
+  async prune(
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+    @Res() response: Response,
+  ): Promise<void> {
+    const request = { filters: query.filters() };
+    await sendPruned(response, { query, minor }, this.services.containers.prune(request));
   }
 
   @Post('commit')

@@ -19,6 +19,7 @@ describe('container endpoints', () => {
           seen['list'] = request;
           return toJson([]);
         },
+        prune: async () => toJson({ ContainersDeleted: ['a', 'b'], SpaceReclaimed: 7 }),
         stop: async (request) => {
           seen['stop'] = request;
           return {};
@@ -187,5 +188,21 @@ describe('container endpoints', () => {
     expect(seen['put']).toMatchObject({ path: '/d', noOverwriteDirNonDir: true, copyUidGid: false });
     const refused = await gateway.ask('PUT', `/containers/readonly/${path}`, tar, type);
     expect(refused).toMatchObject({ status: 403 });
+  });
+
+  it('streams a prune as JSON Lines where it is asked to', async () => {
+    expect(await gateway.ask('POST', '/v1.56/containers/prune?stream=1')).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'application/jsonl' },
+      body:
+        '{"id":"a","status":"Deleted"}\n{"id":"b","status":"Deleted"}\n' +
+        '{"aux":{"ContainersDeleted":["a","b"],"SpaceReclaimed":7}}\n',
+    });
+    for (const path of ['/v1.55/containers/prune?stream=1', '/containers/prune']) {
+      expect(JSON.parse((await gateway.ask('POST', path)).body)).toEqual({
+        ContainersDeleted: ['a', 'b'],
+        SpaceReclaimed: 7,
+      });
+    }
   });
 });

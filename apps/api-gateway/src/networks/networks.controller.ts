@@ -1,10 +1,12 @@
-import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import type { Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, RequiredJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeEndpointSettings } from '../shaping/container-requests';
+import { sendPruned } from '../streaming/prune-answer';
 
 /** API, tag Network. Connecting goes to container-service, which knows whether the container runs. */
 @Controller()
@@ -67,8 +69,13 @@ export class NetworksController {
 
   @Post('networks/prune')
   @HttpCode(200)
-  async prune(@ApiQuery() query: QueryParameters): Promise<Buffer> {
-    return (await this.services.networks.prune({ filters: query.pruneFilters() })).json;
+  async prune(
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+    @Res() response: Response,
+  ): Promise<void> {
+    const request = { filters: query.filters() };
+    await sendPruned(response, { query, minor }, this.services.networks.prune(request));
   }
 }
 

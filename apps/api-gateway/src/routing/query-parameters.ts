@@ -1,5 +1,5 @@
 import type { Filters } from '@gantry/proto/common';
-import { invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { invalidArgument } from '@gantry/shared/errors';
 
 const FALSE_WORDS = ['', '0', 'no', 'false', 'none'];
 
@@ -70,12 +70,6 @@ export class QueryParameters {
 
   filters(): Filters {
     return parseFilters(this.text('filters'));
-  }
-
-  /** The filters of a prune. @throws NotImplemented for the streamed answer of API 1.56. */
-  pruneFilters(): Filters {
-    if (this.flag('stream')) throw notImplemented('streaming the progress of a prune is not built yet');
-    return this.filters();
   }
 }
 

@@ -1,9 +1,11 @@
-import { Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import type { Response } from 'express';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, OptionalJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeVolumePrune } from '../shaping/prune-filters';
+import { sendPruned } from '../streaming/prune-answer';
 
 /** API, tag Volume. */
 @Controller()
@@ -33,8 +35,12 @@ export class VolumesController {
 
   @Post('volumes/prune')
   @HttpCode(200)
-  async prune(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<Buffer> {
-    const filters = normalizeVolumePrune(query.pruneFilters(), minor);
-    return (await this.services.volumes.prune({ filters })).json;
+  async prune(
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+    @Res() response: Response,
+  ): Promise<void> {
+    const filters = normalizeVolumePrune(query.filters(), minor);
+    await sendPruned(response, { query, minor }, this.services.volumes.prune({ filters }));
   }
 }

@@ -15,6 +15,8 @@ interface Checkpoint {
 }
 
 const SAVE_EVERY_MS = 500;
+/** What a busy container writes in this time is delivered together. */
+const GATHER_MS = 10;
 const RETRY_MS = 1_000;
 
 /**
@@ -101,6 +103,7 @@ export class LogDelivery {
       // Asked before reading: what was written before the end is then read for sure.
       const last = this.finishing;
       const waiting = this.waiting.splice(0);
+      const before = current.taken;
       for (;;) {
         await this.dropIfBehind(current);
         const block = await current.cursor.next();
@@ -112,7 +115,8 @@ export class LogDelivery {
       }
       for (const resolve of waiting) resolve();
       if (last) break;
-      await this.untilChanged(current);
+      if (current.taken !== before && !this.finishing) await this.changes.pause(GATHER_MS);
+      else await this.untilChanged(current);
       if (signal.aborted) return;
     }
     await current.sink.runEnded(signal);

@@ -1,7 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { hasCode } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
@@ -85,11 +84,14 @@ export class LogRotation implements OnApplicationShutdown {
     this.watched.set(record.id, changes);
     changes.poke();
     void (async () => {
+      const files = new MonitorLogFiles(this.paths.log(record.id));
+      let size: number | undefined;
       for (;;) {
-        await changes.next();
+        const before = size;
+        size = await files.currentSize();
+        await (size === before ? changes.next() : changes.pause(LOOK_EVERY_MS));
         if (this.watched.get(record.id) !== changes) return;
         await this.enforce(record);
-        await sleep(LOOK_EVERY_MS, undefined, { ref: false });
       }
     })();
   }

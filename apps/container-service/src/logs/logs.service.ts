@@ -16,6 +16,9 @@ import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime } from './log-record';
 import { LogRotation } from './log-rotation';
 
+/** What a busy container writes in this time goes to a follower together. */
+const GATHER_MS = 5;
+
 /** Reads what containers wrote (API: ContainerLogs). */
 @Injectable()
 export class LogsService {
@@ -72,14 +75,16 @@ export class LogsService {
       for (;;) {
         // Asked before reading: what was written before the end is then read for sure.
         const last = following?.ended() ?? true;
+        let busy = false;
         for (;;) {
           const block = await cursor.next();
           if (block.length === 0) break;
+          busy = true;
           yield* output.render(block);
           if (output.finished || signal.aborted) return;
         }
         if (last || !following) return;
-        await following.changes.next();
+        await (busy ? following.changes.pause(GATHER_MS) : following.changes.next());
       }
     } finally {
       following?.stop();

@@ -14,6 +14,9 @@ import { channelCredentials, grpcTarget } from './address';
 import type { CallSettings, Client, ServiceDefinitionOf } from './method-types';
 import { MAX_MESSAGE_BYTES } from './server';
 
+/** What a service may send of one stream before somebody takes it; with HTTP/2's 64 KiB both sides mostly wait. Bytes. */
+const WINDOW = 512 * 1024;
+
 /** How long a unary call waits for a service to be there: one that was killed is back within a second. Milliseconds. */
 const CONNECT_MS = 5_000;
 
@@ -34,6 +37,7 @@ export class ServiceChannel {
       'grpc.min_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 500,
       'grpc.default_authority': 'localhost',
+      'grpc-node.flow_control_window': WINDOW,
     });
   }
 

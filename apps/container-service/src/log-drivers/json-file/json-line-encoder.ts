@@ -81,8 +81,11 @@ export class JsonLineEncoder {
     let end = at + USUAL.zoneAt;
     while (block[end - 1] === ZERO) end--;
     if (block[end - 1] === DOT) end--;
-    this.length += block.copy(this.output, this.length, at, end);
-    this.output[this.length++] = LETTER_Z;
+    const { output } = this;
+    let to = this.length;
+    for (let index = at; index < end; index++) output[to++] = block[index] as number;
+    output[to++] = LETTER_Z;
+    this.length = to;
     this.append(CLOSING);
     return true;
   }
@@ -124,9 +127,12 @@ export class JsonLineEncoder {
     }
   }
 
+  /** Of a few bytes: a call of Buffer.copy takes longer. */
   private append(bytes: Buffer): void {
-    bytes.copy(this.output, this.length);
-    this.length += bytes.length;
+    const { output } = this;
+    let at = this.length;
+    for (let index = 0; index < bytes.length; index++) output[at++] = bytes[index] as number;
+    this.length = at;
   }
 
   private reserve(bytes: number): void {

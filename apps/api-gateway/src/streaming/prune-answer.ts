@@ -1,0 +1,30 @@
+import type { Response } from 'express';
+import type { QueryParameters } from '../routing/query-parameters';
+import { sendJsonLines } from './json-lines';
+
+const STREAMED_SINCE = 56;
+
+/**
+ * Answers a prune: with its document, or where the client asks for a stream (API 1.56) with a line for each thing that
+ * went and the document as the last, as images/prune does.
+ */
+export async function sendPruned(
+  response: Response,
+  client: { query: QueryParameters; minor: number },
+  pruned: Promise<{ json: Buffer }>,
+): Promise<void> {
+  if (client.minor >= STREAMED_SINCE && client.query.flag('stream')) {
+    await sendJsonLines(response, linesOf(pruned));
+    return;
+  }
+  response.type('json').send((await pruned).json);
+}
+
+async function* linesOf(pruned: Promise<{ json: Buffer }>): AsyncGenerator<{ json: Buffer }, undefined> {
+  const document = JSON.parse((await pruned).json.toString()) as Record<string, unknown>;
+  const gone = Object.values(document).flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : []));
+  for (const id of gone) yield line({ id, status: 'Deleted' });
+  yield line({ aux: document });
+}
+
+const line = (value: object): { json: Buffer } => ({ json: Buffer.from(JSON.stringify(value)) });
