@@ -196,11 +196,15 @@ it('leads a UDP client that never pauses to the next container that has the port
   await once(client, 'connect');
   let sent = 0;
   const sending = setInterval(() => client.send(`${sent++}`), 10);
-  await eventually(() => expect(heard).toContain(`${sent - 1}`));
-  await removeContainer(first.Id);
-  const before = sent;
-  await echo({ '7/udp': [{ HostIp: '127.0.0.1', HostPort: `${port}` }] }, { NetworkMode: elsewhere });
-  await eventually(() => expect(heard.some((each) => Number(each) > before)).toBe(true));
-  clearInterval(sending);
-  client.close();
+  try {
+    await eventually(() => expect(heard).toContain(`${sent - 1}`));
+    servers.at(-1)?.kill();
+    await removeContainer(first.Id);
+    const before = sent;
+    await echo({ '7/udp': [{ HostIp: '127.0.0.1', HostPort: `${port}` }] }, { NetworkMode: elsewhere });
+    await eventually(() => expect(heard.some((each) => Number(each) > before)).toBe(true));
+  } finally {
+    clearInterval(sending);
+    client.close();
+  }
 });
