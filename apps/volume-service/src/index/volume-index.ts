@@ -12,8 +12,8 @@ type Wanted = { record: VolumeRecord; users: string[] } | undefined;
 
 const RETRY_MS = 1_000;
 const LARGEST_BATCH = 500;
-/** Changes that come close together are written together. */
-const GATHER_MS = 20;
+/** Changes that come close together are written together; a write costs as much as ten requests. */
+const GATHER_MS = 250;
 
 /**
  * The volumes in Postgres, for everything that asks across nodes. Written behind the caller's back, newest state last, so

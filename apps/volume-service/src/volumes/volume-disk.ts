@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { faultPoint } from '@gantry/shared/faults';
@@ -24,6 +25,8 @@ const CLOSED = 0o710;
 const CREATING = '.creating-';
 const REMOVING = '.removing-';
 const STAGING = '.staging-';
+/** What is discarded close together is deleted together. Milliseconds. */
+const GATHER_MS = 50;
 /** In the directory of a volume that its plugin is being asked to remove. */
 const LEAVING_MARK = 'removing';
 
@@ -41,6 +44,8 @@ export interface Unfinished {
 @Injectable()
 export class VolumeDisk {
   private readonly root: string;
+  private readonly doomed: string[] = [];
+  private deleting?: Promise<void>;
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -103,7 +108,8 @@ export class VolumeDisk {
 
   /** Of a volume that never came to be, or is no more. In the background. */
   discard(directory: string): void {
-    void this.deleteTree(directory);
+    this.doomed.push(directory);
+    this.deleteSoon();
   }
 
   /** An empty `<directory>/_data` for content that is not a volume's yet: whoever asks for it discards the directory. */
@@ -182,11 +188,34 @@ export class VolumeDisk {
     };
   }
 
-  private async deleteTree(path: string): Promise<void> {
+  private deleteSoon(): void {
+    this.deleting ??= this.deleteDoomed()
+      .catch((error: unknown) =>
+        this.logger.warn({ err: error }, 'not removed yet, the next start tries again'),
+      )
+      .finally(() => {
+        this.deleting = undefined;
+        if (this.doomed.length > 0) this.deleteSoon();
+      });
+  }
+
+  /** Together, because each look at the mount table costs as much as a request. */
+  private async deleteDoomed(): Promise<void> {
+    await sleep(GATHER_MS, undefined, { ref: false });
+    while (this.doomed.length > 0) {
+      const paths = this.doomed.splice(0);
+      const mounts = this.linux.mounts.listMounts().map(({ mountPoint }) => mountPoint);
+      for (const path of paths) {
+        const below = mounts.filter((mountPoint) => mountPoint.startsWith(path + '/'));
+        await this.deleteTree(path, below.reverse());
+      }
+    }
+  }
+
+  private async deleteTree(path: string, mountsBelow: string[]): Promise<void> {
     try {
       // Whatever is still mounted below must be let go, not emptied.
-      const below = this.linux.mounts.listMounts().filter((mount) => mount.mountPoint.startsWith(path + '/'));
-      for (const mount of below.reverse()) this.linux.mounts.detach(mount.mountPoint);
+      for (const mountPoint of mountsBelow) this.linux.mounts.detach(mountPoint);
       await rm(path, { recursive: true, force: true });
     } catch (error) {
       this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');
