@@ -122,7 +122,8 @@ export class Chaos {
       if (!found) return body.length === 0 ? [] : [`${name} is gone`];
       const mustRun =
         policy.Name !== 'no' && !(policy.Name === 'on-failure' && (policy.MaximumRetryCount ?? 0) > 0);
-      const ended = found.State === 'exited' && found.Status.startsWith('Exited (137)');
+      // 128: its process was killed before it could begin, which is a start that failed.
+      const ended = found.State === 'exited' && /^Exited \((137|128)\)/.test(found.Status);
       const fine = found.State === 'running' || (!mustRun && ended);
       return fine ? [] : [`${name} (${policy.Name}): ${found.State}, ${found.Status}`];
     });
