@@ -15,6 +15,7 @@ import { BaseImages } from './base-images';
 import { RunNetworks } from './run/run-network';
 import { RunningBuild } from './running-build';
 import { StageBuilder } from './stage-builder';
+import { CacheSources } from './cache/cache-sources';
 import { PruneBuildCache } from './cache/prune-build-cache';
 import { StepCache } from './cache/step-cache';
 
@@ -34,6 +35,7 @@ export class BuildImages {
     @Inject(BaseImages) private readonly bases: BaseImages,
     @Inject(RunNetworks) private readonly networks: RunNetworks,
     @Inject(StepCache) private readonly cache: StepCache,
+    @Inject(CacheSources) private readonly cacheSources: CacheSources,
     @Inject(PruneBuildCache) private readonly pruning: PruneBuildCache,
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(ImageStore) private readonly images: ImageStore,
@@ -42,11 +44,11 @@ export class BuildImages {
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
   async build(dockerfile: Dockerfile, request: BuildJob, context: BuildSite): Promise<string> {
     if (request.squash) throw notImplemented('squash is not built yet');
-    if (request.cacheFrom.length > 0) throw notImplemented('cachefrom is not built yet');
     const names = request.names.map((name) => taggable(parseNamed(name)));
     const ended = new AbortController();
     const signal = AbortSignal.any([context.signal, ended.signal]);
     const scope = this.scope(dockerfile, request, { ...context, signal });
+    scope.cacheFrom = await this.cacheSources.open(request.cacheFrom);
     const labels = labelInstructions(request.labels);
     const { target } = request;
     const variables = scope.arguments.forBase;
@@ -104,6 +106,7 @@ export class BuildImages {
       context,
       registries,
       networks: this.networks.open(request.extraHosts),
+      cacheFrom: undefined,
       known: new Map(),
       keys: new Set(),
       source: () => Promise.reject(internal('the build has not begun')),

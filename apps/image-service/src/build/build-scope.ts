@@ -5,6 +5,7 @@ import type { EscapeToken } from '../dockerfile/dockerfile';
 import type { Platform } from '../images/image-config';
 import type { BuildOutput } from './build-output';
 import type { BuiltImage } from './built-image';
+import type { CacheFrom } from './cache/cache-sources';
 import type { CachedStep } from './cache/step-cache';
 import type { RegistryConfig } from './registry-config';
 import type { BuildNetworks } from './run/run-network';
@@ -29,6 +30,8 @@ export interface BuildScope {
   };
   registries: RegistryConfig;
   networks: BuildNetworks;
+  /** Where only certain images are the cache. */
+  cacheFrom: CacheFrom | undefined;
   /** Steps that were looked up ahead. */
   known: Map<string, CachedStep>;
   /** Cache keys of the steps that this build has used or made. */

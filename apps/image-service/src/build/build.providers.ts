@@ -16,6 +16,7 @@ import { StageBuilder } from './stage-builder';
 import { BuildCacheController } from './cache/build-cache.controller';
 import { CacheDirectories } from './cache/cache-directories';
 import { CacheRecords } from './cache/cache-records';
+import { CacheSources } from './cache/cache-sources';
 import { PruneBuildCache } from './cache/prune-build-cache';
 import { StepCache } from './cache/step-cache';
 import { StepDirectories } from './step-directories';
@@ -27,6 +28,7 @@ export const buildProviders: Provider[] = [
   StepCache,
   CacheDirectories,
   CacheRecords,
+  CacheSources,
   PruneBuildCache,
   BuildCacheController,
   StepExecutor,

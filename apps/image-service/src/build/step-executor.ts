@@ -7,6 +7,7 @@ import type { StoredLayer } from '../layers/layer-store';
 import type { BuildOutput } from './build-output';
 import type { BuildScope, PlannedStep } from './build-scope';
 import { type BuiltImage, nextDocument, topOf } from './built-image';
+import type { RestoredStep } from './cache/cache-sources';
 import { StepCache } from './cache/step-cache';
 import { stepKey } from './cache/step-key';
 
@@ -36,7 +37,7 @@ export class StepExecutor {
     if (!scope.keys.has(key)) this.cache.hold(key);
     scope.keys.add(key);
     if (!scope.request.noCache) await this.othersDone(key, scope.signal);
-    const found = await this.find(key, before, scope);
+    const found = await this.find(key, before, step, scope);
     if (found) {
       output.fromCache();
       return found;
@@ -64,7 +65,21 @@ export class StepExecutor {
     for (const [key, step] of found) known.set(key, step);
   }
 
-  private async find(key: string, before: BuiltImage, scope: BuildScope): Promise<BuiltImage | undefined> {
+  private async find(
+    key: string,
+    before: BuiltImage,
+    step: PlannedStep,
+    scope: BuildScope,
+  ): Promise<BuiltImage | undefined> {
+    const own = await this.ownStep(key, before, scope);
+    const { cacheFrom, request } = scope;
+    if (!cacheFrom || request.noCache) return own;
+    if (own?.id && cacheFrom.contains(own.id)) return own;
+    const restored = cacheFrom.restore(before, step);
+    return restored && this.keep(key, before, restored, step, scope);
+  }
+
+  private async ownStep(key: string, before: BuiltImage, scope: BuildScope): Promise<BuiltImage | undefined> {
     if (!scope.known.has(key)) await this.lookAhead([key], scope);
     const cached = scope.known.get(key);
     const layers = cached && layersWith(before, cached.top);
@@ -85,18 +100,25 @@ export class StepExecutor {
     const layer = await step.perform?.();
     const created = scope.epoch === undefined ? new Date() : new Date(scope.epoch * 1000);
     const document = nextDocument(before.document, { ...step, layer, created });
-    const config = Buffer.from(JSON.stringify(document));
     const layers = layer ? [...before.layers, layer] : before.layers;
-    const id = await this.images.create(config, layers, before.id, STEP);
-    await this.cache.keep({
-      key,
-      parentKey: before.key,
-      config,
-      top: layers.at(-1),
-      createdBy: step.createdBy,
-      size: layer?.size ?? 0n,
-      jobId: scope.jobId,
-    });
+    return this.keep(key, before, { document, layers }, step, scope);
+  }
+
+  /** As an image of the node, and for builds to come. */
+  private async keep(
+    key: string,
+    before: BuiltImage,
+    { document, layers, id: whole }: RestoredStep,
+    { createdBy }: PlannedStep,
+    { jobId }: BuildScope,
+  ): Promise<BuiltImage> {
+    const image = whole === undefined ? undefined : await this.images.find(whole);
+    const config = image ? Buffer.from(image.config) : Buffer.from(JSON.stringify(document));
+    const id = image?.id ?? (await this.images.create(config, layers, before.id, STEP));
+    const isNew = layers.length > before.layers.length;
+    const top = layers.at(-1);
+    const size = isNew ? (top?.size ?? 0n) : 0n;
+    await this.cache.keep({ key, parentKey: before.key, config, top, createdBy, size, jobId });
     return { id, document, layers, key };
   }
 }
