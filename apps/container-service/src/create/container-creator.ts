@@ -17,6 +17,7 @@ import { timestamp } from '../records/timestamps';
 import { ServicePeers } from '../service-peers';
 import { completeContainerConfig } from './container-config';
 import { letUnmountsThrough } from './data-root-binds';
+import { checkConfigTypes, knownHostConfig } from './field-types';
 import { completeHostConfig } from './host-config';
 import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
 import { checkUts } from './mode-checks';
@@ -66,7 +67,9 @@ export class ContainerCreator {
 
   async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
     const body = parseBody(request.config);
-    const { hostConfig, warnings } = completeHostConfig(body.HostConfig ?? {}, this.facts.get());
+    checkConfigTypes(body);
+    const asked = knownHostConfig(body.HostConfig ?? {});
+    const { hostConfig, warnings } = completeHostConfig(asked, this.facts.get());
     const own = completeContainerConfig(body);
     checkUts(own, hostConfig);
     this.resolveReferences(hostConfig);

@@ -68,6 +68,12 @@ function checkMemory({ resources, kernel, warnings }: Check, update: boolean): v
     warnings.push(discarded('kernel memory limit capabilities or the cgroup is not mounted', 'Limitation'));
     resources.KernelMemory = undefined;
   }
+  if (resources.KernelMemoryTCP) {
+    warnings.push(
+      discarded('kernel memory TCP limit capabilities or the cgroup is not mounted', 'Limitation'),
+    );
+    resources.KernelMemoryTCP = undefined;
+  }
 }
 
 function checkSwappiness({ resources, kernel, warnings }: Check): void {

@@ -124,8 +124,9 @@ export interface Resources {
   DeviceCgroupRules: string[] | null;
   DeviceRequests: DeviceRequest[] | null;
   MemoryReservation: number;
-  /** Of clients before API 1.42. */
+  /** Of clients before API 1.42 and 1.52. */
   KernelMemory?: number;
+  KernelMemoryTCP?: number;
   MemorySwap: number;
   MemorySwappiness: number | null;
   OomKillDisable: boolean | null;
