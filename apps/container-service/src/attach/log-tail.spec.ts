@@ -55,6 +55,23 @@ describe('LogTail', () => {
     expect(await reading).toBe('last words\n');
   });
 
+  it('does not sleep over what comes while it looks', async () => {
+    writeFileSync(path, '');
+    const files = new MonitorLogFiles(path);
+    const tail = new LogTail(files, await endOf(files), BOTH);
+    await tail.begin();
+    const rotated = files.rotated.bind(files);
+    // Asked after a look that found nothing.
+    files.rotated = async () => {
+      files.rotated = rotated;
+      write(tail, 'just then');
+      return rotated();
+    };
+    const first = await tail[Symbol.asyncIterator]().next();
+    expect(first.value?.data.toString()).toBe('just then\n');
+    tail.discard();
+  });
+
   it('hands on what is written as it comes', async () => {
     const tail = await attach();
     const reading = tail[Symbol.asyncIterator]();

@@ -30,6 +30,8 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
   private ended = false;
   private discarded = false;
   private isRead = false;
+  /** Something came since the log was last looked at: the look may have been too early for it. */
+  private hasNews = false;
 
   constructor(
     files: LogFiles,
@@ -85,6 +87,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
       while (!this.discarded) {
         // Asked before reading: what was written before the end is then read for sure.
         const last = this.ended;
+        this.hasNews = false;
         const block = await this.cursor.next();
         if (this.cursor.missed) throw dataLoss('the client was too slow: the log has been rotated meanwhile');
         for (const piece of block.length > 0 ? this.output.render(block) : []) {
@@ -94,7 +97,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
         if (block.length > 0) continue;
         this.took(this.behind);
         if (last) return;
-        if (!this.ended) await new Promise<void>((resolve) => (this.wake = resolve));
+        if (!this.ended && !this.hasNews) await new Promise<void>((resolve) => (this.wake = resolve));
       }
     } finally {
       clearTimeout(this.patience);
@@ -118,6 +121,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
   }
 
   private notify(): void {
+    this.hasNews = true;
     this.wake?.();
     this.wake = undefined;
   }
