@@ -197,7 +197,7 @@ it('leads a UDP client that never pauses to the next container that has the port
   let sent = 0;
   const sending = setInterval(() => client.send(`${sent++}`), 10);
   try {
-    await eventually(() => expect(heard).toContain(`${sent - 1}`));
+    await eventually(() => expect(heard.length).toBeGreaterThan(0));
     servers.at(-1)?.kill();
     await removeContainer(first.Id);
     const before = sent;
