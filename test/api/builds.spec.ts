@@ -1,0 +1,186 @@
+import { request } from 'node:http';
+import { busyboxRootfs, tarOf } from '../support/busybox-image';
+import { freshName } from '../support/containers';
+import { api, docker, instance } from '../support/engine';
+import { eventually } from '../support/eventually';
+
+interface Cached {
+  ID: string;
+  Type: string;
+  Description: string;
+  InUse: boolean;
+  Shared: boolean;
+  Size: number;
+}
+
+describe('builds', () => {
+  jest.setTimeout(60_000);
+  const base = freshName('base');
+  const names: string[] = [];
+
+  beforeAll(async () => {
+    const imported = await api.post(
+      `/images/create?fromSrc=-&repo=${base}&tag=1&changes=ENV%20PATH%3D%2Fbin`,
+      await busyboxRootfs(),
+    );
+    expect(imported.status).toBe(200);
+  });
+  afterAll(async () => {
+    for (const name of [...names, `${base}:1`]) await api.delete(`/images/${name}?force=1`);
+    await api.post('/build/prune?all=1');
+  });
+
+  const contextOf = (lines: string[], files: Record<string, string> = {}) =>
+    tarOf(
+      Object.entries({ Dockerfile: [`FROM ${base}:1`, ...lines].join('\n'), ...files }).map(
+        ([name, body]) => ({ header: { name }, body: Buffer.from(body) }),
+      ),
+    );
+
+  /** Returns what is told, and the image's id. */
+  async function build(context: Buffer, query: Record<string, string> = {}) {
+    const name = freshName('built');
+    names.push(name);
+    const parameters = new URLSearchParams({ t: name, ...query });
+    const { text } = await api.post(`/build?${parameters.toString()}`, context);
+    return { name, text, id: /"aux":\{"ID":"(sha256:\w+)"\}(?![\s\S]*"aux")/.exec(text)?.[1] };
+  }
+
+  async function cacheOf(description: string): Promise<Cached[]> {
+    const { body } = await api.get<{ BuildCache: Cached[] }>('/v1.48/system/df?type=build-cache');
+    return body.BuildCache.filter((record) => record.Description.includes(description));
+  }
+
+  it('do again nothing that was done, whatever the times of files are', async () => {
+    const lines = ['COPY file /file', 'RUN cat /file > /copy', 'CMD ["cat", "/copy"]'];
+    const first = await build(await contextOf(lines, { file: 'same' }));
+    const second = await build(await contextOf(lines, { file: 'same' }));
+    expect(second.text.match(/Using cache/g)).toHaveLength(3);
+    expect(second.id).toBe(first.id);
+    const other = await build(await contextOf(lines, { file: 'other' }));
+    expect(other.text).not.toContain('Using cache');
+    expect((await docker(['run', '--rm', other.name])).stdout).toBe('other');
+  });
+
+  it('with SOURCE_DATE_EPOCH are the same image each time they are done', async () => {
+    const context = await contextOf(
+      ['WORKDIR /made', 'RUN echo a > a && ln a b && mkdir -p c/d', 'COPY f .'],
+      {
+        f: 'f',
+      },
+    );
+    const query = { nocache: '1', buildargs: JSON.stringify({ SOURCE_DATE_EPOCH: '1700000000' }) };
+    const [first, second] = [await build(context, query), await build(context, query)];
+    expect(first.text.match(/Running in/g)).toHaveLength(1);
+    expect(second.text.match(/Running in/g)).toHaveLength(1);
+    expect(second.id).toBe(first.id);
+    expect(first.text).not.toContain('not consumed');
+    const { body } = await api.get<{ Created: string }>(`/images/${first.name}/json`);
+    expect(body.Created).toBe('2023-11-14T22:13:20.000Z');
+  });
+
+  it('take steps only from the images of cachefrom, where there are any', async () => {
+    const context = await contextOf([`LABEL a=${freshName('x')}`, 'RUN true', 'LABEL c=d']);
+    const first = await build(context);
+    const none = await build(context, { cachefrom: JSON.stringify([`${base}:1`]) });
+    expect(none.text).not.toContain('Using cache');
+    // All that is left is the image itself.
+    await api.post('/build/prune?all=1');
+    const restored = await build(context, { cachefrom: JSON.stringify([first.name]) });
+    expect(restored.text.match(/Using cache/g)).toHaveLength(3);
+    expect(restored.id).toBe(first.id);
+  });
+
+  it('tell the exit code of a command that fails, and keep the steps before it', async () => {
+    const context = await contextOf(['RUN echo kept > /kept', 'RUN exit 7']);
+    const failed = await build(context);
+    expect(failed.text).toContain(
+      '{"errorDetail":{"code":7,"message":"The command \'/bin/sh -c exit 7\' returned a non-zero code: 7"}',
+    );
+    expect((await build(context)).text.match(/Using cache/g)).toHaveLength(1);
+    expect((await build(context, { q: '1' })).text).toContain('Step 2/3');
+  });
+
+  it('end when their client goes away, with what runs for them', async () => {
+    const mark = freshName('sleeper');
+    const context = await contextOf([`RUN echo ${mark}; sleep 600`]);
+    const { socket } = instance;
+    const client = request({
+      socketPath: socket,
+      method: 'POST',
+      path: '/build',
+      headers: { 'content-type': 'application/x-tar', 'content-length': context.length },
+    });
+    client.on('error', () => {});
+    client.end(context);
+    await new Promise<void>((resolve) => {
+      client.once('response', (response) => {
+        let text = '';
+        response.on('error', () => {});
+        response.on('data', (part: Buffer) => {
+          text += part.toString();
+          if (text.includes(`{"stream":"${mark}`)) resolve();
+        });
+      });
+    });
+    expect(await running()).toHaveLength(1);
+    client.destroy();
+    await eventually(async () => expect(await running()).toEqual([]), 20_000);
+
+    async function running(): Promise<string[]> {
+      const { body } = await api.get<{ name: string; state: string }[]>('/gantry/jobs');
+      return body.filter(({ name, state }) => name === 'build' && state === 'active').map(({ name }) => name);
+    }
+  });
+
+  it('leave a cache that outlives the image and can be pruned', async () => {
+    const mark = freshName('cached');
+    const context = await contextOf([`RUN echo ${mark} > /${mark}`]);
+    const { name } = await build(context);
+    expect(await cacheOf(mark)).toMatchObject([{ Type: 'regular', Shared: true, InUse: false }]);
+    await api.delete(`/images/${name}`);
+    expect(await cacheOf(mark)).toMatchObject([{ Shared: false, Size: mark.length + 1 }]);
+    expect((await build(context)).text).toContain('Using cache');
+
+    for (const built of names.splice(0)) await api.delete(`/images/${built}?force=1`);
+    const filters = encodeURIComponent(JSON.stringify({ description: [mark] }));
+    const pruned = await api.post<{ CachesDeleted: string[]; SpaceReclaimed: number }>(
+      `/build/prune?filters=${filters}`,
+    );
+    expect(pruned.body).toMatchObject({
+      CachesDeleted: [expect.any(String)],
+      SpaceReclaimed: mark.length + 1,
+    });
+    expect(await cacheOf(mark)).toEqual([]);
+    expect((await api.post('/build/prune?filters=%7B%22nonesuch%22%3A%5B%22x%22%5D%7D')).status).toBe(400);
+  });
+
+  it('run stages side by side, and not those that nobody needs', async () => {
+    const meet = (own: string, other: string) =>
+      `RUN --mount=type=cache,id=${mark},target=/m touch /m/${own}; for i in $(seq 200); do test -e /m/${other} && exit 0; sleep 0.1; done; exit 1`;
+    const mark = freshName('meet');
+    const built = await build(
+      await tarOf([
+        {
+          header: { name: 'Dockerfile' },
+          body: Buffer.from(
+            [
+              `FROM ${base}:1 AS left`,
+              meet('left', 'right'),
+              `FROM ${base}:1 AS unneeded`,
+              'RUN exit 9',
+              `FROM ${base}:1 AS right`,
+              meet('right', 'left'),
+              'FROM scratch',
+              'COPY --from=left /etc/passwd /l',
+              'COPY --from=right /etc/passwd /r',
+            ].join('\n'),
+          ),
+        },
+      ]),
+    );
+    expect(built.text).toContain('Successfully built');
+    expect(built.text).not.toContain('unneeded');
+    expect(built.text.match(/Step \d\/7/g)).toEqual([1, 2, 3, 4, 5, 6, 7].map((step) => `Step ${step}/7`));
+  });
+});
