@@ -40,6 +40,8 @@ export class ContainerStreams {
       started: (record) => void this.connectWaiting(record),
       startFailed: giveUp,
       exited: giveUp,
+      // Its log goes with it, and who is attached reads that.
+      beforeRemoval: (record) => this.delivered(record.id),
       removed: giveUp,
     });
   }
