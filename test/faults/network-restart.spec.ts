@@ -27,6 +27,12 @@ describe('kill -9 of network-service', () => {
     const port = Number(Ports['7/tcp']?.[0]?.HostPort);
     const before = rules();
     const sockets = [connect(port, '127.0.0.1'), connect(port, Networks['bridge']?.Gateway ?? '')];
+    // The relay's end with the service, and leave its port in TIME_WAIT.
+    const relayed = connect(port, '::1');
+    relayed.on('error', () => {});
+    relayed.write('six');
+    expect(((await once(relayed, 'data')) as [Buffer])[0].toString()).toBe('six');
+    const cut = once(relayed, 'close');
     let back = false;
     const echoed = sockets.map(async (socket) => {
       for (let count = 0; !back; count++) {
@@ -38,7 +44,7 @@ describe('kill -9 of network-service', () => {
     });
     await killService('network');
     back = true;
-    await Promise.all(echoed);
+    await Promise.all([...echoed, cut]);
     expect(rules()).toBe(before);
   });
 

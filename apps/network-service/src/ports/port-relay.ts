@@ -39,6 +39,7 @@ export class PortRelay implements OnApplicationShutdown {
       if (held === undefined || port.protocol === 'sctp') return [];
       const { protocol, address, containerPort } = port;
       const fd = this.linux.sockets.duplicate(held);
+      if (protocol === 'tcp') this.linux.sockets.listen(fd);
       return [{ key: keyOf(port), protocol, fd, address, port: containerPort }];
     });
     if (open.length > 0) this.send({ open });

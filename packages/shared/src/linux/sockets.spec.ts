@@ -49,7 +49,13 @@ describe('ports', () => {
       'error',
     )) as [Error];
     expect(error.message).toContain('EADDRINUSE');
-    closeSync(held.fd);
+    // Who holds a port may listen on it, as node:net does by itself where there is no TIME_WAIT.
+    sockets.listen(held.fd);
+    const heir = createServer((connection) => connection.end('heir')).listen({ fd: held.fd });
+    const visitor = createConnection(port, '127.0.0.1');
+    const [said] = (await once(visitor, 'data')) as [Buffer];
+    expect(said.toString()).toBe('heir');
+    await new Promise((resolve) => heir.close(resolve));
   });
 
   it('answers DNS from inside another namespace', async () => {

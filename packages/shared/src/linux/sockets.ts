@@ -42,6 +42,11 @@ export interface Sockets {
    * EPROTONOSUPPORT for that.
    */
   reservePort(address: PortAddress): BoundSocket;
+  /**
+   * Lets a TCP socket that holds a port listen on it, connections in TIME_WAIT or not. Whoever connects from now on waits
+   * for it to be accepted from.
+   */
+  listen(fd: number): void;
   /** Another descriptor of the same socket, O_CLOEXEC, with a high number as those of {@link bind}. */
   duplicate(fd: number): number;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
@@ -80,6 +85,7 @@ const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SHUT_RD = 0;
+const BACKLOG = 4096;
 const MSG_NOSIGNAL = 0x4000;
 const SUN_PATH = 108;
 const ENAMETOOLONG = 36;
@@ -114,6 +120,11 @@ export class KernelSockets implements Sockets {
       const port = boundPort(fd);
       return { fd: this.moveUp(fd), port };
     });
+  }
+
+  listen(fd: number): void {
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    check(listen(fd, BACKLOG), 'listen');
   }
 
   duplicate(fd: number): number {
