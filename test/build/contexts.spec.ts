@@ -132,6 +132,17 @@ describe('remote contexts', () => {
     expect(await build({ remote: `${repositories.url}/context.git${fragment}` })).toEqual({ from });
   });
 
+  it('what ADD downloads has the time that the server says', async () => {
+    const dockerfile = 'FROM scratch\nARG URL\nADD $URL/file.txt /x\n';
+    const query = { buildargs: JSON.stringify({ URL: repositories.url }) };
+    expect(await build(query, rawTar([{ name: 'Dockerfile', body: dockerfile }]))).toEqual({});
+    const { body } = await api.post<{ Id: string }>('/containers/create', { Image: TAG, Cmd: ['x'] });
+    const { headers } = await api.head(`/containers/${body.Id}/archive?path=/x`);
+    await api.delete(`/containers/${body.Id}`);
+    const stat = Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString();
+    expect(JSON.parse(stat)).toMatchObject({ mtime: '2001-09-09T01:46:40Z', size: 6 });
+  });
+
   it.each([
     ['/nothing', 'with status 404: nothing here'],
     ['/binary', 'unable to detect contentType for remote'],

@@ -9,6 +9,8 @@ import { resolveInTree, type SourceNode, type SourceTree } from './source-tree';
 
 const readAsync = promisify(read);
 
+/** PATH_MAX of Linux. Characters. */
+const MAX_PATH = 4096;
 /** Bytes read at a time. */
 const PIECE = 1024 * 1024;
 
@@ -128,6 +130,10 @@ class ArchiveIndex implements TarVisitor {
     }
     this.current = undefined;
     if (entry.type === 'global' || entry.type === 'other') return;
+    // No file system has such a name, and a map of all directories on the way would not end.
+    if (entry.name.length > MAX_PATH) {
+      throw invalidArgument(`Error processing tar file: ${shown(entry.name)}: file name too long`);
+    }
     const names = componentsOf(entry.name);
     const name = names.pop();
     const parent = this.directory(names, entry.name);

@@ -242,6 +242,7 @@ describe('nothing leads out', () => {
       [{ name: 'x', type: 'link', linkName: '../outside/secret' }],
       'Error processing tar file: hard link target "../outside/secret" is outside of the root',
     ],
+    ['a name without end', [{ name: 'a/'.repeat(100_000) }], ': file name too long'],
     [
       'a file as a directory',
       [

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync } from 'node:fs';
+import { mkdtempSync, renameSync, utimesSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
@@ -102,7 +102,8 @@ export class Transfers {
     }
     const directory = mkdtempSync(join(scratch, 'add-'));
     const file = name ?? UNNAMED;
-    await this.downloads.use(new URL(source), lines, signal, (path) => {
+    await this.downloads.use(new URL(source), lines, signal, (path, lastModified) => {
+      if (lastModified) utimesSync(path, lastModified, lastModified);
       renameSync(path, join(directory, file));
       return Promise.resolve();
     });

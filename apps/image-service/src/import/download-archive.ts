@@ -34,18 +34,23 @@ export class DownloadArchive implements OnApplicationShutdown {
     url: URL,
     lines: ProgressLines,
     signal: AbortSignal,
-    work: (path: string) => Promise<T>,
+    work: (path: string, lastModified: Date | undefined) => Promise<T>,
   ): Promise<T> {
     const path = this.blobs.temporaryPath();
     try {
-      await this.fetch(url, path, lines, signal);
-      return await work(path);
+      return await work(path, await this.fetch(url, path, lines, signal));
     } finally {
       await rm(path, { force: true });
     }
   }
 
-  private async fetch(url: URL, path: string, lines: ProgressLines, signal: AbortSignal): Promise<void> {
+  /** Returns when it was changed, where the server says so. */
+  private async fetch(
+    url: URL,
+    path: string,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<Date | undefined> {
     const answer = await this.ask(url, signal);
     lines.message(`Downloading from ${url.href}`);
     const declared = Number(answer.headers['content-length'] ?? NaN);
@@ -71,6 +76,8 @@ export class DownloadArchive implements OnApplicationShutdown {
         ? error
         : invalidArgument(`${url.href}: ${reasonOf(url, error)}`, error);
     }
+    const changed = new Date(answer.headers['last-modified'] ?? NaN);
+    return Number.isNaN(changed.getTime()) ? undefined : changed;
   }
 
   private async ask(url: URL, signal: AbortSignal): Promise<HttpAnswer> {
