@@ -16,7 +16,7 @@ import { bufferOf, driverOf, monitorLogCap, ownOptions } from './log-drivers';
 
 /** Bytes of log that are kept for long enough. */
 const ENOUGH_FOR_READERS = 8 * 1024 * 1024;
-/** How long a start or a removal waits for output that a log driver does not take. Milliseconds. */
+/** How long a start, a removal or a reader waits for output that a log driver does not take. Milliseconds. */
 const PATIENCE_MS = 2_000;
 
 /** Brings the output of containers to their log drivers, where that is more than the monitor's own file. */
@@ -61,9 +61,15 @@ export class LogDeliveries implements OnApplicationShutdown {
     return new MonitorLogFiles(this.paths.log(id));
   }
 
-  /** Resolves when what the container has written by now is where `docker logs` reads. */
+  /**
+   * Resolves when what the container has written by now is where `docker logs` reads, or it is clear that it does not get
+   * there (the disk is full).
+   */
   async caughtUp(record: ContainerRecord): Promise<void> {
-    if (record.hostConfig.LogConfig.Type !== 'json-file') return;
+    if (record.hostConfig.LogConfig.Type === 'json-file') await inTime(this.caughtUpAtLast(record));
+  }
+
+  private async caughtUpAtLast(record: ContainerRecord): Promise<void> {
     const active = await this.turns.hold(record.id, async () => this.active.get(record.id));
     // Else it ended while this service, or the one before, was busy with it.
     await (active ? active.caughtUp() : this.finish(record));
@@ -134,12 +140,7 @@ export class LogDeliveries implements OnApplicationShutdown {
     const before = this.active.get(record.id);
     if (!before) return;
     before.finish();
-    const patience = new AbortController();
-    await Promise.race([
-      before.done,
-      sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {}),
-    ]);
-    patience.abort();
+    await inTime(before.done);
     before.abort();
     await before.done;
   }
@@ -147,4 +148,11 @@ export class LogDeliveries implements OnApplicationShutdown {
   private complain(record: ContainerRecord, error: unknown): void {
     this.logger.warn({ err: error, container: record.id }, 'log not delivered');
   }
+}
+
+/** Resolves when it is done, or takes too long. */
+async function inTime(work: Promise<void>): Promise<void> {
+  const patience = new AbortController();
+  await Promise.race([work, sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+  patience.abort();
 }
