@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { INSTANCE_CONFIG, loadInstanceConfig } from '@gantry/shared/config';
 import { EventPublisher, type EngineEvent } from '@gantry/shared/events';
+import { unavailable } from '@gantry/shared/errors';
 import { toJson } from '@gantry/shared/grpc';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { createLogger, LOGGER } from '@gantry/shared/logging';
@@ -47,6 +48,9 @@ const withRuntime = usable ? describe : describe.skip;
 /** One life of the service: the same directory may get several. */
 class Service {
   readonly events: string[] = [];
+  /** Of the image service: what comes before the mount of a root, and the roots unmounted. */
+  beforeMount: () => Promise<void> = async () => {};
+  readonly unmounted: string[] = [];
   module!: TestingModule;
 
   constructor(
@@ -141,8 +145,14 @@ class Service {
           rootfs: this.rootfs,
           manifestDescriptor: Buffer.alloc(0),
         }),
-        mount: async () => ({ rootfs: this.rootfs, graphDriver: Buffer.alloc(0) }),
-        unmount: done,
+        mount: async () => {
+          await this.beforeMount();
+          return { rootfs: this.rootfs, graphDriver: Buffer.alloc(0) };
+        },
+        unmount: async ({ containerId }: { containerId: string }) => {
+          this.unmounted.push(containerId);
+          return {};
+        },
         remove: done,
         list: async () => ({ snapshots: [] }),
       },
@@ -280,6 +290,39 @@ withRuntime('the life of a container', () => {
     );
     const codes = await Promise.all(records.map(async (record) => (await service.wait(record)).statusCode));
     expect(codes).toEqual(records.map((_, index) => index));
+  });
+
+  it('restarts again what the host kept from starting, and says meanwhile that it will', async () => {
+    const record = await service.run(['sh', '-c', 'exit 5'], { RestartPolicy: { Name: 'always' } });
+    service.beforeMount = () => Promise.reject(unavailable('image-service is away'));
+    while (!record.state.Error.includes('away')) await tick();
+    const onDisk = () =>
+      JSON.parse(readFileSync(service.get(MonitorPaths).record(record.id), 'utf8')) as ContainerRecord;
+    expect(record.state).toMatchObject({ Status: 'restarting', Running: true, ExitCode: 128 });
+    expect(onDisk().state).toMatchObject({ Status: 'restarting', Restarting: true });
+    service.beforeMount = async () => {};
+    while (record.state.Error !== '') await tick();
+    await service.get(ContainerStopper).stop(record.id, { signal: '', seconds: 0 });
+    expect(record.state).toMatchObject({ Status: 'exited', Running: false });
+  }, 30_000);
+
+  it('a new life gives back what a start took that was cut off', async () => {
+    const record = await service.create(['true']);
+    const mounting = new Promise<void>((reached) => {
+      service.beforeMount = () => {
+        reached();
+        return new Promise(() => {}); // it is killed there
+      };
+    });
+    void service.get(ContainerStarter).start(record.id);
+    await mounting;
+    service.die();
+    service = await new Service(directory, rootfs).open();
+    while (!service.unmounted.includes(record.id)) await tick();
+    const found = service.get(ContainerStore).resolve(record.id);
+    expect(found.state).toMatchObject({ Status: 'created', Running: false });
+    await service.get(ContainerStarter).start(record.id);
+    await expect(service.wait(found)).resolves.toMatchObject({ statusCode: 0 });
   });
 
   it('a new life finds what runs and what ended meanwhile', async () => {
