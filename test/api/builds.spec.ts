@@ -143,6 +143,11 @@ describe('builds', () => {
     expect((await build(context)).text).toContain('Using cache');
 
     for (const built of names.splice(0)) await api.delete(`/images/${built}?force=1`);
+    const labelled = encodeURIComponent(JSON.stringify({ label: ['of=another'] }));
+    expect(await api.post(`/build/prune?filters=${labelled}`)).toMatchObject({
+      status: 200,
+      body: { CachesDeleted: [] },
+    });
     const filters = encodeURIComponent(JSON.stringify({ description: [mark] }));
     const pruned = await api.post<{ CachesDeleted: string[]; SpaceReclaimed: number }>(
       `/build/prune?filters=${filters}`,

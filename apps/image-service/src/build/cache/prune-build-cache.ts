@@ -27,7 +27,12 @@ export interface CachePruneReport {
   SpaceReclaimed: number;
 }
 
-const FILTERS = ['until', 'unused-for', 'id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
+/** `docker system prune` gives its labels to every kind of thing; the cache has none. */
+const LABELS = ['label', 'label!'];
+const FILTERS = [
+  ...['until', 'unused-for', 'id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'],
+  ...LABELS,
+];
 const HOUR_MS = 3_600_000;
 
 /** Makes the cache of builds smaller: when somebody asks, and by itself where it is larger or older than it may be. */
@@ -151,6 +156,7 @@ function matcherOf(filters: FilterTerms): (document: BuildCacheDocument) => bool
     any('parent', (id) => (document.Parents ?? []).some((parent) => parent.startsWith(id))) &&
     any('type', (type) => document.Type === type) &&
     any('description', (text) => document.Description.includes(text)) &&
+    !filters.has('label') &&
     (!filters.has('inuse') || document.InUse) &&
     (!filters.has('shared') || document.Shared) &&
     (!filters.has('private') || !document.Shared);
