@@ -34,6 +34,10 @@ function refuseBuildKit(query: QueryParameters): void {
     throw notImplemented('BuildKit is not built yet: set DOCKER_BUILDKIT=0 to use the classic builder');
   }
   if (version !== '' && version !== '1') throw invalidArgument(`invalid version ${version}`);
+  if (query.text('cgroupparent') !== '') throw notImplemented('cgroupparent of builds is not built yet');
+  if ((json<string[] | null>(query, 'securityopt') ?? []).length > 0) {
+    throw invalidArgument('The daemon on this platform does not support setting security options on build');
+  }
   const outputs = query.text('outputs');
   if (outputs !== '' && outputs !== '[]' && outputs !== 'null') {
     throw invalidArgument('Builder V1 does not support outputs option. Use BuildKit to use it');
@@ -50,7 +54,6 @@ function limitsOf(query: QueryParameters): BuildLimits {
     cpusetCpus: query.text('cpusetcpus'),
     cpusetMems: query.text('cpusetmems'),
     shmSize: bytes(query, 'shmsize'),
-    cgroupParent: query.text('cgroupparent'),
     ulimits: json<BuildLimits['ulimits'] | null>(query, 'ulimits') ?? [],
   };
 }

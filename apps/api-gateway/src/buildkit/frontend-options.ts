@@ -56,7 +56,6 @@ export function frontendBuild(
         cpusetCpus: '',
         cpusetMems: '',
         shmSize: Number(attributes['shm-size'] ?? 0),
-        cgroupParent: attributes['cgroup-parent'] ?? '',
         ulimits: ulimitsOf(attributes['ulimit'] ?? ''),
       },
     },
@@ -70,6 +69,7 @@ function refuseUnknown(attributes: Attributes): void {
     if (name === 'platform' && value.includes(',')) {
       throw invalidArgument('multi-platform builds are not supported: name one platform');
     }
+    if (name === 'cgroup-parent' && value !== '') throw notImplemented(`${name} of builds is not built yet`);
     if (name === 'requestid') throw notImplemented(`the frontend's request ${value} is not built yet`);
     if (name.startsWith(ATTESTATION) && !isDefaultAttestation(value)) {
       throw notImplemented(`${name} is not built yet: build with --provenance=false --sbom=false`);

@@ -47,6 +47,7 @@ describe('routing and errors', () => {
     ['GET', '/v1.99/info', 400, 'client version 1.99 is too new. Maximum supported API version is 1.56'],
     ['POST', '/build?version=2', 501, 'BuildKit is not built yet'],
     ['POST', '/build?outputs=type%3Dtar', 400, 'Builder V1 does not support outputs option'],
+    ['POST', '/build?cgroupparent=x', 501, 'not built yet'],
     ['POST', '/build?buildargs=x', 400, 'error reading buildargs'],
     ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
     ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],

@@ -51,7 +51,6 @@ export interface BuildLimits {
   cpusetCpus: string;
   cpusetMems: string;
   shmSize: number;
-  cgroupParent: string;
   ulimits: { Name: string; Soft: number; Hard: number }[];
 }
 
