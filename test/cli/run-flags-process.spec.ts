@@ -38,7 +38,10 @@ describe('process flags of docker run', () => {
     expect(await outputOf(['-u', '1234:bobs', '--group-add', 'extra'], 'id -u; id -g; id -G')).toBe(
       '1234\n1600\n1600 1700\n',
     );
-    expect(await refusalOf(['-u', 'nobodyhere'])).toContain('unable to find user nobodyhere');
+    const unknown = await refusalOf(['-u', 'nobodyhere']);
+    expect(unknown).toContain('unable to find user nobodyhere');
+    expect(unknown).not.toContain('Error waiting for container');
+    expect(await refusalOf(['-u', '99999999999'])).toContain('uids and gids must be in range 0-2147483647');
     expect(await refusalOf(['--group-add', 'nogroup'])).toContain('nable to find group nogroup');
   });
 

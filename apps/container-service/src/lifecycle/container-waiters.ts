@@ -42,17 +42,22 @@ export class ContainerWaiters {
     this.settle(record, (condition) => condition !== 'removed');
   }
 
+  /** What kept it from starting is told by the start, not to who waits for its removal, as with dockerd. */
   removed(record: ContainerRecord): void {
-    this.settle(record, () => true);
+    this.settle(record, () => true, '');
     this.waiters.delete(record.id);
   }
 
-  private settle(record: ContainerRecord, matches: (condition: WaitCondition) => boolean): void {
+  private settle(
+    record: ContainerRecord,
+    matches: (condition: WaitCondition) => boolean,
+    error = record.state.Error,
+  ): void {
     const all = this.waiters.get(record.id);
     for (const waiter of all ?? []) {
       if (!matches(waiter.condition)) continue;
       all?.delete(waiter);
-      waiter.resolve(outcomeOf(record));
+      waiter.resolve({ ...outcomeOf(record), error });
     }
   }
 }

@@ -44,6 +44,9 @@ export function resolveUser(
   const entry =
     passwd.find((line) => line.name === wanted) ?? passwd.find((line) => line.uid === idOf(wanted));
   const uid = entry?.uid ?? idOf(wanted);
+  if (uid === undefined && /^\d+$/.test(wanted)) {
+    throw invalidArgument(`uids and gids must be in range 0-${MAX_ID}`);
+  }
   if (uid === undefined)
     throw invalidArgument(`unable to find user ${userPart}: no matching entries in passwd file`);
 
