@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { ImageData } from '../images/image-data';
@@ -25,15 +24,9 @@ export class BuildController {
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
     const options = buildOptions(query);
-    const uploadId = options.remote === '' ? await this.upload(request) : '';
-    const credentialsId = await this.data.uploadCredentials(request.header('x-registry-config') ?? '');
+    const uploadId = options.remote === '' ? await this.data.store(request) : '';
+    const credentialsId = await this.data.storeText(request.header('x-registry-config') ?? '');
     const job = { ...options, uploadId, credentialsId, dockerfileId: '' };
     await sendJobProgress(response, this.jobs.run('build', job, signal));
-  }
-
-  private async upload(request: Request): Promise<string> {
-    const id = randomUUID();
-    await this.data.upload(id, request);
-    return id;
   }
 }

@@ -133,8 +133,12 @@ export class BuildKitServer implements OnModuleDestroy {
   /** The image's id. */
   private async run(ref: string, frontend: string, attributes: Record<string, string>): Promise<string> {
     const solve = this.find(ref);
-    const { exporter, exporterAttrs, session } = await solve.request;
-    const build = frontendBuild(frontend, attributes, { type: exporter, attributes: exporterAttrs });
+    const { exporter, exporterAttrs, session, cache } = await solve.request;
+    const build = frontendBuild(frontend, attributes, {
+      type: exporter,
+      attributes: exporterAttrs,
+      cacheExports: cache?.exports.length ?? 0,
+    });
     const tell = (update: StatusResponse) => solve.tell(update);
     return this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { StatusResponse } from '@gantry/proto/buildkit';
@@ -33,13 +32,17 @@ export class ClientBuilds {
 
   /** The image's id; `tell` hears how it goes. @throws EngineError that the build failed with, which `tell` has heard too */
   async run(
-    { ref, sessionId, options }: ClientBuild,
+    { ref, sessionId, options, cacheImports }: ClientBuild,
     tell: (status: StatusResponse) => void,
     signal: AbortSignal,
   ): Promise<string> {
     const vertexes = new BuildVertexes(ref);
     try {
       const session = await this.sessions.find(sessionId);
+      for (const name of cacheImports) {
+        tell(vertexes.begin(`importing cache manifest from ${name}`));
+        tell(vertexes.fail('importing a cache is not built yet'));
+      }
       tell(vertexes.begin(`[internal] load build definition from ${options.dockerfile}`));
       // A remote context has its Dockerfile with it.
       const dockerfile = options.remote === '' ? await requiredFile(session, options.dockerfile) : undefined;
@@ -48,8 +51,8 @@ export class ClientBuilds {
       const job = {
         ...options,
         uploadId,
-        dockerfileId: dockerfile === undefined ? '' : await this.uploadText(dockerfile),
-        credentialsId: await this.uploadText(await registryConfigFor(session, dockerfile ?? '')),
+        dockerfileId: dockerfile === undefined ? '' : await this.data.storeText(dockerfile),
+        credentialsId: await this.data.storeText(await registryConfigFor(session, dockerfile ?? '')),
       };
       for await (const line of this.jobs.run('build', job, signal)) {
         const { error } = line as { error?: string };
@@ -76,16 +79,7 @@ export class ClientBuilds {
       yield* copyDirectory(session, { name: CONTEXT, exclude });
       yield endOfDirectory;
     }
-    const id = randomUUID();
-    await this.data.upload(id, Readable.from(archive()));
-    return id;
-  }
-
-  private async uploadText(text: string): Promise<string> {
-    if (text === '') return '';
-    const id = randomUUID();
-    await this.data.upload(id, Readable.from([Buffer.from(text)]));
-    return id;
+    return this.data.store(Readable.from(archive()));
   }
 }
 

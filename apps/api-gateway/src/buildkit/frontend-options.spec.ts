@@ -1,6 +1,6 @@
 import { frontendBuild } from './frontend-options';
 
-const image = { type: 'moby', attributes: {} };
+const image = { type: 'moby', attributes: {}, cacheExports: 0 };
 const options = (attributes: Record<string, string>) =>
   frontendBuild('dockerfile.v0', attributes, image).options;
 
@@ -39,7 +39,7 @@ it('takes what buildx asks for', () => {
 });
 
 it('gives the image the names of its exporter', () => {
-  const exporter = { type: 'moby', attributes: { name: 'docker.io/library/a:1,b/c:2' } };
+  const exporter = { type: 'moby', attributes: { name: 'docker.io/library/a:1,b/c:2' }, cacheExports: 0 };
   expect(frontendBuild('dockerfile.v0', {}, exporter).options.names).toEqual([
     'docker.io/library/a:1',
     'b/c:2',
@@ -48,13 +48,10 @@ it('gives the image the names of its exporter', () => {
 
 it.each([
   ['gateway.v0', {}, image, 'frontend gateway.v0 is not built yet'],
-  ['dockerfile.v0', {}, { type: 'oci', attributes: {} }, 'exporter "oci" is not built yet'],
-  [
-    'dockerfile.v0',
-    {},
-    { type: 'moby', attributes: { push: 'true' } },
-    'pushing from a build is not built yet',
-  ],
+  ['dockerfile.v0', {}, { ...image, type: 'oci' }, 'exporter "oci" is not built yet'],
+  ['dockerfile.v0', {}, { ...image, attributes: { push: 'true' } }, 'pushing from a build is not built yet'],
+  ['dockerfile.v0', {}, { ...image, cacheExports: 1 }, 'exporting the cache of a build is not built yet'],
+  ['dockerfile.v0', { 'cache-imports': '{' }, image, 'invalid cache-imports: {'],
   ['dockerfile.v0', { 'context:a': 'local:a' }, image, 'the named context a is not built yet'],
   [
     'dockerfile.v0',
@@ -65,4 +62,15 @@ it.each([
   ['dockerfile.v0', { 'attest:sbom': 'generator=x' }, image, 'attest:sbom is not built yet'],
 ])('refuses what it cannot do (%#)', (frontend, attributes, exporter, message) => {
   expect(() => frontendBuild(frontend, attributes, exporter)).toThrow(message);
+});
+
+it('knows where the cache would be imported from', () => {
+  const imports = [{ Type: 'registry', Attrs: { ref: 'a/cache:1' } }, { Type: 'gha' }];
+  const { cacheImports } = frontendBuild(
+    'dockerfile.v0',
+    { 'cache-imports': JSON.stringify(imports) },
+    image,
+  );
+  expect(cacheImports).toEqual(['a/cache:1', 'gha']);
+  expect(frontendBuild('dockerfile.v0', {}, image).cacheImports).toEqual([]);
 });

@@ -4,8 +4,8 @@ import type { BuildJob } from '@gantry/shared/queue';
 /** What a client asks of the Dockerfile frontend, by the names of BuildKit's dockerfile.v0. */
 export interface FrontendBuild {
   options: Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId'>;
-  /** Names for the image, of the exporter. */
-  exporter: string;
+  /** What the client would have its cache from: only the engine's own is used, and the client hears so. */
+  cacheImports: string[];
 }
 
 type Attributes = Record<string, string>;
@@ -20,17 +20,18 @@ const ATTESTATION = 'attest:';
 export function frontendBuild(
   frontend: string,
   attributes: Attributes,
-  exporter: { type: string; attributes: Attributes },
+  exporter: { type: string; attributes: Attributes; cacheExports: number },
 ): FrontendBuild {
   if (!FRONTENDS.includes(frontend)) throw notImplemented(`frontend ${frontend} is not built yet`);
   if (!IMAGE_EXPORTERS.includes(exporter.type)) {
     throw notImplemented(`exporter ${JSON.stringify(exporter.type)} is not built yet`);
   }
   if (exporter.attributes['push'] === 'true') throw notImplemented('pushing from a build is not built yet');
+  if (exporter.cacheExports > 0) throw notImplemented('exporting the cache of a build is not built yet');
   refuseUnknown(attributes);
   const context = attributes['context'] ?? '';
   return {
-    exporter: exporter.type,
+    cacheImports: cacheImports(attributes),
     options: {
       remote: context,
       dockerfile: attributes['filename'] || 'Dockerfile',
@@ -80,6 +81,18 @@ function refuseUnknown(attributes: Attributes): void {
 /** `mode=min,inline-only=true` is what buildx adds by itself, for exporters that can carry it. */
 const isDefaultAttestation = (value: string): boolean =>
   /disabled=true|inline-only=true/.test(value) || value === '';
+
+/** `cache-imports` is a list of BuildKit's CacheOptionsEntry as JSON. @throws InvalidArgument where it is not */
+function cacheImports(attributes: Attributes): string[] {
+  const text = attributes['cache-imports'] ?? '';
+  if (text === '') return [];
+  try {
+    const entries = JSON.parse(text) as { Type?: string; Attrs?: Attributes }[];
+    return entries.map(({ Type = '', Attrs }) => Attrs?.['ref'] ?? Type);
+  } catch (error) {
+    throw invalidArgument(`invalid cache-imports: ${text}`, error);
+  }
+}
 
 function prefixed(attributes: Attributes, prefix: string): Record<string, string> {
   return Object.fromEntries(

@@ -46,12 +46,16 @@ export class ImageData {
     answer.resume();
   }
 
-  /** Stores the header X-Registry-Auth for a job, which names it by what is returned: empty for an empty header. */
-  async uploadCredentials(header: string): Promise<string> {
-    if (header === '') return '';
+  /** The same under a new id, which is returned. */
+  async store(source: Readable): Promise<string> {
     const id = randomUUID();
-    await this.upload(id, Readable.from([Buffer.from(header)]));
+    await this.upload(id, source);
     return id;
+  }
+
+  /** Stores a text for a job, such as a header with credentials, and returns its id: empty for an empty text. */
+  async storeText(text: string): Promise<string> {
+    return text === '' ? '' : this.store(Readable.from([Buffer.from(text)]));
   }
 
   /** Drops an upload that no job will take. */

@@ -29,7 +29,7 @@ export class ImagePushController {
       tag: query.text('tag'),
       // Since 1.46.
       platformJson: minor < 46 ? '' : query.text('platform'),
-      credentialsId: await this.data.uploadCredentials(request.header('x-registry-auth') ?? ''),
+      credentialsId: await this.data.storeText(request.header('x-registry-auth') ?? ''),
     };
     await sendJobProgress(response, this.jobs.run('push', job, signal));
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
@@ -28,7 +27,7 @@ export class ImageTransfersController {
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
     const platformsJson = platformsOf(query, minor);
-    const uploadId = await this.upload(request);
+    const uploadId = await this.data.store(request);
     const quiet = query.flag('quiet', minor < 23);
     await sendLines(response, this.jobs.run('load', { uploadId, quiet, platformsJson }, signal));
   }
@@ -49,7 +48,7 @@ export class ImageTransfersController {
       'import',
       {
         source,
-        uploadId: source === '-' ? await this.upload(request) : '',
+        uploadId: source === '-' ? await this.data.store(request) : '',
         ...splitReference(query.text('repo'), query.text('tag')),
         message: query.text('message'),
         changes: query.list('changes'),
@@ -71,7 +70,7 @@ export class ImageTransfersController {
       repository: query.text('fromImage'),
       tag: query.text('tag'),
       platform: query.text('platform'),
-      credentialsId: await this.data.uploadCredentials(credentials),
+      credentialsId: await this.data.storeText(credentials),
     };
     const share = {
       key: await sharedPull(job, credentials),
@@ -120,12 +119,6 @@ export class ImageTransfersController {
       archive.destroy();
       response.destroy();
     }
-  }
-
-  private async upload(request: Request): Promise<string> {
-    const id = randomUUID();
-    await this.data.upload(id, request);
-    return id;
   }
 }
 
