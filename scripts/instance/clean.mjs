@@ -1,11 +1,12 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
-// marker, a link only with the instance's alias, the table and cgroups only when a directory proves the instance was here.
+// marker, a link only with the instance's alias, cgroups and what has no mark of its own only when a directory or the nft
+// table proves that the instance was here.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
-import { output } from '../host/programs.mjs';
-import { pidDirectory } from './lock.mjs';
+import { findProgram, output } from '../host/programs.mjs';
+import { pidDirectory, runningSupervisors } from './lock.mjs';
 import { StartError, ownerOf } from './names.mjs';
 import { foreignGroupsOf, linksOf, monitorsOf, mountsBelow } from './remains.mjs';
 
@@ -21,7 +22,8 @@ export async function cleanInstance(names, { keepData = false, say = () => {} } 
       throw new StartError(`${directory} belongs to the instance ${owner}: nothing was removed`);
     }
   }
-  const ownsName = owned.length > 0;
+  await endSupervisor(names, say);
+  const ownsName = owned.length > 0 || (await hasOwnTable(names.name));
   if (ownsName) {
     await endServices(names, say);
     await endMonitors(owned, say);
@@ -37,10 +39,26 @@ export async function cleanInstance(names, { keepData = false, say = () => {} } 
   }
 }
 
-// The supervisor first, for it would restart the others.
+// Before its services, for it would restart them. Known by its lock: somebody may have removed the run directory.
+async function endSupervisor(names, say) {
+  const found = (await runningSupervisors()).filter(({ name }) => name === names.name);
+  const elsewhere = found.find(({ runDir }) => runDir !== names.runDir);
+  if (elsewhere) {
+    throw new StartError(
+      `the instance ${names.name} runs with the run directory ${elsewhere.runDir}: nothing was removed`,
+    );
+  }
+  for (const { pid } of found) {
+    const startTime = startTimeOf(pid);
+    if (startTime === undefined || pid === process.pid) continue;
+    say(`stopping supervisor (process ${pid})`);
+    await endProcess({ pid, startTime }, 'SIGTERM', 60_000);
+  }
+}
+
 async function endServices(names, say) {
-  const rank = ({ name }) => (name === 'supervisor' ? 0 : name === 'postgres' || name === 'redis' ? 2 : 1);
-  for (const order of [0, 1, 2]) {
+  const rank = ({ name }) => (name === 'postgres' || name === 'redis' ? 1 : 0);
+  for (const order of [0, 1]) {
     const running = runningFromPidFiles(pidDirectory(names)).filter((found) => rank(found) === order);
     for (const { name, pid } of running) say(`stopping ${name} (process ${pid})`);
     await Promise.all(
@@ -96,9 +114,18 @@ async function removeLinks(name, ownsName, say) {
   }
 }
 
+async function hasTable(name) {
+  return (await output('nft', ['list', 'tables'])).split('\n').includes(`table inet ${name}`);
+}
+
+/** Whether there is a table of that name with the comment of this instance. */
+async function hasOwnTable(name) {
+  if (findProgram('nft') === undefined || !(await hasTable(name))) return false;
+  return (await output('nft', ['list', 'table', 'inet', name])).includes(`\tcomment "gantry:${name}"\n`);
+}
+
 async function removeTable(name, say) {
-  const tables = (await output('nft', ['list', 'tables'])).split('\n');
-  if (!tables.includes(`table inet ${name}`)) return;
+  if (!(await hasTable(name))) return;
   await output('nft', ['delete', 'table', 'inet', name]);
   say(`removed the nft table inet ${name}`);
 }

@@ -1,9 +1,12 @@
 // One supervisor an instance. The lock is an abstract unix socket: the kernel gives it to one process and takes it back
 // when that process is gone, however it went, so there is no stale lock.
+import { readFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { removePidFile, runningFromPidFiles, writePidFile } from '../host/processes.mjs';
 import { StartError } from './names.mjs';
+
+const PREFIX = 'gantry-supervisor:';
 
 /** @param {import('./names.mjs').InstanceNames} names */
 export const pidDirectory = (names) => join(names.runDir, 'pids');
@@ -16,16 +19,17 @@ export const pidDirectory = (names) => join(names.runDir, 'pids');
  * @throws {StartError} when another supervisor of the instance runs
  */
 export async function lockInstance(names) {
-  const path = `\0gantry-supervisor:${names.runDir}`;
+  const path = `\0${PREFIX}${names.runDir}`;
   let leaving = false;
   const waiting = new Set();
   const server = createServer((socket) => {
     socket.on('error', () => {});
-    if (!leaving) return socket.end(RUNNING);
+    socket.write(`${leaving ? LEAVING : RUNNING} ${names.name} ${process.pid}`);
+    if (!leaving) return socket.end();
     waiting.add(socket.unref());
   });
   while (!(await listen(server, path))) {
-    if ((await answerOf(path)) === RUNNING) throw alreadyRunning(names);
+    if ((await lastAnswerOf(path)).startsWith(RUNNING)) throw alreadyRunning(names);
   }
   server.unref();
   writePidFile(pidDirectory(names), 'supervisor', process.pid);
@@ -41,7 +45,25 @@ export async function lockInstance(names) {
   };
 }
 
+/**
+ * The supervisors that run in this network namespace, whatever has become of their directories.
+ * @returns {Promise<{name: string, pid: number, runDir: string}[]>}
+ */
+export async function runningSupervisors() {
+  const sockets = readFileSync('/proc/net/unix', 'utf8');
+  // The kernel writes NUL as @, and Node (libuv) fills the address with them.
+  const runDirs = [...sockets.matchAll(/ @gantry-supervisor:(.+?)@*$/gm)].map(([, runDir]) => runDir);
+  const found = await Promise.all(
+    [...new Set(runDirs)].map(async (runDir) => {
+      const [, name, pid] = (await firstAnswerOf(`\0${PREFIX}${runDir}`)).split(' ');
+      return pid ? [{ name, pid: Number(pid), runDir }] : [];
+    }),
+  );
+  return found.flat();
+}
+
 const RUNNING = 'running';
+const LEAVING = 'leaving';
 
 /** False when another process has the path. */
 function listen(server, path) {
@@ -55,14 +77,26 @@ function listen(server, path) {
   });
 }
 
-/** What the holder of the lock says: nothing, but not before it has gone, when it is about to leave. */
-function answerOf(path) {
+/** What the holder of the lock says; not before it has gone, when it is about to leave. */
+function lastAnswerOf(path) {
   return new Promise((resolve) => {
     let answer = '';
     const socket = createConnection({ path });
     socket.on('data', (text) => (answer += text));
     socket.on('error', () => {});
     socket.on('close', () => resolve(answer));
+  });
+}
+
+function firstAnswerOf(path) {
+  return new Promise((resolve) => {
+    const socket = createConnection({ path });
+    socket.once('data', (text) => {
+      resolve(String(text));
+      socket.destroy();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(''));
   });
 }
 

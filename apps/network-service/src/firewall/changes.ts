@@ -22,7 +22,8 @@ export function changesTo(
   const newLookups = [...desired.lookups].filter(([name]) => !lookups.has(name));
   const staleChains = [...desired.chains].filter(([name, { rules }]) => !hasRules(chains.get(name), rules));
   const lines = [
-    ...(present ? [] : [`add table ${inet}`]),
+    // By the comment the table proves, when all else is gone, that the instance was here.
+    ...(present ? [] : [`add table ${inet} { comment "gantry:${table}"; }`]),
     ...newLookups.filter(([, { interval }]) => !interval).map(([name, one]) => addLookup(inet, name, one)),
     ...[...desired.chains]
       .filter(([name]) => !chains.has(name))
