@@ -15,14 +15,16 @@ export interface Bench<Option extends string> {
 }
 
 /**
- * Runs one bench as a process: `--against unix:///path.sock[,...]` names the engines to compare with, every option in
- * `defaults` is a number that the command line may set. Everything the bench made is removed at its end.
+ * Runs one bench as a process, on an instance of Gantry of its own name: `--against unix:///path.sock[,...]` names the
+ * engines to compare with, every option in `defaults` is a number that the command line may set. Everything the bench made
+ * is removed at its end.
  */
 export function runBench<Option extends string>(
+  instanceName: string,
   defaults: Record<Option, number>,
   body: (bench: Bench<Option>) => Promise<void>,
 ): void {
-  measure(defaults, body).then(
+  measure(instanceName, defaults, body).then(
     () => process.exit(0),
     (error: unknown) => {
       process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
@@ -32,6 +34,7 @@ export function runBench<Option extends string>(
 }
 
 async function measure<Option extends string>(
+  instanceName: string,
   defaults: Record<Option, number>,
   body: (bench: Bench<Option>) => Promise<void>,
 ): Promise<void> {
@@ -46,7 +49,7 @@ async function measure<Option extends string>(
     .split(',')
     .filter((address) => address !== '')
     .map((address, index) => new BenchEngine(nameOf(address, index), address.replace('unix://', '')));
-  const instance = await TestInstance.start('gbench');
+  const instance = await TestInstance.start(instanceName);
   const engines = [new BenchEngine('gantry', instance.socket), ...peers];
   try {
     const rootfs = await busyboxRootfs();

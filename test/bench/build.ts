@@ -34,7 +34,7 @@ const STEPS = [
   'CMD ["/srv/app/current"]',
 ];
 
-runBench({ rounds: 5, mib: 300 }, async ({ engines, table, options }) => {
+runBench('gbbuild', { rounds: 5, mib: 300 }, async ({ engines, table, options }) => {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
   try {
     const small = join(directory, 'small');

@@ -10,7 +10,7 @@ import { interleaved, parallel, runCommand } from './workloads';
 const SERVICES: ServiceName[] = ['gateway', 'image', 'container', 'volume', 'network'];
 const PARALLEL = { count: 64, width: 8, rounds: 3 };
 
-runBench({ cycles: 20, containers: 1000 }, async ({ instance, engines, table, options }) => {
+runBench('gbrun', { cycles: 20, containers: 1000 }, async ({ instance, engines, table, options }) => {
   const { cycles, containers } = options;
   table.row(
     'memory at rest, PSS MiB',

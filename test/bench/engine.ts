@@ -74,6 +74,20 @@ export class BenchEngine {
     });
   }
 
+  /** Milliseconds until an answer begins; the rest of it is not read. */
+  untilFirstByte(path: string): Promise<number> {
+    const began = performance.now();
+    return new Promise((resolve, reject) => {
+      const asked = request({ socketPath: this.socketPath, path: `/v1.41${path}` }, (incoming) =>
+        incoming.once('data', () => {
+          resolve(performance.now() - began);
+          asked.destroy();
+        }),
+      );
+      asked.once('error', reject).end();
+    });
+  }
+
   /** create + start + wait + remove of `true`. */
   async cycle(): Promise<void> {
     const { Id } = await this.create(['true']);

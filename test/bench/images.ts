@@ -13,7 +13,7 @@ import { interleaved } from './workloads';
 
 const REPOSITORY = 'gantry-bench-large';
 
-runBench({ rounds: 5, layers: 10, mib: 50 }, async ({ instance, engines, table, options }) => {
+runBench('gbimages', { rounds: 5, layers: 10, mib: 50 }, async ({ instance, engines, table, options }) => {
   const registry = await TestRegistry.start();
   const directory = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
   const pulled = `${registry.host}/${REPOSITORY}:1`;

@@ -11,6 +11,7 @@ const SERVICES: ServiceName[] = ['gateway', 'image', 'container', 'volume', 'net
 const WIDTH = 4;
 
 runBench(
+  'gblife',
   { cycles: 20, idle: 200, checked: 100, seconds: 15 },
   async ({ instance, engines, table, options }) => {
     const { cycles, idle, checked, seconds } = options;

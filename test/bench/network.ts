@@ -12,6 +12,7 @@ const NETWORKS = 5;
 const PORT = 5201;
 
 runBench(
+  'gbnet',
   { rounds: 15, seconds: 2, streams: 5, containers: 0 },
   async ({ instance, engines, table, options }) => {
     const starts = new Map<string, number[]>();

@@ -9,7 +9,7 @@ const PORTS_A_CONTAINER = 500;
 /** dockerd starts two processes a port, and takes part with a single one only. */
 const SIZES = [1, 500, 5_000];
 
-runBench({ cycles: 20 }, async ({ engines, table, options }) => {
+runBench('gbports', { cycles: 20 }, async ({ engines, table, options }) => {
   const { cycles } = options;
   const published = await interleaved(engines, cycles, (engine) => run(engine, ['-p', '80']));
   table.samples('docker run --rm -p 80 busybox true, ms', published);

@@ -7,10 +7,10 @@ import { interleaved } from './workloads';
 
 const LINE = 'the quick brown fox jumps over the lazy dog and runs away from the big bad wolf';
 
-/** `megabytes`: less than the 100 MB that Gantry's default driver keeps. */
-runBench({ megabytes: 64, rounds: 5 }, async ({ engines, table, options }) => {
-  const { megabytes, rounds } = options;
-  const command = ['sh', '-c', `yes ${LINE} | head -c ${megabytes}000000`];
+/** `megabytes`: less than the 100 MB that Gantry's default driver keeps. `large`: of a long log, in megabytes; 0: none. */
+runBench('gbstream', { megabytes: 64, rounds: 5, large: 1000 }, async ({ engines, table, options }) => {
+  const { megabytes, rounds, large } = options;
+  const command = writing(megabytes);
   const perSecond = async (what: string, body: (engine: BenchEngine) => Promise<unknown>) => {
     const samples = await interleaved(engines, rounds, body);
     table.row(
@@ -47,7 +47,23 @@ runBench({ megabytes: 64, rounds: 5 }, async ({ engines, table, options }) => {
     table.samples(`logs, until the first byte, ${named}, ms`, first);
     for (const engine of engines) await engine.removeContainers();
   }
+
+  for (const driver of large > 0 ? ['local', 'json-file'] : []) {
+    const host = { HostConfig: { LogConfig: { Type: driver, Config: { 'max-size': `${2 * large}m` } } } };
+    const first = new Map<string, number[]>();
+    for (const engine of engines) {
+      const id = await run(engine, writing(large), host, true);
+      const samples: number[] = [];
+      for (let round = 0; round < rounds * 4; round++)
+        samples.push(await engine.untilFirstByte(`/containers/${id}/logs?stdout=1`));
+      first.set(engine.name, samples);
+      await engine.removeContainers();
+    }
+    table.samples(`logs of ${large} MB, until the first byte, ${driver}, ms`, first);
+  }
 });
+
+const writing = (megabytes: number): string[] => ['sh', '-c', `yes ${LINE} | head -c ${megabytes}000000`];
 
 /** To its end; its id, where it is kept. */
 async function run(engine: BenchEngine, command: string[], host: object, keep = false): Promise<string> {

@@ -8,7 +8,7 @@ import { timed } from './workloads';
 const SHARED = 'gantry-bench-shared';
 const WIDTH = 8;
 
-runBench({ rounds: 200, volumes: 5000, containers: 500 }, async ({ engines, table, options }) => {
+runBench('gbvolume', { rounds: 200, volumes: 5000, containers: 500 }, async ({ engines, table, options }) => {
   const [gantry] = engines;
   if (!gantry) return;
   try {
