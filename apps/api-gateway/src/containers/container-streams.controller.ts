@@ -7,7 +7,7 @@ import { acceptKey } from '../hijack/websocket-stream';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
-import { writeWithBackPressure } from '../streaming/back-pressure';
+import { sendTogether, writeWithBackPressure } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { sendByteStream } from '../streaming/byte-stream';
 
@@ -102,9 +102,11 @@ export class ContainerStreamsController {
     if (message?.$case !== 'started') throw internal('the logs began without their start');
     const { tty } = message.value;
     response.setHeader('Content-Type', streamContentType(tty, minor));
+    sendTogether(response);
     response.flushHeaders();
     for await (const next of messages) {
       if (next.message?.$case !== 'output') continue;
+      sendTogether(response);
       if (!(await writeWithBackPressure(response, framedByLine(next.message.value, tty)))) return;
     }
     response.end();

@@ -7,6 +7,13 @@ export async function writeWithBackPressure(sink: Writable, chunk: Buffer | stri
   return !sink.destroyed;
 }
 
+/** What is written until the event loop comes round goes out as one: a short answer is one packet, not four. */
+export function sendTogether(sink: Writable): void {
+  if (sink.writableCorked > 0) return;
+  sink.cork();
+  setImmediate(() => sink.uncork());
+}
+
 /** Waits until the sink takes more, or is gone. */
 export function drained(sink: Writable): Promise<void> {
   if (!sink.writableNeedDrain || sink.destroyed) return Promise.resolve();

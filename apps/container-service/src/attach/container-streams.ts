@@ -93,11 +93,9 @@ export class ContainerStreams {
   private async connectWaiting(record: ContainerRecord): Promise<void> {
     const set = this.waiting.get(record.id);
     if (!set) return;
-    const [streams] = await Promise.all([
-      this.connect(record.id),
-      ...[...set].map(({ reader }) => reader.begin?.()),
-    ]);
-    this.admit(record.id, streams);
+    const connecting = this.connect(record.id);
+    for (const { reader } of set) reader.begin?.();
+    this.admit(record.id, await connecting);
   }
 
   private admit(id: string, streams: ProcessStreams | undefined): void {

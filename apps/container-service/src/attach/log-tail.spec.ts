@@ -2,7 +2,8 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Output } from '@gantry/proto/common';
-import { endOf, MonitorLogFiles } from '../logs/log-files';
+import { endOf } from '../logs/log-files';
+import { MonitorLogFiles } from '../logs/monitor-log-files';
 import { LogTail } from './log-tail';
 
 const BOTH = { stdout: true, stderr: true };
@@ -47,7 +48,7 @@ describe('LogTail', () => {
     const tail = await attach();
     const reading = rest(tail);
     writeFileSync(path, '');
-    await tail.begin();
+    tail.begin();
     appendFileSync(path, `${HEADER} F last words\n`);
     rmSync(path);
     tail.push('stdout', Buffer.from('last words\n'));
@@ -59,10 +60,10 @@ describe('LogTail', () => {
     writeFileSync(path, '');
     const files = new MonitorLogFiles(path);
     const tail = new LogTail(files, await endOf(files), BOTH);
-    await tail.begin();
+    tail.begin();
     const rotated = files.rotated.bind(files);
     // Asked after a look that found nothing.
-    files.rotated = async () => {
+    files.rotated = () => {
       files.rotated = rotated;
       write(tail, 'just then');
       return rotated();

@@ -54,8 +54,8 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
   }
 
   /** A container that is removed when it ends takes its log along: what is open by then is read all the same. */
-  async begin(): Promise<void> {
-    if (!this.discarded) await this.cursor.open();
+  begin(): void {
+    if (!this.discarded) this.cursor.open();
   }
 
   push(stream: AttachStream, data: Buffer): void {
@@ -77,7 +77,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
     this.end();
     this.finish();
     this.onRoom();
-    if (!this.isRead) void this.cursor.close();
+    if (!this.isRead) this.cursor.close();
   }
 
   /** @throws DataLoss where the log was rotated away before a client that had stalled came back */
@@ -102,7 +102,7 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
     } finally {
       clearTimeout(this.patience);
       this.finish();
-      await this.cursor.close();
+      this.cursor.close();
     }
   }
 

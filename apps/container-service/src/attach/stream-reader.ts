@@ -9,7 +9,7 @@ export interface StreamReader {
   /** Set by who fills it; called when it is not full any more. */
   onRoom: () => void;
   /** Before the process begins. */
-  begin?(): Promise<void>;
+  begin?(): void;
   /** The process wrote this. */
   push(stream: AttachStream, data: Buffer): void;
   /** No more comes; what is there is still handed out. */

@@ -5,9 +5,10 @@ import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import { ContainerLocks } from '../lifecycle/container-locks';
-import { MonitorLogFiles, type LogFiles } from '../logs/log-files';
+import type { LogFiles } from '../logs/log-files';
 import type { ContainerRecord } from '../records/container-record';
 import { LogHolds } from '../logs/log-holds';
+import { MonitorLogFiles } from '../logs/monitor-log-files';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { JsonLogFiles } from './json-file/json-log-files';
 import { SPOOL } from './monitor-file-drivers';
@@ -24,6 +25,8 @@ const PATIENCE_MS = 2_000;
 export class LogDeliveries implements OnApplicationShutdown {
   private readonly active = new Map<string, LogDelivery>();
   private readonly rotations = new Map<string, number>();
+  /** Ended containers of which nothing is left to deliver. */
+  private readonly complete = new Set<string>();
   /** One begins at a time: two would both write. */
   private readonly turns = new ContainerLocks();
 
@@ -41,7 +44,10 @@ export class LogDeliveries implements OnApplicationShutdown {
       startFailed: finish,
       exited: finish,
       beforeRemoval: (record) => this.leave(record),
-      removed: (record) => void this.rotations.delete(record.id),
+      removed: ({ id }) => {
+        this.rotations.delete(id);
+        this.complete.delete(id);
+      },
     });
   }
 
@@ -66,7 +72,8 @@ export class LogDeliveries implements OnApplicationShutdown {
    * there (the disk is full).
    */
   async caughtUp(record: ContainerRecord): Promise<void> {
-    if (record.hostConfig.LogConfig.Type === 'json-file') await inTime(this.caughtUpAtLast(record));
+    if (record.hostConfig.LogConfig.Type !== 'json-file' || this.complete.has(record.id)) return;
+    await inTime(this.caughtUpAtLast(record));
   }
 
   private async caughtUpAtLast(record: ContainerRecord): Promise<void> {
@@ -77,6 +84,7 @@ export class LogDeliveries implements OnApplicationShutdown {
 
   /** Resolves when what a container that has ended wrote is where `docker logs` reads. */
   async finish(record: ContainerRecord): Promise<void> {
+    if (this.complete.has(record.id)) return;
     try {
       const delivery = await this.turns.hold(record.id, async () => {
         if (!this.active.has(record.id)) await this.beginInTurn(record);
@@ -104,6 +112,7 @@ export class LogDeliveries implements OnApplicationShutdown {
     const driver = driverOf(config);
     if (!driver?.open) return;
     await this.leave(record);
+    this.complete.delete(id);
     const open = driver.open.bind(driver);
     const delivery = await LogDelivery.begin(
       new MonitorLogFiles(this.paths.log(id)),
@@ -131,7 +140,9 @@ export class LogDeliveries implements OnApplicationShutdown {
     });
     this.active.set(id, delivery);
     void delivery.done.then(() => {
-      if (this.active.get(id) === delivery) this.active.delete(id);
+      if (this.active.get(id) !== delivery) return;
+      this.active.delete(id);
+      if (delivery.complete) this.complete.add(id);
     });
   }
 

@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@gantry/shared/logging';
 import { FileChanges } from '../file-changes';
-import { LogCursor, type LogPosition, type MonitorLogFiles } from '../logs/log-files';
+import { currentSize, LogCursor, type LogPosition } from '../logs/log-files';
+import type { MonitorLogFiles } from '../logs/monitor-log-files';
 import type { LogSink } from './log-driver';
 
 /** How a delivery makes its sink; `state` is of the one before. */
@@ -26,6 +27,8 @@ const RETRY_MS = 1_000;
 export class LogDelivery {
   /** Resolves when all is delivered after {@link finish}, or after {@link abort}. */
   readonly done: Promise<void>;
+  /** All of the run is delivered. */
+  complete = false;
 
   private readonly aborted = new AbortController();
   private readonly changes: FileChanges;
@@ -84,13 +87,14 @@ export class LogDelivery {
       try {
         current ??= await attempt(this.files, this.statePath, this.options);
         await this.deliver(current);
+        this.complete = !this.aborted.signal.aborted;
         return;
       } catch (error) {
         if (this.aborted.signal.aborted) return;
         this.logger.warn({ err: error, log: this.files.current }, 'log not delivered, trying again');
         await sleep(RETRY_MS, undefined, { signal: this.aborted.signal }).catch(() => {});
       } finally {
-        await current?.cursor.close();
+        current?.cursor.close();
         await current?.sink.close();
         current = undefined;
       }
@@ -105,7 +109,7 @@ export class LogDelivery {
       const waiting = this.waiting.splice(0);
       const before = current.taken;
       for (;;) {
-        await this.dropIfBehind(current);
+        this.dropIfBehind(current);
         const block = await current.cursor.next();
         if (block.length === 0) break;
         await current.sink.take(block, signal);
@@ -137,22 +141,22 @@ export class LogDelivery {
     this.saved = Date.now();
     if (!this.options.takesFilesAway) return;
     const before = current.taken.sequence - 1;
-    for (const sequence of await this.files.rotated()) {
+    for (const sequence of this.files.rotated()) {
       if (sequence >= before || this.options.isHeld(sequence, before - sequence)) continue;
       await rm(this.files.path(sequence), { force: true });
     }
   }
 
   /** `mode=non-blocking`: what does not fit in the buffer while the driver is away is dropped, the oldest first. */
-  private async dropIfBehind(current: Attempt): Promise<void> {
+  private dropIfBehind(current: Attempt): void {
     const { buffer } = this.options;
     if (buffer === Infinity) return;
     const { sequence, position } = current.taken;
-    const size = (await this.files.currentSize()) ?? 0;
-    const newest = ((await this.files.rotated()).at(-1) ?? 0) + 1;
+    const size = currentSize(this.files) ?? 0;
+    const newest = (this.files.rotated().at(-1) ?? 0) + 1;
     if (sequence >= newest && size - position <= buffer) return;
     if (sequence < newest && size < buffer) return;
-    await current.cursor.close();
+    current.cursor.close();
     current.moveTo({ sequence: newest, position: Math.max(0, size - buffer) });
   }
 

@@ -1,6 +1,9 @@
-import type { FileHandle } from 'node:fs/promises';
+import type { OpenLog } from './open-log';
 
+/** What is read at once; at first less, so that who waits sees something soon. Bytes. */
 const BLOCK = 512 * 1024;
+const FIRST_BLOCK = 32 * 1024;
+const BLOCK_BACKWARDS = 32 * 1024;
 const NEWLINE = 0x0a;
 
 /**
@@ -8,30 +11,27 @@ const NEWLINE = 0x0a;
  * there yet is left for the next time. `position` afterwards stands behind the last line handed out.
  */
 export class LogFileReader {
-  private buffer = Buffer.allocUnsafe(BLOCK);
+  private buffer = Buffer.allocUnsafe(FIRST_BLOCK);
 
   constructor(
-    readonly file: FileHandle,
+    readonly file: OpenLog,
     public position = 0,
   ) {}
 
   /** Whole lines with their newlines, valid until the next call; empty at the end. */
   async next(): Promise<Buffer> {
     for (;;) {
-      const length = await this.fill();
-      const end = this.buffer.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+      const block = this.buffer;
+      const length = await this.file.read(block, this.position);
+      const end = block.subarray(0, length).lastIndexOf(NEWLINE) + 1;
+      if (length === block.length && (end === 0 || length < BLOCK))
+        this.buffer = Buffer.allocUnsafe(2 * length);
       if (end > 0) {
         this.position += end;
-        return this.buffer.subarray(0, end);
+        return block.subarray(0, end);
       }
-      if (length < this.buffer.length) return Buffer.alloc(0);
-      this.buffer = Buffer.allocUnsafe(this.buffer.length * 2);
+      if (length < block.length) return Buffer.alloc(0);
     }
-  }
-
-  private async fill(): Promise<number> {
-    const { bytesRead } = await this.file.read(this.buffer, 0, this.buffer.length, this.position);
-    return bytesRead;
   }
 }
 
@@ -45,10 +45,10 @@ export function* linesOf(block: Buffer): Generator<Buffer> {
 }
 
 /** Behind the last complete line of a file: the writer may be in the middle of one. */
-export async function lastLineEnd(file: FileHandle): Promise<number> {
-  for (let end = (await file.stat()).size; end > 0;) {
-    const block = Buffer.allocUnsafe(Math.min(64 * 1024, end));
-    await file.read(block, 0, block.length, end - block.length);
+export async function lastLineEnd(file: OpenLog): Promise<number> {
+  for (let end = await file.size(); end > 0;) {
+    const block = Buffer.allocUnsafe(Math.min(BLOCK_BACKWARDS, end));
+    await file.read(block, end - block.length);
     const newline = block.lastIndexOf(NEWLINE);
     if (newline >= 0) return end - block.length + newline + 1;
     end -= block.length;
@@ -57,15 +57,15 @@ export async function lastLineEnd(file: FileHandle): Promise<number> {
 }
 
 /** The complete lines of a file, the last one first, with the position of each. Reads only as far as they are taken. */
-export async function* linesBackwards(file: FileHandle): AsyncGenerator<{ line: Buffer; start: number }> {
-  let blockStart = (await file.stat()).size;
+export async function* linesBackwards(file: OpenLog): AsyncGenerator<{ line: Buffer; start: number }> {
+  let blockStart = await file.size();
   /** What follows the block: the rest of a line whose beginning is further up. undefined: no newline seen yet. */
   let rest: Buffer | undefined;
   while (blockStart > 0) {
-    const length = Math.min(64 * 1024, blockStart);
+    const length = Math.min(BLOCK_BACKWARDS, blockStart);
     blockStart -= length;
     const block = Buffer.allocUnsafe(length);
-    await file.read(block, 0, length, blockStart);
+    await file.read(block, blockStart);
     let end = length;
     for (;;) {
       const newline = end === 0 ? -1 : block.lastIndexOf(NEWLINE, end - 1);

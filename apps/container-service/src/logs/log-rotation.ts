@@ -11,8 +11,9 @@ import { FileChanges } from '../file-changes';
 import { monitorLogCap } from '../log-drivers/log-drivers';
 import type { MonitorLogCap } from '../log-drivers/monitor-file-drivers';
 import { compressLog, uncompressedSize } from './compressed-log';
-import { MonitorLogFiles } from './log-files';
+import { currentSize } from './log-files';
 import { LogHolds } from './log-holds';
+import { MonitorLogFiles } from './monitor-log-files';
 
 /** conmon's control message: open the log file anew. */
 const REOPEN_LOG = '2 0 0\n';
@@ -88,7 +89,7 @@ export class LogRotation implements OnApplicationShutdown {
       let size: number | undefined;
       for (;;) {
         const before = size;
-        size = await files.currentSize();
+        size = currentSize(files);
         await (size === before ? changes.next() : changes.pause(LOOK_EVERY_MS));
         if (this.watched.get(record.id) !== changes) return;
         await this.enforce(record);
@@ -104,9 +105,9 @@ export class LogRotation implements OnApplicationShutdown {
 
   private async rotateIfNeeded(record: ContainerRecord, cap: MonitorLogCap): Promise<void> {
     const files = new MonitorLogFiles(this.paths.log(record.id));
-    const size = await files.currentSize();
+    const size = currentSize(files);
     if (size !== undefined && size >= cap.maxSize) {
-      await rename(files.current, files.path(((await files.rotated()).at(-1) ?? 0) + 1));
+      await rename(files.current, files.path((files.rotated().at(-1) ?? 0) + 1));
     } else if (size !== undefined) {
       if (this.heldOver.has(record.id)) await this.trim(record.id, files, cap);
       return;
@@ -130,7 +131,7 @@ export class LogRotation implements OnApplicationShutdown {
     try {
       // r+: opening a FIFO for reading and writing never waits, even when the monitor is gone.
       await writeFile(this.paths.control(record.id), REOPEN_LOG, { flag: 'r+' });
-      while ((await files.currentSize()) === undefined) {
+      while (currentSize(files) === undefined) {
         if (!isMonitored(record)) return true;
         if (Date.now() >= deadline) return false;
         await changes.next();
@@ -160,7 +161,7 @@ async function trim(
   let newer = 0;
   let room = cap.maxSize * Math.max(1, cap.maxFiles - 1);
   let kept = 0;
-  for (const sequence of (await files.rotated()).reverse()) {
+  for (const sequence of files.rotated().reverse()) {
     const path = files.path(sequence);
     const compressed = await uncompressedSize(path);
     const size = compressed ?? (await stat(path)).size;

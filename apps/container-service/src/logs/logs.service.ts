@@ -88,7 +88,7 @@ export class LogsService {
       }
     } finally {
       following?.stop();
-      await cursor.close();
+      cursor.close();
     }
   }
 

@@ -1,12 +1,14 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { appendFileSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { StdStream } from '@gantry/proto/common';
-import { LogCursor, MonitorLogFiles, tailOf } from './log-files';
+import { LogCursor, tailOf } from './log-files';
 import { LogHolds } from './log-holds';
 import { linesBackwards, linesOf } from './log-lines';
 import { LogOutput, type LogSelection } from './log-output';
+import { MonitorLogFiles } from './monitor-log-files';
+import { openLog, type OpenLog } from './open-log';
 import { boundaryTime, parseLogRecord, utcTime } from './log-record';
 
 const ALL: LogSelection = { stdout: true, stderr: true, timestamps: false };
@@ -96,10 +98,10 @@ describe('linesBackwards', () => {
   it('gives every line with its place, across blocks', async () => {
     const lines = Array.from({ length: 3000 }, (_, index) => `${index}${'x'.repeat(index % 97)}`);
     writeFileSync(path, lines.map((each) => `${each}\n`).join('') + 'torn');
-    const file = await open(path);
+    const file = openLog(path) as OpenLog;
     const seen: string[] = [];
     for await (const { line: found } of linesBackwards(file)) seen.push(found.toString());
-    await file.close();
+    file.close();
     expect(seen.reverse()).toEqual(lines);
   });
 });
@@ -121,7 +123,7 @@ describe('log files', () => {
     const files = new MonitorLogFiles(path);
     const cursor = new LogCursor(files, await tailOf(files, count));
     expect(await readAll(cursor)).toBe(expected);
-    await cursor.close();
+    cursor.close();
   });
 
   it('tail counts a line in parts once, and an unfinished last line', async () => {
@@ -136,7 +138,7 @@ describe('log files', () => {
     const tail = async (count: number) => {
       const cursor = new LogCursor(files, await tailOf(files, count));
       const text = await readAll(cursor);
-      await cursor.close();
+      cursor.close();
       return text;
     };
     expect(await tail(1)).toBe('d');
@@ -160,7 +162,7 @@ describe('log files', () => {
     rmSync(`${path}.1`);
     write(path, '6');
     expect(await readAll(cursor)).toBe('5\n6\n');
-    await cursor.close();
+    cursor.close();
   });
 
   it('there are none before the first start', async () => {
@@ -170,7 +172,7 @@ describe('log files', () => {
     expect(await readAll(cursor)).toBe('');
     write(path, 'first');
     expect(await readAll(cursor)).toBe('first\n');
-    await cursor.close();
+    cursor.close();
   });
 });
 
@@ -190,5 +192,32 @@ describe('LogHolds', () => {
     release();
     expect(holds.keeps('c', 5, 100)).toBe(false);
     expect(holds.keeps('c', 9, 100)).toBe(true);
+  });
+});
+
+describe('a compressed log', () => {
+  const texts = Array.from({ length: 60_000 }, (_, index) => line(1, 'stdout', 'F', `line ${index}`));
+
+  it('is read from both ends', async () => {
+    writeFileSync(`${path}.1.gz`, gzipSync(texts.join('')));
+    writeFileSync(path, line(1, 'stdout', 'F', 'last'));
+    const files = new MonitorLogFiles(path);
+    expect(await readAll(new LogCursor(files, await tailOf(files, 2)))).toBe('line 59999\nlast\n');
+    const cursor = new LogCursor(files);
+    expect(await readAll(cursor)).toBe([...texts.map((_, index) => `line ${index}\n`), 'last\n'].join(''));
+    cursor.close();
+    expect(readdirSync(directory).sort()).toEqual(['container.log', 'container.log.1.gz']);
+  });
+
+  it('begins before the whole of it is there', async () => {
+    // Its end is missing: what is before is read all the same, then comes the error.
+    const packed = gzipSync(texts.join(''));
+    writeFileSync(`${path}.gz`, packed.subarray(0, packed.length - 100));
+    const file = openLog(path) as OpenLog;
+    const block = Buffer.alloc(1000);
+    expect(await file.read(block, 0)).toBe(1000);
+    expect(block.toString()).toBe(texts.join('').slice(0, 1000));
+    await expect(file.size()).rejects.toThrow('unexpected end of file');
+    file.close();
   });
 });

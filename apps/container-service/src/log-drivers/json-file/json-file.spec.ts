@@ -100,7 +100,7 @@ describe('the files of json-file', () => {
       if (lines.length === 0) break;
       for (const each of linesOf(lines)) seen.push(files.parse(each)?.text.toString() ?? '');
     }
-    await cursor.close();
+    cursor.close();
     return seen.map(Number);
   };
 
@@ -157,7 +157,7 @@ describe('the files of json-file', () => {
         for (const each of linesOf(lines)) seen.push(Number(files.parse(each)?.text.toString()));
       }
     }
-    await cursor.close();
+    cursor.close();
     await open.close();
     expect(rotations).toBeGreaterThan(3);
     expect(seen).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));

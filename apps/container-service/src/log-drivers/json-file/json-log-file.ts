@@ -2,7 +2,7 @@ import { closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { hasCode } from '@gantry/shared/linux';
 import { compressLog } from '../../logs/compressed-log';
-import { rotatedNames } from './json-log-files';
+import { rotatedNumbers } from '../../logs/rotated-numbers';
 
 /** How large the file may become, and how many are kept. */
 export interface JsonFileCap {
@@ -101,7 +101,7 @@ export class JsonLogFile {
   }
 
   private shift(): void {
-    for (const age of rotatedNames(this.path).sort((a, b) => b - a)) {
+    for (const age of rotatedNumbers(this.path).reverse()) {
       for (const suffix of ['', '.gz']) {
         const from = `${this.path}.${age}${suffix}`;
         if (!sizeAndInode(from)) continue;

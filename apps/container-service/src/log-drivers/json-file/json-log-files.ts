@@ -1,10 +1,7 @@
-import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
-import { hasCode } from '@gantry/shared/linux';
-import { openPlainOrCompressed } from '../../logs/compressed-log';
-import type { LogFiles } from '../../logs/log-files';
+import type { LogFiles, NumberedLog } from '../../logs/log-files';
 import type { LogRecord } from '../../logs/log-record';
+import { openLog } from '../../logs/open-log';
+import { rotatedNumbers } from '../../logs/rotated-numbers';
 
 /**
  * The files of dockerd's json-file driver: `<id>-json.log` and, the newest first, `<id>-json.log.1`, `.2` ... or `.1.gz`.
@@ -19,60 +16,28 @@ export class JsonLogFiles implements LogFiles {
     private readonly rotations: () => number,
   ) {}
 
-  rotated(): Promise<number[]> {
+  rotated(): number[] {
     const newest = this.newest();
-    return Promise.resolve(
-      rotatedNames(this.current)
-        .map((age) => newest - age)
-        .sort((a, b) => a - b),
-    );
+    return rotatedNumbers(this.current)
+      .map((age) => newest - age)
+      .reverse();
   }
 
-  async currentSize(): Promise<number | undefined> {
-    try {
-      return (await stat(this.current)).size;
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-  }
-
-  async openFrom(sequence: number): Promise<{ sequence: number; file: FileHandle } | undefined> {
+  /** A rotation renames between two turns of the event loop: the names are those of this one. */
+  openFrom(sequence: number): NumberedLog | undefined {
     const newest = this.newest();
-    const ages = rotatedNames(this.current).sort((a, b) => b - a);
-    const age = ages.find((each) => newest - each >= sequence) ?? 0;
-    const path = age === 0 ? this.current : `${this.current}.${age}`;
-    const file = await this.openNow(path);
+    const age = rotatedNumbers(this.current).findLast((each) => newest - each >= sequence) ?? 0;
+    const file = openLog(age === 0 ? this.current : `${this.current}.${age}`);
     return file && { sequence: newest - age, file };
   }
 
   private newest(): number {
     return FIRST + this.rotations();
   }
-
-  /** A rotation renames between two turns of the event loop: the name is resolved in this one. */
-  private async openNow(path: string): Promise<FileHandle | undefined> {
-    if (!existsSync(path)) return openPlainOrCompressed(path);
-    const fd = openSync(path, 'r');
-    try {
-      return await open(`/proc/self/fd/${fd}`, 'r');
-    } finally {
-      closeSync(fd);
-    }
-  }
 }
 
 /** Of the file being written before the first rotation; above any number of rotated files. */
 const FIRST = 1_000_000;
-
-/** The numbers in the names of the rotated files. */
-export function rotatedNames(current: string): number[] {
-  const prefix = `${basename(current)}.`;
-  const numbers = readdirSync(dirname(current))
-    .filter((name) => name.startsWith(prefix) && /^\d+(\.gz)?$/.test(name.slice(prefix.length)))
-    .map((name) => parseInt(name.slice(prefix.length), 10));
-  return [...new Set(numbers)];
-}
 
 const OPENING = '{"log":"';
 const NEWLINE = Buffer.from('\n');
