@@ -18,10 +18,19 @@ const GRPC_CODE: Record<ErrorKind, status> = {
 
 /** How an error travels between services: the gRPC code for whoever knows gRPC, the kind in the metadata for us. */
 export function toGrpcStatus(error: unknown): Pick<StatusObject, 'code' | 'details' | 'metadata'> {
-  const kind = error instanceof EngineError ? error.kind : 'Internal';
+  const kind = kindOf(error);
+  return { code: GRPC_CODE[kind], details: messageOf(error), metadata: errorMetadata(kind) };
+}
+
+/** What is not an EngineError is a defect of ours: Internal. */
+export function kindOf(error: unknown): ErrorKind {
+  return error instanceof EngineError ? error.kind : 'Internal';
+}
+
+export function errorMetadata(kind: string): Metadata {
   const metadata = new Metadata();
-  metadata.set(KIND_KEY, kind);
-  return { code: GRPC_CODE[kind], details: messageOf(error), metadata };
+  if (kind) metadata.set(KIND_KEY, kind);
+  return metadata;
 }
 
 /** The reverse; `service` names the peer where the error is the connection's own. */

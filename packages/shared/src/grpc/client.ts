@@ -11,6 +11,7 @@ import {
 import type { RpcTls } from '../config';
 import { fromGrpcError } from '../errors/grpc-status';
 import { channelCredentials, grpcTarget } from './address';
+import { CallExchange, NotBegun } from './call-exchange';
 import type { CallSettings, Client, ServiceDefinitionOf } from './method-types';
 import { MAX_MESSAGE_BYTES } from './server';
 
@@ -20,9 +21,17 @@ const WINDOW = 512 * 1024;
 /** How long a unary call waits for a service to be there: one that was killed is back within a second. Milliseconds. */
 const CONNECT_MS = 5_000;
 
+/**
+ * Requests from here on go as calls of their own: on the stream of a `CallExchange` all others would wait behind them.
+ * Bytes.
+ */
+const LARGE = 1024 * 1024;
+
 /** One connection to a service; the clients of all its interfaces share it. Reconnects by itself. */
 export class ServiceChannel {
   private readonly channel: Channel;
+  /** On the same host only: a proxy between hosts may spread plain calls over several servers. */
+  private readonly exchange: CallExchange | undefined;
 
   /** `service` is the name in error messages. */
   constructor(
@@ -39,6 +48,7 @@ export class ServiceChannel {
       'grpc.default_authority': 'localhost',
       'grpc-node.flow_control_window': WINDOW,
     });
+    if (address.startsWith('unix://')) this.exchange = new CallExchange(this.channel);
   }
 
   /** A typed client of one interface: `channel.client<ImageServiceServer>(ImageServiceService)`. */
@@ -49,6 +59,7 @@ export class ServiceChannel {
   }
 
   close(): void {
+    this.exchange?.close();
     this.channel.close();
   }
 
@@ -85,7 +96,12 @@ export class ServiceChannel {
         return { stream: cancelWith(stream, settings), response };
       };
     }
-    const send = (request: unknown, settings?: CallSettings) =>
+    return this.unary(method);
+  }
+
+  private unary(method: MethodDefinition<unknown, unknown>) {
+    const { path, requestSerialize: out, responseDeserialize: back } = method;
+    const plain = (request: unknown, settings?: CallSettings) =>
       new Promise((resolve, reject) => {
         const call = this.channel.makeUnaryRequest(
           path,
@@ -98,8 +114,25 @@ export class ServiceChannel {
         );
         cancelWith(call, settings);
       });
+    const { exchange } = this;
+    const send = !exchange
+      ? plain
+      : async (request: unknown, settings?: CallSettings): Promise<unknown> => {
+          const encoded = out(request);
+          if (encoded.length >= LARGE) return plain(request, settings);
+          const ask = () => exchange.call(path, encoded, settings);
+          try {
+            return back(await ask());
+          } catch (error) {
+            if (!(error instanceof NotBegun)) throw this.error(error);
+          }
+          await this.connected();
+          return ask().then(back, (error: unknown) => {
+            throw this.error(error);
+          });
+        };
     return (request: unknown, settings?: CallSettings) =>
-      this.channel.getChannel().getConnectivityState(false) === connectivityState.READY
+      exchange?.isOpen || this.channel.getChannel().getConnectivityState(false) === connectivityState.READY
         ? send(request, settings)
         : this.connected().then(() => send(request, settings));
   }

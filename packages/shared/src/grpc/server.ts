@@ -11,9 +11,12 @@ import {
   type ServerWritableStream,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { type CallServiceServer, CallServiceService } from '@gantry/proto/calls';
 import type { RpcTls } from '../config';
 import { toGrpcStatus } from '../errors/grpc-status';
 import { grpcTarget, serverCredentials } from './address';
+import { Caller } from './caller';
+import { ExchangeServer } from './exchange-server';
 import type { Implementation, ServiceDefinitionOf } from './method-types';
 
 /** Largest message: inspect documents and lists of thousands of containers. Bytes. */
@@ -43,6 +46,7 @@ export class GrpcServer {
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
   });
+  private readonly exchanges: ExchangeServer;
 
   constructor(
     private readonly address: string,
@@ -50,7 +54,10 @@ export class GrpcServer {
     services: Registration[],
     private readonly onError: OnError = () => {},
   ) {
+    this.exchanges = new ExchangeServer(onError);
     for (const service of services) this.add(service);
+    const calls: CallServiceServer = { exchange: (stream) => this.exchanges.serve(stream) };
+    this.server.addService(CallServiceService, calls);
   }
 
   async listen(): Promise<void> {
@@ -78,6 +85,7 @@ export class GrpcServer {
         clearTimeout(force);
         resolve();
       });
+      this.exchanges.drain();
     });
   }
 
@@ -88,6 +96,7 @@ export class GrpcServer {
         implementation,
       );
       handlers[name] = this.handler(method, body) as handleUnaryCall<unknown, unknown>;
+      if (!method.requestStream && !method.responseStream) this.exchanges.add(method, body);
     }
     this.server.addService(definition, handlers);
   }
@@ -105,10 +114,7 @@ export class GrpcServer {
         call: ServerUnaryCall<unknown, unknown> | ServerReadableStream<unknown, unknown>,
         done: sendUnaryData<unknown>,
       ) => {
-        const args =
-          'request' in call && !method.requestStream
-            ? [call.request, { signal: cancelSignal(call) }]
-            : [call];
+        const args = 'request' in call && !method.requestStream ? [call.request, callerOf(call)] : [call];
         body(...args).then(
           (response) => done(null, response),
           (error: unknown) => done(failed(error)),
@@ -126,8 +132,8 @@ export class GrpcServer {
   }
 }
 
-function cancelSignal(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortSignal {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  return controller.signal;
+function callerOf(call: ServerUnaryCall<unknown, unknown>): Caller {
+  const caller = new Caller();
+  call.on('cancelled', () => caller.leave());
+  return caller;
 }
