@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { bootId } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { HostFacts } from './create/host-config';
@@ -16,6 +17,7 @@ export class HostFactsProvider {
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly runtimes: Runtimes,
+    @Inject(INSTANCE_CONFIG) private readonly instance: InstanceConfig,
   ) {}
 
   /** After {@link Runtimes.probe}. */
@@ -26,6 +28,7 @@ export class HostFactsProvider {
       kernel: kernelLimits(this.linux.cgroups.layout()),
       appArmor: this.linux.host.hasAppArmor(),
       defaultRuntime: this.runtimes.choose('').name,
+      userRemap: this.instance.userRemap !== undefined,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),
     };
     return this.known;

@@ -71,6 +71,7 @@ import { ImageRecords } from './records/image-records';
 import { RestoreImages } from './records/restore-images';
 import { Reconcile } from './reconcile/reconcile';
 import { InitLayer } from './snapshots/init-layer';
+import { RemappedLayers } from './snapshots/remapped-layers';
 import { SnapshotDirectories } from './snapshots/snapshot-directories';
 import { SnapshotsController } from './snapshots/snapshots.controller';
 import { SnapshotStore } from './snapshots/snapshot-store';
@@ -110,6 +111,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     ManifestCatalog,
     ImageRemoval,
     PruneImages,
+    RemappedLayers,
     SnapshotDirectories,
     InitLayer,
     SnapshotStore,

@@ -62,7 +62,7 @@ export class ArchiveService {
       try {
         const stat = { stat: this.document(view, path, located.status) };
         if (!(await writeMessage(call, { message: { $case: 'stat', value: stat } }))) return;
-        const packer = new TreePacker(this.linux.files);
+        const packer = new TreePacker(this.linux.files, undefined, view.mapping);
         for await (const value of packer.packEntry(located.directory, located.name, goBase(path))) {
           if (!(await writeMessage(call, { message: { $case: 'data', value } }))) return;
         }
@@ -91,7 +91,8 @@ export class ArchiveService {
     await this.views.use(record, false, async (view) => {
       const root = this.linux.paths.openInRoot(view.root, '/', O_RDONLY | O_DIRECTORY);
       try {
-        for await (const data of new TreePacker(this.linux.files).packContents(root, '')) {
+        const packer = new TreePacker(this.linux.files, undefined, view.mapping);
+        for await (const data of packer.packContents(root, '')) {
           if (!(await writeMessage(call, { data }))) return;
         }
       } finally {
@@ -112,6 +113,7 @@ export class ArchiveService {
     this.requireWritable(record, target);
     const user = start.copyUidGid && record.config.User !== '' ? record.config.User : undefined;
     const unpacker = new ArchiveUnpacker(this.linux, view.root, target, {
+      mapping: view.mapping,
       noOverwriteDirNonDir: start.noOverwriteDirNonDir,
       owner: user === undefined ? undefined : resolveUser(this.linux.paths, view.path, user, null),
     });

@@ -22,10 +22,13 @@ import { fromJson } from '@gantry/shared/grpc';
 import { TarReader, tarOf, type TarEntry } from '@gantry/shared/tar';
 import { ContainerLocks } from '../lifecycle/container-locks';
 import { ImageMounts } from '../lifecycle/image-mounts';
+import { UserRemapping } from '../lifecycle/user-remapping';
+import { VolumeMounts } from '../lifecycle/volume-mounts';
 import type { ContainerCleaner } from '../lifecycle/container-cleaner';
 import type { ContainerRecord } from '../records/container-record';
 import { FakeCall, RealContainers } from '../running-container.fixture';
 import type { ServicePeers } from '../service-peers';
+import type { InstanceConfig } from '@gantry/shared/config';
 import { ArchiveService } from './archive.service';
 import { ContainerViews } from './container-views';
 import { containerPath, goBase, goFileMode } from './path-stat';
@@ -72,13 +75,16 @@ const usable =
       volumes: { mount: async () => ({}), unmount: async () => ({}) },
     } as unknown as ServicePeers;
     const cleaner = { finished: async () => {} } as unknown as ContainerCleaner;
+    const remapping = new UserRemapping({} as InstanceConfig);
     const views = new ContainerViews(
       real.linux,
       real.paths,
       peers,
       new ContainerLocks(),
       cleaner,
-      new ImageMounts(peers),
+      new ImageMounts(peers, remapping),
+      new VolumeMounts(peers),
+      remapping,
     );
     archive = new ArchiveService(real.linux, real.store, views, real.containerEvents);
     running = await real.run({ args: ['sleep', '1000'] });

@@ -1,10 +1,13 @@
 import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { hasCode, LINUX, rootOf, type IdMapping, type Linux } from '@gantry/shared/linux';
 import { ContainerCleaner } from '../lifecycle/container-cleaner';
 import { ContainerLocks } from '../lifecycle/container-locks';
 import { ImageMounts } from '../lifecycle/image-mounts';
+import { bindMapped } from '../lifecycle/mapped-bind';
+import { UserRemapping } from '../lifecycle/user-remapping';
+import { VolumeMounts } from '../lifecycle/volume-mounts';
 import { openSubpath } from '../lifecycle/volume-subpath';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -19,6 +22,8 @@ export interface ContainerView {
   root: number;
   /** The same as a path, for lookups that need one. */
   path: string;
+  /** Whose the files are on the host; undefined: the ids are those that the container sees. */
+  mapping?: IdMapping;
 }
 
 /**
@@ -37,6 +42,8 @@ export class ContainerViews implements OnModuleInit {
     private readonly locks: ContainerLocks,
     private readonly cleaner: ContainerCleaner,
     private readonly images: ImageMounts,
+    private readonly volumes: VolumeMounts,
+    private readonly remapping: UserRemapping,
   ) {}
 
   /** What an earlier run of this service was in the middle of. */
@@ -53,13 +60,15 @@ export class ContainerViews implements OnModuleInit {
     if (record.state.Pid > 0) {
       const path = withMounts ? `/proc/${record.state.Pid}/root` : record.rootfs;
       const running = this.openRunning(record, path);
-      if (running !== undefined) return this.closing({ root: running, path }, action);
+      if (running !== undefined)
+        return this.closing({ root: running, path, mapping: record.process?.idMapping }, action);
     }
     const rootfs = await this.locks.hold(record.id, () => this.mount(record));
     try {
       const path = withMounts && record.mounts.length > 0 ? this.assemble(record, rootfs) : rootfs;
       try {
-        return await this.closing({ root: openSync(path, O_PATH | O_DIRECTORY), path }, action);
+        const root = openSync(path, O_PATH | O_DIRECTORY);
+        return await this.closing({ root, path, mapping: this.remapping.of(record)?.mapping }, action);
       } finally {
         if (path !== rootfs) this.takeAway(path);
       }
@@ -96,9 +105,10 @@ export class ContainerViews implements OnModuleInit {
 
   private async mount(record: ContainerRecord): Promise<string> {
     await this.cleaner.finished(record.id);
-    const { rootfs } = await this.peers.snapshots.mount({ containerId: record.id });
+    const remapped = this.remapping.of(record) !== undefined;
+    const { rootfs } = await this.peers.snapshots.mount({ containerId: record.id, remapped });
     await this.images.mount(record);
-    if (hasVolumes(record)) await this.peers.volumes.mount({ containerId: record.id, uses: [] });
+    await this.volumes.mountToLook(record);
     this.mounted.set(record.id, (this.mounted.get(record.id) ?? 0) + 1);
     return rootfs;
   }
@@ -111,7 +121,7 @@ export class ContainerViews implements OnModuleInit {
     if (record.state.Running || record.removal) return;
     await this.peers.snapshots.unmount({ containerId: record.id });
     await this.images.unmount(record);
-    if (hasVolumes(record)) await this.peers.volumes.unmount({ containerId: record.id });
+    await this.volumes.unmount(record);
   }
 
   /** The root file system with the mounts of the record over it, in a place of its own. */
@@ -121,7 +131,8 @@ export class ContainerViews implements OnModuleInit {
     try {
       this.linux.mounts.bindMount(rootfs, path, { propagation: 'private' });
       const byDepth = [...record.mounts].sort((a, b) => a.Destination.length - b.Destination.length);
-      for (const mount of byDepth) this.addMount(path, mount);
+      const mapping = this.remapping.of(record)?.mapping;
+      for (const mount of byDepth) this.addMount(path, mount, mapping);
       return path;
     } catch (error) {
       this.takeAway(path);
@@ -129,15 +140,18 @@ export class ContainerViews implements OnModuleInit {
     }
   }
 
-  private addMount(root: string, mount: ContainerMount): void {
+  private addMount(root: string, mount: ContainerMount, mapping: IdMapping | undefined): void {
     const opened = mount.subpath ? openSubpath(this.linux, mount) : undefined;
     const source = opened === undefined ? mount.Source : `/proc/self/fd/${opened}`;
     try {
       const isDirectory = statSync(source, { throwIfNoEntry: false })?.isDirectory();
       if (isDirectory === undefined) return; // a bind whose source is made at start
-      const point = this.mountPoint(root, mount.Destination, isDirectory);
+      const make = (): number => this.mountPoint(root, mount.Destination, isDirectory);
+      const point = mapping ? this.linux.credentials.as(rootOf(mapping), make) : make();
       try {
-        this.linux.mounts.bindMount(source, `/proc/self/fd/${point}`, { recursive: mount.recursive });
+        const target = `/proc/self/fd/${point}`;
+        if (mapping && mount.plain) bindMapped(this.linux, source, target, mapping);
+        else this.linux.mounts.bindMount(source, target, { recursive: mount.recursive });
       } finally {
         closeSync(point);
       }
@@ -164,9 +178,6 @@ export class ContainerViews implements OnModuleInit {
     rmdirSync(path);
   }
 }
-
-const hasVolumes = (record: ContainerRecord): boolean =>
-  record.mounts.some((mount) => mount.Type === 'volume');
 
 function namesIn(directory: string): string[] {
   try {

@@ -233,7 +233,8 @@ export class ContainerCreator {
     if (wanted.length === 0) return;
     const self = { containerId: id };
     const [{ rootfs }] = await Promise.all([
-      this.peers.snapshots.mount(self),
+      // Nobody else has a container that is being made: for this moment owners are as they are on disk.
+      this.peers.snapshots.mount({ ...self, remapped: false }),
       this.peers.volumes.mount({ ...self, uses: [] }),
     ]);
     try {

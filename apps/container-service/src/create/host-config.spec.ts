@@ -21,6 +21,7 @@ const facts = {
     memoryNodes: '0',
   },
   appArmor: false,
+  userRemap: false,
   defaultRuntime: 'crun',
   runtimes: ['crun', 'runc'],
 };

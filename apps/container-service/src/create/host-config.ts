@@ -16,6 +16,8 @@ export interface HostFacts extends LimitFacts {
   appArmor: boolean;
   defaultRuntime: string;
   runtimes: string[];
+  /** Whether users of containers are not those of the host, unless a container says so. */
+  userRemap: boolean;
 }
 
 /** API: Resources in which nothing is asked for. */

@@ -2,7 +2,11 @@ import { invalidArgument } from '@gantry/shared/errors';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 
 /** The namespaces, the runtime and the storage of a container. @throws InvalidArgument in Docker's words. */
-export function checkModes(hostConfig: HostConfig, facts: { runtimes: string[] }, warnings: string[]): void {
+export function checkModes(
+  hostConfig: HostConfig,
+  facts: { runtimes: string[]; userRemap: boolean },
+  warnings: string[],
+): void {
   const { IpcMode, PidMode, NetworkMode, Isolation, OomScoreAdj, Umask } = hostConfig;
   if (!['none', 'private', 'shareable', 'host'].includes(IpcMode) && !joins(IpcMode)) {
     throw invalidArgument(`invalid IPC mode: ${IpcMode}`);
@@ -19,6 +23,7 @@ export function checkModes(hostConfig: HostConfig, facts: { runtimes: string[] }
   if (!['', 'host'].includes(hostConfig.UsernsMode)) {
     throw invalidArgument(`invalid userns mode: ${hostConfig.UsernsMode}`);
   }
+  if (facts.userRemap && hostConfig.UsernsMode === '') checkRemapped(hostConfig);
   if (NetworkMode === 'container:') {
     throw invalidArgument('Invalid network mode: invalid container format container:<name|id>');
   }
@@ -47,6 +52,21 @@ export function checkModes(hostConfig: HostConfig, facts: { runtimes: string[] }
 /** `container:<name or id>`. */
 function joins(mode: string): boolean {
   return mode.startsWith('container:') && mode.length > 'container:'.length;
+}
+
+/** What belongs to root of the host is not for root of a container. */
+function checkRemapped({ Privileged, NetworkMode, PidMode }: HostConfig): void {
+  if (Privileged) {
+    throw invalidArgument(
+      'privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode',
+    );
+  }
+  if (NetworkMode === 'host') {
+    throw invalidArgument("cannot share the host's network namespace when user namespaces are enabled");
+  }
+  if (PidMode === 'host') {
+    throw invalidArgument('cannot share the host PID namespace when user namespaces are enabled');
+  }
 }
 
 /** The group of the container is made below it, in every hierarchy. */

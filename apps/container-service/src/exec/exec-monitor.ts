@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { bootId } from '@gantry/shared/faults';
-import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LINUX, type Linux, type Owner } from '@gantry/shared/linux';
 import type { ProcessStreams } from '../attach/process-streams';
 import { FileChanges } from '../file-changes';
 import type { RuntimeChoice } from '../runtime/runtimes';
@@ -23,18 +23,19 @@ export class ExecMonitor {
 
   /**
    * Starts the process. `connected` gets its streams, from their first byte; without it nothing is attached and the output
-   * is dropped. @throws RuntimeCreateError with the runtime's words
+   * is dropped. `owner`: who the process is on the host, where that is not who it is in the container. @throws RuntimeCreateError with the runtime's words
    */
   async start(
     record: ExecRecord,
     process: OciProcess,
     runtime: RuntimeChoice,
     connected?: (streams: ProcessStreams) => void,
+    owner?: Owner,
   ): Promise<ExecProcess> {
     mkdirSync(this.files.directory(record), { recursive: true, mode: 0o700 });
     writeFileSync(this.files.process(record), JSON.stringify(process), { mode: 0o600 });
     const way = record.config.Tty ? this.terminal : this.shell;
-    return { ...(await way.start(record, runtime, connected)), bootId: bootId() };
+    return { ...(await way.start(record, runtime, connected, owner)), bootId: bootId() };
   }
 
   /** Of an exec that an earlier life of this service started. */

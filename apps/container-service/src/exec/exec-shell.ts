@@ -1,6 +1,6 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fchownSync, openSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
-import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { hasCode, LINUX, type Linux, type Owner } from '@gantry/shared/linux';
 import { ProcessStreams } from '../attach/process-streams';
 import { FileChanges } from '../file-changes';
 import { RuntimeCreateError } from '../runtime/conmon';
@@ -36,10 +36,11 @@ export class ExecShell {
     record: ExecRecord,
     runtime: RuntimeChoice,
     connected?: (streams: ProcessStreams) => void,
+    owner?: Owner,
   ): Promise<Omit<ExecProcess, 'bootId'>> {
     const { processes } = this.linux;
     const began = new FileChanges(this.files.pid(record));
-    const pipes = connected ? this.openPipes(record.config.AttachStdin ?? false) : undefined;
+    const pipes = connected ? this.openPipes(record.config.AttachStdin ?? false, owner) : undefined;
     let shell: number;
     try {
       shell = processes.spawn({
@@ -108,10 +109,13 @@ export class ExecShell {
     ];
   }
 
-  private openPipes(withInput: boolean) {
+  /** They are the process's own to open: it may have another user than we. */
+  private openPipes(withInput: boolean, owner?: Owner) {
     const { processes } = this.linux;
     const [stdout, stderr] = [processes.pipe(), processes.pipe()];
     const stdin = withInput ? processes.pipe() : undefined;
+    if (owner)
+      for (const pipe of [stdout, stderr, stdin]) if (pipe) fchownSync(pipe[0], owner.uid, owner.gid);
     return {
       connection: new PipeConnection(
         processes.reader(stdout[0]),

@@ -21,6 +21,7 @@ import { parseDetachKeys } from '../attach/detach-keys';
 import { OutputQueue } from '../attach/output-queue';
 import type { ProcessStreams } from '../attach/process-streams';
 import { ContainerEvents } from '../lifecycle/container-events';
+import { hostOwner } from '../lifecycle/stream-owner';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -162,7 +163,8 @@ export class ExecService {
       const rootfs = `/proc/${container.state.Pid}/root`;
       const process = execProcess(container, spec.process, record.config, this.linux.paths, rootfs);
       const runtime = this.runtimes.choose(container.process?.runtime ?? '');
-      record.process = await this.monitor.start(record, process, runtime, connected);
+      const owner = hostOwner(container.process?.idMapping, process.user);
+      record.process = await this.monitor.start(record, process, runtime, connected, owner);
       this.execs.save(record);
       this.exits.watch(record);
     } catch (error) {

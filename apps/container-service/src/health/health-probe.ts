@@ -1,14 +1,15 @@
-import { closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fchownSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LINUX, type Linux, type Owner } from '@gantry/shared/linux';
 import { execProcess } from '../exec/exec-process';
+import { hostOwner } from '../lifecycle/stream-owner';
 import type { HealthResult } from '../records/api-documents';
 import type { ContainerRecord } from '../records/container-record';
 import { timestamp } from '../records/timestamps';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { Runtimes } from '../runtime/runtimes';
-import type { OciSpec } from '@gantry/shared/oci';
+import type { OciProcess, OciSpec } from '@gantry/shared/oci';
 import { goDuration, type HealthCheck } from './health-config';
 
 /** Bytes of output kept, as dockerd does. */
@@ -44,11 +45,13 @@ export class HealthProbe {
 
   async run(record: ContainerRecord, check: HealthCheck): Promise<HealthResult> {
     const runtime = this.runtimes.choose(record.process?.runtime ?? '');
+    const owner = this.ownerOf(record);
     const pidFile = this.file(record, 'pid');
     rmSync(pidFile, { force: true });
     const { processes } = this.linux;
     const Start = timestamp();
     const [read, write] = processes.pipe();
+    if (owner) fchownSync(write, owner.uid, owner.gid);
     let pid: number;
     try {
       pid = processes.spawn({
@@ -103,6 +106,14 @@ export class HealthProbe {
         return output;
       },
     };
+  }
+
+  /** Who the check is on the host, where that is not who it is in the container. */
+  private ownerOf(record: ContainerRecord): Owner | undefined {
+    const mapping = record.process?.idMapping;
+    if (!mapping) return undefined;
+    const { user } = JSON.parse(readFileSync(this.file(record, 'json'), 'utf8')) as OciProcess;
+    return hostOwner(mapping, user);
   }
 
   /** The process inside the container is in a session of its own. */

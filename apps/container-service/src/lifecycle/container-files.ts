@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  chownSync,
   closeSync,
   existsSync,
   ftruncateSync,
@@ -13,10 +14,11 @@ import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { AttachSandboxResponse, HostsEntry } from '@gantry/proto/network';
 import { internal } from '@gantry/shared/errors';
-import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
+import { LINUX, MountFlag, rootOf, type Linux, type Owner } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
+import { UserRemapping } from './user-remapping';
 
 export interface NetworkFiles {
   hosts: string;
@@ -40,6 +42,7 @@ export class ContainerFiles {
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
     private readonly store: ContainerStore,
+    private readonly remapping: UserRemapping,
   ) {}
 
   /** /etc/hosts, /etc/resolv.conf and /etc/hostname; a container in another's network has the other's. */
@@ -48,15 +51,31 @@ export class ContainerFiles {
     const { config, hostConfig } = record;
     if (hostConfig.NetworkMode.startsWith('container:')) return files;
     writeFileSync(files.hostname, `${config.Hostname}\n`);
+    this.fill(record, files, network);
+    const root = this.rootOf(record);
+    if (root) for (const path of Object.values(files)) chownSync(path, root.uid, root.gid);
+    return files;
+  }
+
+  private fill(
+    record: ContainerRecord,
+    files: NetworkFiles,
+    network: AttachSandboxResponse | undefined,
+  ): void {
     if (network) {
       writeFileSync(files.hosts, [...LOCAL_HOSTS, ...network.hosts.map(hostsLine), ''].join('\n'));
       writeFileSync(files.resolvConf, network.resolvConf);
       writeFileSync(this.paths.resolvConfHash(record.id), hashOf(network.resolvConf));
     } else {
-      writeFileSync(files.hosts, hostHosts(hostConfig.ExtraHosts ?? []));
+      writeFileSync(files.hosts, hostHosts(record.hostConfig.ExtraHosts ?? []));
       writeFileSync(files.resolvConf, hostResolvConf(record));
     }
-    return files;
+  }
+
+  /** Who owns what is mounted into the container; undefined: root of the host. */
+  private rootOf(record: ContainerRecord): Owner | undefined {
+    const remap = this.remapping.of(record);
+    return remap && rootOf(remap.mapping);
   }
 
   /**
@@ -111,8 +130,10 @@ export class ContainerFiles {
     const directory = this.shm(record.id);
     mkdirSync(directory, { recursive: true });
     if (!this.linux.mounts.isMountPoint(directory)) {
+      const root = this.rootOf(record);
+      const owner = root ? `,uid=${root.uid},gid=${root.gid}` : '';
       const flags = MountFlag.NOEXEC | MountFlag.NOSUID | MountFlag.NODEV;
-      this.linux.mounts.mount('shm', directory, 'tmpfs', flags, `mode=1777,size=${ShmSize}`);
+      this.linux.mounts.mount('shm', directory, 'tmpfs', flags, `mode=1777,size=${ShmSize}${owner}`);
     }
     return directory;
   }

@@ -25,6 +25,9 @@ import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
 import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
+import { giveStreams, hostOwner } from './stream-owner';
+import { UserRemapping } from './user-remapping';
+import { VolumeMounts } from './volume-mounts';
 
 /** Starts containers. Everything here happens under the container's lock. */
 @Injectable()
@@ -38,6 +41,8 @@ export class ContainerStarter {
     private readonly networks: ContainerNetworks,
     private readonly files: ContainerFiles,
     private readonly sources: MountSources,
+    private readonly volumes: VolumeMounts,
+    private readonly remapping: UserRemapping,
     private readonly images: ImageMounts,
     private readonly specs: SpecBuilder,
     private readonly runtimes: Runtimes,
@@ -88,12 +93,13 @@ export class ContainerStarter {
   private async run(record: ContainerRecord): Promise<void> {
     const self = { containerId: record.id };
     const runtime = this.runtimes.choose(record.hostConfig.Runtime);
+    const remap = this.remapping.of(record);
     const links = linkEnvironment(record, linksOf(record, this.store));
     const [snapshot, network] = await Promise.all([
-      this.peers.snapshots.mount(self),
+      this.peers.snapshots.mount({ ...self, remapped: remap !== undefined }),
       this.networks.attach(record),
       this.images.mount(record),
-      record.mounts.some((mount) => mount.Type === 'volume') ? this.mountVolumes(record) : undefined,
+      this.volumes.mountForRun(record),
     ]);
     record.rootfs = snapshot.rootfs;
     if (snapshot.graphDriver.length > 0) record.graphDriver = fromJson<object>(snapshot.graphDriver);
@@ -103,6 +109,7 @@ export class ContainerStarter {
       mounts: this.sources.prepare(record),
       runtime,
       netns: network?.netnsPath,
+      remap,
       hostname: record.config.Hostname,
       linkEnvironment: links,
       init: record.hostConfig.Init ? this.initProgram() : undefined,
@@ -117,7 +124,10 @@ export class ContainerStarter {
     record.process = {
       ...this.processOf(record, pid, monitorPid, runtime),
       ...(spec.hooks ? { hooked: true } : {}),
+      ...(remap && { idMapping: remap.mapping }),
     };
+    const owner = hostOwner(remap?.mapping, spec.process.user);
+    if (owner) giveStreams(pid, owner);
     record.cleanupPending = undefined;
     Object.assign(record.state, {
       Status: 'running',
@@ -136,22 +146,6 @@ export class ContainerStarter {
     await this.runtime.start(record.id, record.process.hooked ? { ...runtime, fastPath: false } : runtime);
     this.events.publish(record, 'start');
     this.lifecycle.emit('started', record);
-  }
-
-  private async mountVolumes(record: ContainerRecord): Promise<void> {
-    const uses = record.mounts
-      .filter((mount) => mount.Type === 'volume')
-      .map(({ Name = '', Destination, RW, Propagation }) => ({
-        name: Name,
-        destination: Destination,
-        readOnly: !RW,
-        propagation: Propagation,
-      }));
-    const { volumes } = await this.peers.volumes.mount({ containerId: record.id, uses });
-    const places = new Map(volumes.map(({ name, mountpoint }) => [name, mountpoint]));
-    for (const mount of record.mounts) {
-      if (mount.Type === 'volume') mount.Source = places.get(mount.Name ?? '') ?? mount.Source;
-    }
   }
 
   private initProgram(): string {

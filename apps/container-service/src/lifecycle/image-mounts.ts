@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ServicePeers } from '../service-peers';
+import { UserRemapping } from './user-remapping';
 
 /**
  * Images that are mounted into containers (`--mount type=image`): each is shown by a layer of its own, as containers' root
@@ -13,7 +14,10 @@ export class ImageMounts {
   /** Layers that no record names yet, with the container that they are for. */
   private readonly acquiring = new Map<string, string>();
 
-  constructor(private readonly peers: ServicePeers) {}
+  constructor(
+    private readonly peers: ServicePeers,
+    private readonly remapping: UserRemapping,
+  ) {}
 
   isAcquiring(layer: string): boolean {
     return this.acquiring.has(layer);
@@ -50,7 +54,10 @@ export class ImageMounts {
   }
 
   async mount(record: ContainerRecord): Promise<void> {
-    await Promise.all(layersOf(record).map((containerId) => this.peers.snapshots.mount({ containerId })));
+    const remapped = this.remapping.of(record) !== undefined;
+    await Promise.all(
+      layersOf(record).map((containerId) => this.peers.snapshots.mount({ containerId, remapped })),
+    );
   }
 
   async unmount(record: ContainerRecord): Promise<void> {

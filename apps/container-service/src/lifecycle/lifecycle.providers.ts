@@ -14,6 +14,8 @@ import { ContainerWaiters } from './container-waiters';
 import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
 import { Reconciler } from './reconciler';
+import { UserRemapping } from './user-remapping';
+import { VolumeMounts } from './volume-mounts';
 
 export const LIFECYCLE_PROVIDERS = [
   ContainerLifecycleEvents,
@@ -21,7 +23,9 @@ export const LIFECYCLE_PROVIDERS = [
   ContainerLocks,
   ContainerWaiters,
   ContainerFiles,
+  UserRemapping,
   ImageMounts,
+  VolumeMounts,
   MountSources,
   ContainerCleaner,
   ContainerRemover,

@@ -12,9 +12,11 @@ import {
 import { dirname, join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal, messageOf } from '@gantry/shared/errors';
-import { LINUX, type BindOptions, type Linux, type MountInfo } from '@gantry/shared/linux';
+import { LINUX, type BindOptions, type IdMapping, type Linux, type MountInfo } from '@gantry/shared/linux';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { MonitorPaths } from '../runtime/monitor-paths';
+import { bindMapped } from './mapped-bind';
+import { UserRemapping } from './user-remapping';
 import { openSubpath } from './volume-subpath';
 
 /** Makes the sources of a container's mounts ready at its start: what the runtime finds there cannot change any more. */
@@ -23,15 +25,19 @@ export class MountSources {
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
+    private readonly remapping: UserRemapping,
   ) {}
 
   /** The mounts with the sources that the runtime is to use. @throws Internal in dockerd's words. */
   prepare(record: ContainerRecord): ContainerMount[] {
     this.release(record.id);
+    const remap = this.remapping.of(record);
     return record.mounts.map((mount, index) => {
-      if (mount.Type !== 'bind' && !mount.subpath) return mount;
+      const mapping = mount.plain ? remap?.mapping : undefined;
+      if (mount.Type !== 'bind' && !mount.subpath && !mapping) return mount;
       const place = join(this.pinned(record.id), `${index}`);
-      const prepared = mount.Type === 'bind' ? this.prepareBind(mount, place) : this.pinSubpath(mount, place);
+      const prepared =
+        mount.Type === 'bind' ? this.prepareBind(mount, place) : this.pinVolume(mount, place, mapping);
       // Nothing can be mounted below a file, and crun fails where it is asked to look.
       return statSync(prepared.Source).isDirectory() ? prepared : { ...prepared, readonlyBelow: 'no' };
     });
@@ -85,24 +91,30 @@ export class MountSources {
   }
 
   /**
-   * The directory or file in the volume, held by a bind mount of its own: by its path another container that has the
+   * What the container gets of the volume, held by a bind mount of its own, with the container's owners: by its path another container that has the
    * volume could put a symlink in its place before the runtime gets there.
    */
-  private pinSubpath(mount: ContainerMount, place: string): ContainerMount {
-    const opened = openSubpath(this.linux, mount);
+  private pinVolume(mount: ContainerMount, place: string, mapping: IdMapping | undefined): ContainerMount {
+    const opened = mount.subpath ? openSubpath(this.linux, mount) : undefined;
+    const source = opened === undefined ? mount.Source : `/proc/self/fd/${opened}`;
     try {
-      this.pin(`/proc/self/fd/${opened}`, place, { recursive: true, propagation: 'private' });
+      if (mapping) bindMapped(this.linux, source, this.makePlace(source, place), mapping);
+      else this.pin(source, place, { recursive: true, propagation: 'private' });
     } finally {
-      closeSync(opened);
+      if (opened !== undefined) closeSync(opened);
     }
     return { ...mount, Source: place };
   }
 
   private pin(source: string, place: string, options: BindOptions): void {
+    this.linux.mounts.bindMount(source, this.makePlace(source, place), options);
+  }
+
+  private makePlace(source: string, place: string): string {
     mkdirSync(dirname(place), { recursive: true, mode: 0o711 });
     if (statSync(source).isDirectory()) mkdirSync(place);
     else writeFileSync(place, '');
-    this.linux.mounts.bindMount(source, place, options);
+    return place;
   }
 }
 

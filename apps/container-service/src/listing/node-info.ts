@@ -68,6 +68,7 @@ export class NodeInfo {
       Warnings: cdi.warnings.length > 0 ? cdi.warnings : null,
       SecurityOptions: [
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
+        ...(this.facts.get().userRemap ? ['name=userns'] : []),
         ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),
       ],
     };

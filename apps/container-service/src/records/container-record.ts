@@ -1,3 +1,4 @@
+import type { IdMapping } from '@gantry/shared/linux';
 import type {
   ContainerConfig,
   ContainerState,
@@ -23,6 +24,8 @@ export interface ContainerMount extends MountPoint {
   layer?: string;
   /** Directory inside the volume or image. */
   subpath?: string;
+  /** Of a volume, since it was last mounted: a directory whose files have the owners that containers see. */
+  plain?: boolean;
   /** Made for this container: `rm -v` takes it. */
   anonymous: boolean;
 }
@@ -42,6 +45,8 @@ export interface ContainerProcess {
   cgroup: string;
   /** Of the host: another one means that everything is gone. */
   bootId: string;
+  /** Which ids of the host its users are; absent: they are the host's own. */
+  idMapping?: IdMapping;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import type { UserRemap } from '@gantry/shared/config';
 import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
-import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
+import { hasCode, LINUX, rootOf, type Linux } from '@gantry/shared/linux';
 import { DeviceRequests } from '../cdi/device-requests';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -30,6 +31,8 @@ export interface StartFacts {
   runtime: RuntimeChoice;
   /** The container's network namespace; undefined: the host's (or, by NetworkMode, another container's). */
   netns?: string;
+  /** The user namespace; undefined: the host's. */
+  remap?: UserRemap;
   hostname: string;
   linkEnvironment: string[];
   /** Host path of the program for `--init`. */
@@ -76,7 +79,7 @@ export class SpecBuilder {
         cgroupsPath: this.paths.cgroup(record.id, hostConfig.CgroupParent),
         resources: { devices: devices.rules, ...ociResources(hostConfig) },
         devices: devices.devices,
-        sysctl: sysctls(record, facts.netns !== undefined),
+        sysctl: sysctls(record, facts),
         maskedPaths: hostConfig.MaskedPaths ?? undefined,
         readonlyPaths: hostConfig.ReadonlyPaths ?? undefined,
         rootfsPropagation: rootfsPropagation(facts.mounts),
@@ -119,7 +122,7 @@ export class SpecBuilder {
         home: user.home,
         links: facts.linkEnvironment,
       }),
-      cwd: this.workingDirectory(config.WorkingDir, facts.rootfs),
+      cwd: this.workingDirectory(config.WorkingDir, facts),
       capabilities: { bounding: capabilities, ...privilegedSets },
       rlimits: rlimits(hostConfig.Ulimits),
       noNewPrivileges: security.noNewPrivileges,
@@ -129,11 +132,13 @@ export class SpecBuilder {
   }
 
   /** Makes the working directory in the image's file system where it does not exist, as Docker does. */
-  private workingDirectory(configured: string, rootfs: string): string {
+  private workingDirectory(configured: string, { rootfs, remap }: StartFacts): string {
     const directory = posix.resolve('/', configured);
     if (directory === '/') return directory;
     try {
-      closeSync(this.linux.paths.mkdirAllInRoot(rootfs, directory, 0o755));
+      const make = (): void => closeSync(this.linux.paths.mkdirAllInRoot(rootfs, directory, 0o755));
+      if (remap) this.linux.credentials.as(rootOf(remap.mapping), make);
+      else make();
     } catch (error) {
       if (hasCode(error, 'ENOTDIR', 'EEXIST')) {
         throw invalidArgument(`Cannot mkdir: ${directory} is not a directory`);
@@ -145,6 +150,7 @@ export class SpecBuilder {
 
   private namespaces({ hostConfig }: ContainerRecord, facts: StartFacts): OciNamespace[] {
     const namespaces: OciNamespace[] = [{ type: 'mount' }];
+    if (facts.remap) namespaces.push({ type: 'user', path: facts.remap.namespace });
     const network = facts.netns ?? this.joined(hostConfig.NetworkMode, 'net', 'network');
     if (network !== undefined) namespaces.push({ type: 'network', path: network });
     if (hostConfig.UTSMode !== 'host') namespaces.push({ type: 'uts' });
@@ -190,9 +196,17 @@ export class SpecBuilder {
 }
 
 /** A container's own network namespace lets anybody ping and bind low ports, as in Docker since 20.10. */
-function sysctls({ hostConfig }: ContainerRecord, ownNetwork: boolean): Record<string, string> | undefined {
-  const defaults: Record<string, string> = ownNetwork
-    ? { 'net.ipv4.ip_unprivileged_port_start': '0', 'net.ipv4.ping_group_range': '0 2147483647' }
-    : {};
+function sysctls(
+  { hostConfig }: ContainerRecord,
+  { netns, remap }: StartFacts,
+): Record<string, string> | undefined {
+  const groups = remap?.mapping.gids.reduce((count, { size }) => count + size, 0) ?? 2 ** 31;
+  const defaults: Record<string, string> =
+    netns === undefined
+      ? {}
+      : {
+          'net.ipv4.ip_unprivileged_port_start': '0',
+          'net.ipv4.ping_group_range': `0 ${groups - 1}`,
+        };
   return { ...defaults, ...hostConfig.Sysctls };
 }

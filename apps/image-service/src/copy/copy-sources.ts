@@ -10,7 +10,7 @@ import type { Selected, Selection } from './selection';
 import { TargetRoot } from './target-root';
 import { unpackInto } from './unpack-source';
 
-type Port = Pick<Linux, 'files' | 'paths' | 'processes' | 'host'>;
+type Port = Pick<Linux, 'files' | 'paths' | 'credentials' | 'processes' | 'host'>;
 
 export interface CopyTarget {
   /** Where the image in the making is mounted. */

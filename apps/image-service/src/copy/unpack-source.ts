@@ -9,7 +9,7 @@ import type { Owner } from './owner';
 import type { Selected } from './selection';
 import type { TargetRoot } from './target-root';
 
-type Port = Pick<Linux, 'files' | 'paths' | 'processes' | 'host'>;
+type Port = Pick<Linux, 'files' | 'paths' | 'credentials' | 'processes' | 'host'>;
 
 const O_PATH = 0o10000000;
 

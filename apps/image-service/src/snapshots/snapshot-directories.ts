@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LAYER_DIFF, LAYER_LOWER } from '../layers/layer-files';
+import { RemappedLayers } from './remapped-layers';
 
 const MERGED = 'merged';
 const WORK = 'work';
@@ -31,6 +32,7 @@ const OVERLAY_OPTIONS = ['index=off', 'redirect_dir=off', 'metacopy=off'];
 export class SnapshotDirectories {
   constructor(
     @Inject(LayerDirectories) private readonly layers: LayerDirectories,
+    @Inject(RemappedLayers) private readonly remappedLayers: RemappedLayers,
     @Inject(LINUX) private readonly linux: Linux,
   ) {}
 
@@ -54,6 +56,7 @@ export class SnapshotDirectories {
     mkdirSync(join(temporary, MERGED), { mode: 0o700 });
     writeFileSync(join(temporary, LAYER_LOWER), lower.join(':'));
     writeFileSync(join(temporary, SNAPSHOT), JSON.stringify(record));
+    this.remappedLayers.letThrough(temporary);
     this.layers.writeLink(temporary, record.containerId);
     renameSync(temporary, this.layers.path(record.containerId));
   }
@@ -75,15 +78,21 @@ export class SnapshotDirectories {
     return merged !== undefined && around !== undefined && merged.dev !== around.dev;
   }
 
-  mount(containerId: string): void {
+  /** `remapped`: with the owners that containers' users are on the host. */
+  mount(containerId: string, remapped: boolean): void {
     if (this.isMounted(containerId)) return;
-    this.linux.mounts.overlay({
-      lower: this.lower(containerId).map((directory) => this.layers.path(directory)),
-      upper: this.upper(containerId),
-      work: this.layers.path(containerId, WORK),
-      target: this.rootfs(containerId),
-      extra: OVERLAY_OPTIONS,
-    });
+    const mount = (layers: string): void => {
+      const path = (...parts: string[]): string => join(layers, ...parts);
+      this.linux.mounts.overlay({
+        lower: this.lower(containerId).map((directory) => path(directory)),
+        upper: path(containerId, LAYER_DIFF),
+        work: path(containerId, WORK),
+        target: this.rootfs(containerId),
+        extra: OVERLAY_OPTIONS,
+      });
+    };
+    if (remapped) this.remappedLayers.use(mount);
+    else mount(this.layers.root);
   }
 
   unmount(containerId: string): void {

@@ -80,10 +80,13 @@ export class SnapshotStore {
     return { imageId: row.id, config: row.config, rootfs: this.directories.rootfs(containerId) };
   }
 
-  /** Mounts, however often. Returns API DriverData. */
-  mount(containerId: string): { rootfs: string; graphDriver: GraphDriver } {
+  /** Mounts, however often. Returns API DriverData. @throws InvalidArgument for remapped, where the instance has no remapping */
+  mount(
+    containerId: string,
+    { remapped }: { remapped: boolean } = { remapped: false },
+  ): { rootfs: string; graphDriver: GraphDriver } {
     this.require(containerId);
-    this.directories.mount(containerId);
+    this.directories.mount(containerId, remapped);
     return {
       rootfs: this.directories.rootfs(containerId),
       graphDriver: this.directories.graphDriver(containerId),

@@ -28,7 +28,7 @@ export class SnapshotsController implements Service {
   };
 
   mount: Service['mount'] = async (request) => {
-    const { rootfs, graphDriver } = this.snapshots.mount(checkedId(request.containerId));
+    const { rootfs, graphDriver } = this.snapshots.mount(checkedId(request.containerId), request);
     return { rootfs, graphDriver: Buffer.from(JSON.stringify(graphDriver)) };
   };
 

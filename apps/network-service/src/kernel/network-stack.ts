@@ -1,4 +1,5 @@
-import { closeSync } from 'node:fs';
+import { closeSync, mkdirSync } from 'node:fs';
+import type { UserRemap } from '@gantry/shared/config';
 import {
   type ConntrackSocket,
   hasCode,
@@ -24,7 +25,10 @@ import type {
 import { openResolverSockets } from './resolver-sockets';
 import { forgetStrayFlows } from './stray-flows';
 
-type Port = Pick<Linux, 'conntrack' | 'mounts' | 'namespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'>;
+type Port = Pick<
+  Linux,
+  'conntrack' | 'mounts' | 'namespaces' | 'userNamespaces' | 'netlink' | 'nftables' | 'sockets' | 'host'
+>;
 
 /**
  * Everything this service does to the kernel. All of it is synchronous and runs in one worker thread: while the kernel
@@ -36,7 +40,11 @@ export class NetworkStack {
   private conntrack?: ConntrackSocket;
   private readonly gsoMaxSize?: number;
 
-  constructor(private readonly linux: Port) {
+  /** `userRemap`: whose users the containers are, if they are not the host's. */
+  constructor(
+    private readonly linux: Port,
+    private readonly userRemap?: UserRemap,
+  ) {
     this.host = linux.netlink.open();
     this.hostFirewall = new HostFirewall(linux.nftables);
     this.gsoMaxSize = largePieces(linux.host);
@@ -44,11 +52,15 @@ export class NetworkStack {
 
   /**
    * Routing between our bridges and the world. And the host's loopback: a connection to a published port of 127.0.0.1 begins
-   * there, and keeps its size of pieces.
+   * there, and keeps its size of pieces. The user namespace that every network namespace belongs to comes before those.
    */
   prepareHost(): void {
     this.setSysctl('net/ipv4/ip_forward', '1');
     if (this.gsoMaxSize !== undefined) allowLargePieces(this.host, ['lo'], this.gsoMaxSize);
+    if (this.userRemap) {
+      mkdirSync(this.userRemap.directory, { recursive: true, mode: 0o711 });
+      this.linux.userNamespaces.keep(this.userRemap.namespace, this.userRemap.mapping);
+    }
   }
 
   /**
@@ -153,7 +165,7 @@ export class NetworkStack {
 
   /** Makes a namespace with all its interfaces. On failure nothing of it is left. */
   buildSandbox(plan: SandboxPlan): void {
-    this.linux.namespaces.createNetworkNamespace(plan.path);
+    this.linux.namespaces.createNetworkNamespace(plan.path, this.userRemap?.namespace);
     try {
       this.fillSandbox(plan);
     } catch (error) {

@@ -1,4 +1,5 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { UserRemap } from '@gantry/shared/config';
 import { createLinux } from '@gantry/shared/linux';
 import { NetworkStack } from './network-stack';
 import type { Answer, Call } from './network-thread';
@@ -6,7 +7,7 @@ import type { Answer, Call } from './network-thread';
 /** Runs the calls of {@link NetworkThread} in the order they come, one at a time. */
 const port = parentPort;
 if (!port) throw new Error('network-stack.worker runs as a worker thread');
-const stack = new NetworkStack(createLinux());
+const stack = new NetworkStack(createLinux(), (workerData as { userRemap?: UserRemap }).userRemap);
 
 port.on('message', ({ id, method, args }: Call) => {
   port.postMessage(answer(id, method, args));

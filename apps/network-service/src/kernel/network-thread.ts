@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import type { NetworkStack } from './network-stack';
 
 export interface Call {
@@ -38,8 +39,9 @@ export class NetworkThread implements OnApplicationShutdown {
   private nextId = 1;
   private stopping = false;
 
-  constructor() {
+  constructor(@Inject(INSTANCE_CONFIG) { userRemap }: InstanceConfig) {
     this.worker = new Worker(join(__dirname, 'network-stack.worker.js'), {
+      workerData: { userRemap },
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
       // Descriptors come from system calls as well, and the resolver's go to the main thread.
       trackUnmanagedFds: false,

@@ -12,7 +12,7 @@ export class VolumeUnpacker implements TarVisitor {
   private top?: TarEntry;
 
   constructor(
-    private readonly linux: Pick<Linux, 'files' | 'paths'>,
+    private readonly linux: Pick<Linux, 'files' | 'paths' | 'credentials'>,
     directory: string,
   ) {
     this.root = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);

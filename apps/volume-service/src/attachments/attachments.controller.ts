@@ -42,7 +42,13 @@ export class AttachmentsController implements Implementation<VolumeAttachmentSer
 
   async mount(request: MountVolumesRequest): Promise<MountVolumesResponse> {
     const mounted = await this.attachments.mount(request.containerId, request.uses);
-    return { volumes: [...mounted].map(([name, mountpoint]) => ({ name, mountpoint })) };
+    return {
+      volumes: [...mounted].map(([name, mountpoint]) => ({
+        name,
+        mountpoint,
+        plain: this.attachments.isPlain(name),
+      })),
+    };
   }
 
   async unmount(request: ContainerVolumes): Promise<Empty> {

@@ -92,6 +92,12 @@ export class Attachments {
     return mounted;
   }
 
+  /** Whether the volume is a directory of ours and nothing is mounted over it. @throws NotFound */
+  isPlain(name: string): boolean {
+    const { record } = this.volumes.get(name);
+    return record.driver === 'local' && !this.local.isMount(record);
+  }
+
   async unmount(containerId: string): Promise<void> {
     for (const name of this.volumes.ofContainer(containerId)) await this.unmountOne(name, containerId);
   }

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, readdirSync } from 'node:fs';
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import { hasCode, type FileStatus, type Files } from '../linux';
+import { hasCode, idInside, type FileStatus, type Files, type IdMapping, type Owner } from '../linux';
 import { encodeHeader, END_OF_ARCHIVE, newEntry, tarPadding, type TarEntryType } from '../tar';
 
 const readAsync = promisify(read);
@@ -37,10 +37,11 @@ export class TreePacker {
   private parts: Buffer[] = [];
   private size = 0;
 
-  /** `keeps`: which extended attributes go into the archive. */
+  /** `keeps`: which extended attributes go into the archive. `mapping`: whose the owners are on this host; in it they are named as inside. */
   constructor(
     private readonly files: Files,
     private readonly keeps: (attribute: string) => boolean = isKeptXattr,
+    private readonly mapping?: IdMapping,
   ) {}
 
   /** One file, symlink ... or a directory with all that is in it, under the name `entryName`. */
@@ -123,13 +124,18 @@ export class TreePacker {
 
   private header(place: Place, type: TarEntryType, status: FileStatus, linkName = ''): Buffer {
     const entry = newEntry(place.entryName, type, type === 'file' ? status.size : 0, status.mode & 0o7777);
-    Object.assign(entry, { uid: status.uid, gid: status.gid, mtime: status.mtime, linkName });
+    Object.assign(entry, { ...this.ownerOf(status), mtime: status.mtime, linkName });
     if (type === 'symlink') entry.linkName = this.files.readlinkAt(place.directory, place.name);
     if (type === 'block' || type === 'character') {
       Object.assign(entry, { major: status.major, minor: status.minor });
     }
     if (type === 'file' || type === 'directory') this.addXattrs(entry.xattrs, place);
     return encodeHeader(entry);
+  }
+
+  private ownerOf({ uid, gid }: FileStatus): Owner {
+    if (!this.mapping) return { uid, gid };
+    return { uid: idInside(this.mapping.uids, uid), gid: idInside(this.mapping.gids, gid) };
   }
 
   private addXattrs(xattrs: Map<string, Buffer>, { directory, name }: Place): void {

@@ -1,7 +1,16 @@
 import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs';
 import { posix } from 'node:path';
 import { invalidArgument } from '../errors';
-import { hasCode, type FileStatus, type Linux } from '../linux';
+import {
+  hasCode,
+  idOnHost,
+  rootOf,
+  type FileStatus,
+  type IdMapping,
+  type IdRange,
+  type Linux,
+  type Owner,
+} from '../linux';
 import type { TarEntry, TarVisitor } from '../tar';
 
 const O_PATH = 0o10000000;
@@ -11,7 +20,9 @@ export interface UnpackOptions {
   /** Refuse to put a directory in the place of something else, or the reverse. */
   noOverwriteDirNonDir: boolean;
   /** Owner of everything, instead of what the archive says. */
-  owner?: { uid: number; gid: number };
+  owner?: Owner;
+  /** The files belong to users of this mapping: owners are named as inside of it. */
+  mapping?: IdMapping;
 }
 
 /**
@@ -25,13 +36,57 @@ export class ArchiveUnpacker implements TarVisitor {
 
   /** `target`: a directory, seen from the container's `root`. */
   constructor(
-    private readonly linux: Pick<Linux, 'files' | 'paths'>,
+    private readonly linux: Pick<Linux, 'files' | 'paths' | 'credentials'>,
     private readonly root: number,
     private readonly target: string,
     private readonly options: UnpackOptions,
   ) {}
 
+  /** @throws InvalidArgument for an owner whom the mapping does not know, in dockerd's words */
   entry(entry: TarEntry): void {
+    const { mapping } = this.options;
+    if (mapping) this.linux.credentials.as(rootOf(mapping), () => this.make(entry));
+    else this.make(entry);
+  }
+
+  content(bytes: Buffer): void {
+    if (!this.open) return;
+    for (let at = 0; at < bytes.length;) at += writeSync(this.open.fd, bytes, at);
+  }
+
+  endOfEntry(): void {
+    if (!this.open) return;
+    const { fd, parent, name, entry } = this.open;
+    this.open = undefined;
+    try {
+      const { uid, gid } = this.ownerOf(entry);
+      fchownSync(fd, uid, gid);
+      this.setXattrs(parent, name, entry);
+      fchmodSync(fd, entry.mode);
+      this.linux.files.utimesAt(parent, name, entry.mtime, entry.mtime);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Times of directories, last of all: what was put into them has changed them. */
+  finish(): void {
+    for (const [path, mtime] of this.directories) {
+      try {
+        this.linux.files.utimesAt(this.parentOf(path), posix.basename(path), mtime, mtime);
+      } catch (error) {
+        // A later entry took the place of a directory above it.
+        if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    if (this.open) closeSync(this.open.fd);
+    this.forgetParent();
+  }
+
+  private make(entry: TarEntry): void {
     const path = this.pathOf(entry.name);
     const name = posix.basename(path);
     if (path === '' || entry.type === 'global' || entry.type === 'other') return;
@@ -64,48 +119,17 @@ export class ArchiveUnpacker implements TarVisitor {
         this.linux.files.mknodAt(parent, name, kind | 0o600, entry.major, entry.minor);
       }
     }
-    const { uid, gid } = this.options.owner ?? entry;
+    const { uid, gid } = this.ownerOf(entry);
     this.linux.files.chownAt(parent, name, uid, gid);
     this.setXattrs(parent, name, entry);
     if (entry.type !== 'symlink') this.linux.files.chmodAt(parent, name, entry.mode);
     if (entry.type !== 'directory') this.linux.files.utimesAt(parent, name, entry.mtime, entry.mtime);
   }
 
-  content(bytes: Buffer): void {
-    if (!this.open) return;
-    for (let at = 0; at < bytes.length;) at += writeSync(this.open.fd, bytes, at);
-  }
-
-  endOfEntry(): void {
-    if (!this.open) return;
-    const { fd, parent, name, entry } = this.open;
-    this.open = undefined;
-    try {
-      const { uid, gid } = this.options.owner ?? entry;
-      fchownSync(fd, uid, gid);
-      this.setXattrs(parent, name, entry);
-      fchmodSync(fd, entry.mode);
-      this.linux.files.utimesAt(parent, name, entry.mtime, entry.mtime);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  /** Times of directories, last of all: what was put into them has changed them. */
-  finish(): void {
-    for (const [path, mtime] of this.directories) {
-      try {
-        this.linux.files.utimesAt(this.parentOf(path), posix.basename(path), mtime, mtime);
-      } catch (error) {
-        // A later entry took the place of a directory above it.
-        if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
-      }
-    }
-  }
-
-  close(): void {
-    if (this.open) closeSync(this.open.fd);
-    this.forgetParent();
+  private ownerOf(entry: TarEntry): Owner {
+    const { mapping, owner = entry } = this.options;
+    if (!mapping) return owner;
+    return { uid: mapped(mapping.uids, owner.uid), gid: mapped(mapping.gids, owner.gid) };
   }
 
   /** dockerd's rules for what is there already. */
@@ -173,3 +197,9 @@ export class ArchiveUnpacker implements TarVisitor {
 }
 
 const isDirectory = ({ mode }: FileStatus): boolean => (mode & S_IFMT) === S_IFDIR;
+
+function mapped(ranges: IdRange[], id: number): number {
+  const found = idOnHost(ranges, id);
+  if (found === undefined) throw invalidArgument(`Container ID ${id} cannot be mapped to a host ID`);
+  return found;
+}

@@ -1,2 +1,3 @@
 export * from './instance-config';
 export * from './config.module';
+export * from './user-remap';

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { loadUserRemap, type UserRemap } from './user-remap';
 
 /** What `docker version` shows. */
 export const ENGINE_VERSION = '0.1.0';
@@ -43,6 +44,8 @@ export interface InstanceConfig {
     network: string;
   };
   rpcTls?: RpcTls;
+  /** Undefined: root of a container is root of the host. */
+  userRemap?: UserRemap;
   logLevel: string;
 }
 
@@ -67,6 +70,7 @@ const environment = z.object({
   GANTRY_RPC_CA: z.string().optional(),
   GANTRY_RPC_CERT: z.string().optional(),
   GANTRY_RPC_KEY: z.string().optional(),
+  GANTRY_USERNS_REMAP: z.string().optional(),
   GANTRY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
 });
 
@@ -121,6 +125,15 @@ export function loadInstanceConfig(env: NodeJS.ProcessEnv = process.env): Instan
       e.GANTRY_RPC_CA && e.GANTRY_RPC_CERT && e.GANTRY_RPC_KEY
         ? { ca: e.GANTRY_RPC_CA, cert: e.GANTRY_RPC_CERT, key: e.GANTRY_RPC_KEY }
         : undefined,
+    userRemap: e.GANTRY_USERNS_REMAP ? userRemapOf(e.GANTRY_USERNS_REMAP, runDir) : undefined,
     logLevel: e.GANTRY_LOG_LEVEL,
   };
+}
+
+function userRemapOf(setting: string, runDir: string): UserRemap {
+  try {
+    return loadUserRemap(setting, runDir);
+  } catch (error) {
+    throw new Error(`GANTRY_USERNS_REMAP: ${(error as Error).message}`, { cause: error });
+  }
 }

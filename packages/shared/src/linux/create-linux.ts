@@ -1,4 +1,5 @@
 import { KernelCgroups } from './cgroups/kernel-cgroups';
+import { KernelCredentials } from './credentials';
 import { KernelFiles } from './files';
 import { KernelHost } from './host';
 import type { Linux } from './linux';
@@ -12,6 +13,7 @@ import { HostProcesses } from './processes/host-processes';
 import { KernelQuotas } from './quotas';
 import { LibSeccomp } from './seccomp/lib-seccomp';
 import { KernelSockets } from './sockets';
+import { KernelUserNamespaces } from './user-namespaces';
 
 /** The real thing. Cheap: every library and every function of it is only looked up when it is first called. */
 export function createLinux(): Linux {
@@ -19,6 +21,8 @@ export function createLinux(): Linux {
   return {
     mounts,
     namespaces: new KernelNamespaces(),
+    userNamespaces: new KernelUserNamespaces(mounts),
+    credentials: new KernelCredentials(),
     netlink: new KernelNetlink(),
     nftables: new LibNftables(),
     conntrack: new KernelConntrack(),

@@ -1,9 +1,11 @@
 export * from './attach-socket';
 export * from './cgroups/cgroups';
 export { createLinux } from './create-linux';
+export type { Credentials } from './credentials';
 export * from './errno';
 export * from './files';
 export * from './host';
+export * from './id-mapping';
 export * from './linux';
 export * from './mount-info';
 export * from './mounts';
@@ -21,3 +23,4 @@ export * from './quotas';
 export { RecordingLinux } from './recording';
 export * from './seccomp/seccomp';
 export * from './sockets';
+export type { UserNamespaces } from './user-namespaces';

@@ -1,4 +1,5 @@
 import type { Cgroups } from './cgroups/cgroups';
+import type { Credentials } from './credentials';
 import type { Files } from './files';
 import type { Host } from './host';
 import type { Mounts } from './mounts';
@@ -11,11 +12,14 @@ import type { Processes } from './processes/processes';
 import type { Quotas } from './quotas';
 import type { Seccomp } from './seccomp/seccomp';
 import type { Sockets } from './sockets';
+import type { UserNamespaces } from './user-namespaces';
 
 /** Everything Gantry asks of the kernel. No other place of the project makes system calls or starts programs. */
 export interface Linux {
   readonly mounts: Mounts;
   readonly namespaces: Namespaces;
+  readonly userNamespaces: UserNamespaces;
+  readonly credentials: Credentials;
   readonly netlink: Netlink;
   readonly nftables: Nftables;
   readonly conntrack: Conntrack;

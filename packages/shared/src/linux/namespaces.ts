@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { SystemError, hasCode } from './errno';
+import { startInNamespaces } from './namespace-holder';
 import { check, lastErrno, libc } from './native';
 
 /** clone(2) namespace types. */
@@ -19,8 +20,11 @@ export const NamespaceType = {
  * with a request path calls them from one worker thread.
  */
 export interface Namespaces {
-  /** Makes an empty network namespace (its loopback is down) and keeps it alive as a file at `path`. */
-  createNetworkNamespace(path: string): void;
+  /**
+   * Makes an empty network namespace (its loopback is down) and keeps it alive as a file at `path`. With `userNamespace`, the
+   * path of a kept one, it belongs to that: root there may set it up, and mount its /sys.
+   */
+  createNetworkNamespace(path: string, userNamespace?: string): void;
   /** Lets go of a namespace kept at `path`; the kernel removes it when nothing uses it. No error if it is gone. */
   removeNetworkNamespace(path: string): void;
   /** O_CLOEXEC descriptor of a namespace: a kept one, `/proc/<pid>/ns/net` ... The caller closes it. */
@@ -45,9 +49,10 @@ const MNT_DETACH = 2;
 const READ = constants.O_RDONLY;
 
 export class KernelNamespaces implements Namespaces {
-  createNetworkNamespace(path: string): void {
+  createNetworkNamespace(path: string, userNamespace?: string): void {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0o444));
     try {
+      if (userNamespace !== undefined) return this.createOwned(path, userNamespace);
       this.returningHome(() => {
         check(unshare(NamespaceType.network), 'unshare', path);
         check(mount(OWN_NETWORK, path, '', MS_BIND, ''), 'mount', path);
@@ -83,6 +88,15 @@ export class KernelNamespaces implements Namespaces {
       });
     } finally {
       if (typeof namespace === 'string') closeSync(fd);
+    }
+  }
+
+  private createOwned(path: string, userNamespace: string): void {
+    const holder = startInNamespaces(['nsenter', `--user=${userNamespace}`, 'unshare', '--net']);
+    try {
+      check(mount(`/proc/${holder.pid}/ns/net`, path, '', MS_BIND, ''), 'mount', path);
+    } finally {
+      holder.end();
     }
   }
 

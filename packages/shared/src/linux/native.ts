@@ -68,6 +68,7 @@ export function check(result: number, syscall: string, path?: string, detail?: s
 /** System call numbers that are the same on every architecture (all newer than 5.0). */
 export const SYSCALL = {
   pidfd_send_signal: 424,
+  open_tree: 428,
   move_mount: 429,
   fsopen: 430,
   fsconfig: 431,

@@ -33,6 +33,10 @@ export class RecordingLinux implements Linux {
     openNetworkNamespace: 0,
     withinNetworkNamespace: (_namespace: unknown, action: () => unknown) => action(),
   });
+  readonly userNamespaces = this.port('userNamespaces', { create: 0 });
+  readonly credentials = this.port('credentials', {
+    as: (_owner: unknown, action: () => unknown) => action(),
+  });
   readonly netlink = this.port('netlink', { open: () => this.netlinkSocket });
   readonly nftables = this.port('nftables', {
     available: true,
