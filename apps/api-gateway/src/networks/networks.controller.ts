@@ -25,12 +25,9 @@ export class NetworksController {
 
   @Get('networks/:id')
   async inspect(@Param('id') network: string, @ApiQuery() query: QueryParameters): Promise<Buffer> {
-    const { json } = await this.services.networks.inspect({
-      network,
-      verbose: query.flag('verbose'),
-      scope: query.text('scope'),
-    });
-    return json;
+    const verbose = parseVerbose(query.text('verbose'));
+    const request = { network, verbose, scope: query.text('scope') };
+    return (await this.services.networks.inspect(request)).json;
   }
 
   @Delete('networks/:id')
@@ -82,7 +79,16 @@ export class NetworksController {
 function containerOf(document: Record<string, unknown>): string {
   const container = document['Container'];
   if (typeof container !== 'string' || container === '') {
-    throw invalidArgument('container name or ID is required');
+    throw invalidArgument('invalid name or ID supplied: ""');
   }
   return container;
+}
+
+/** As Go's strconv.ParseBool. @throws InvalidArgument in dockerd's words */
+function parseVerbose(text: string): boolean {
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(|0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw invalidArgument(
+    `invalid value for verbose: ${text}: strconv.ParseBool: parsing "${text}": invalid syntax`,
+  );
 }

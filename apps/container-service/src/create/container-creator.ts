@@ -7,7 +7,7 @@ import { HostFactsProvider } from '../host-facts';
 import { ContainerEvents } from '../lifecycle/container-events';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
 import { ImageMounts } from '../lifecycle/image-mounts';
-import { requestedEndpoints, type NetworkingConfig } from '../networks/endpoints';
+import { checkEndpoints, requestedEndpoints, type NetworkingConfig } from '../networks/endpoints';
 import { linksById } from '../networks/legacy-links';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 import { NEVER, type ContainerMount, type ContainerRecord } from '../records/container-record';
@@ -78,6 +78,7 @@ export class ContainerCreator {
       hostConfig,
       body.NetworkingConfig,
     );
+    await checkEndpoints(this.peers.sandboxes, endpoints);
     const id = randomBytes(32).toString('hex');
     const name = this.claimName(request.name, id);
     this.inFlight.add(id);

@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { conflict, forbidden, invalidArgument, isKind } from '@gantry/shared/errors';
+import { forbidden, internal, invalidArgument, isKind } from '@gantry/shared/errors';
 import { fromJson, toJson } from '@gantry/shared/grpc';
-import type { AttachSandboxResponse } from '@gantry/proto/network';
+import type { AttachSandboxResponse, ResolvedNetwork } from '@gantry/proto/network';
 import { ContainerFiles } from '../lifecycle/container-files';
 import { ContainerLocks } from '../lifecycle/container-locks';
 import type { EndpointSettings, NetworkSettings } from '../records/api-documents';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { ServicePeers } from '../service-peers';
-import { checkSettings, hasEndpoints } from './endpoints';
 import { linksOf } from './legacy-links';
 
 /** The networks of containers: their sandbox while they run, and connect and disconnect at any time. */
@@ -25,8 +24,10 @@ export class ContainerNetworks {
   async attach(record: ContainerRecord): Promise<AttachSandboxResponse | undefined> {
     const { config, hostConfig, endpoints } = record;
     const mode = hostConfig.NetworkMode;
+    if (mode === 'host') record.networkSettings = idleSettings(record, await this.resolve(mode));
     if (mode === 'host' || mode.startsWith('container:')) return undefined;
-    const connected = hasEndpoints(mode) && !config.NetworkDisabled;
+    const isNone = mode === 'none' && Object.keys(endpoints).every((name) => name === 'none');
+    const connected = !isNone && !config.NetworkDisabled;
     const answer = await this.peers.sandboxes.attach({
       containerId: record.id,
       containerName: record.name,
@@ -66,15 +67,15 @@ export class ContainerNetworks {
     const found = this.store.resolve(reference);
     return this.locks.hold(found.id, async () => {
       const record = this.store.resolve(found.id);
-      this.checkConnectable(record);
-      const endpoint = { network, settings: toJson(settings).json };
-      const resolved = await this.peers.sandboxes.checkEndpoint({ endpoint });
-      checkSettings(resolved.name, settings);
+      if (record.removal) throw markedForRemoval(record);
+      const resolved = await this.resolve(network, settings);
       const known = endpointKey(record, network, resolved);
+      checkConnectable(record, resolved, known);
       if (record.state.Running && !record.state.Restarting) {
         if (known !== undefined) {
           throw forbidden(`endpoint with name ${record.name} already exists in network ${resolved.name}`);
         }
+        const endpoint = { network, settings: toJson(settings).json };
         this.take(record, await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint }));
       }
       // Of a container that does not run the settings are only written down, and may be written anew.
@@ -86,19 +87,29 @@ export class ContainerNetworks {
     });
   }
 
+  /** @param force also from a network that is gone, and an endpoint whose container is gone */
   async disconnect(reference: string, network: string, force: boolean): Promise<void> {
-    const found = this.store.resolve(reference);
-    await this.locks.hold(found.id, async () => {
-      const record = this.store.resolve(found.id);
-      if (record.hostConfig.NetworkMode === 'host') {
-        throw forbidden('container cannot be disconnected from host network or connected to host network');
+    const id = this.idOf(reference, force);
+    if (id === undefined) {
+      await this.peers.sandboxes.disconnectEndpoint({ containerId: reference, network, force });
+      return;
+    }
+    await this.locks.hold(id, async () => {
+      const record = this.store.resolve(id);
+      if (record.removal) throw markedForRemoval(record);
+      const isRunning = record.state.Running && !record.state.Restarting;
+      const resolved = await this.resolveOrForced(network, force || !isRunning);
+      if (record.hostConfig.NetworkMode === 'host' && resolved.name === 'host') {
+        throw invalidArgument(
+          'cannot disconnect container from host network - container was created in host network mode',
+        );
       }
-      const resolved = await this.resolveOrForced(network, force);
       const key = endpointKey(record, network, resolved);
       if (key === undefined) {
-        throw forbidden(`container ${record.id} is not connected to the network ${resolved.name}`);
+        const which = isRunning && resolved.driver !== '' ? 'network' : 'the network';
+        throw internal(`container ${record.id} is not connected to ${which} ${resolved.name}`);
       }
-      if (record.state.Running && !record.state.Restarting) {
+      if (isRunning) {
         const request = { containerId: record.id, network, force };
         this.take(record, await this.peers.sandboxes.disconnectEndpoint(request));
       }
@@ -117,35 +128,55 @@ export class ContainerNetworks {
     this.files.updateNetworkFiles(record, answer, gone);
   }
 
-  /** A network that is gone can still be disconnected by force. */
-  private async resolveOrForced(network: string, force: boolean): Promise<{ id: string; name: string }> {
+  private idOf(reference: string, force: boolean): string | undefined {
     try {
-      return await this.peers.sandboxes.checkEndpoint({
-        endpoint: { network, settings: toJson({}).json },
-      });
+      return this.store.resolve(reference).id;
     } catch (error) {
-      if (force && isKind(error, 'NotFound')) return { id: network, name: network };
+      if (force) return undefined;
       throw error;
     }
   }
 
-  private checkConnectable(record: ContainerRecord): void {
-    const mode = record.hostConfig.NetworkMode;
-    if (record.removal)
-      throw conflict(`container ${record.id} is marked for removal and cannot be connected`);
-    if (mode === 'host') {
-      throw forbidden('container cannot be disconnected from host network or connected to host network');
+  private resolve(network: string, settings: EndpointSettings = {}): Promise<ResolvedNetwork> {
+    return this.peers.sandboxes.checkEndpoint({ endpoint: { network, settings: toJson(settings).json } });
+  }
+
+  /** A network that is gone has no driver. */
+  private async resolveOrForced(network: string, force: boolean): Promise<ResolvedNetwork> {
+    try {
+      return await this.resolve(network);
+    } catch (error) {
+      if (force && isKind(error, 'NotFound')) return { id: network, name: network, driver: '' };
+      throw error;
     }
-    if (mode.startsWith('container:')) {
-      throw invalidArgument(
-        'container sharing network namespace with another container or host cannot be connected to any other network',
-      );
-    }
-    if (mode === 'none') {
-      throw invalidArgument(
-        'container cannot be connected to multiple networks with one of the networks in private (none) mode',
-      );
-    }
+  }
+}
+
+const markedForRemoval = ({ id }: ContainerRecord): Error =>
+  internal(`Container ${id} is marked for removal and cannot be connected or disconnected to the network`);
+
+/** @throws InvalidArgument for networks that nothing else goes together with */
+function checkConnectable(
+  record: ContainerRecord,
+  resolved: ResolvedNetwork,
+  known: string | undefined,
+): void {
+  const mode = record.hostConfig.NetworkMode;
+  if (mode !== 'host' && resolved.driver === 'host') {
+    throw invalidArgument(
+      'cannot connect container to host network - container must be created in host network mode',
+    );
+  }
+  if (mode === 'host' || mode.startsWith('container:')) {
+    throw invalidArgument(
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  const others = Object.keys(record.endpoints).filter((name) => name !== known);
+  if (others.length > 0 && (resolved.driver === 'null' || others.includes('none'))) {
+    throw invalidArgument(
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
   }
 }
 
@@ -168,15 +199,18 @@ function addressesOf({ Networks }: NetworkSettings): string[] {
   );
 }
 
-/** What inspect shows of the networks of a container that does not run. */
-export function idleSettings(record: ContainerRecord): NetworkSettings {
+/**
+ * What inspect shows of the networks of a container that does not run.
+ * @param only its one network, where that has just been looked up
+ */
+export function idleSettings(record: ContainerRecord, only?: ResolvedNetwork): NetworkSettings {
   const known = record.networkSettings.Networks ?? {};
   const networks = Object.fromEntries(
     Object.entries(record.endpoints).map(([name, settings]) => [
       name,
       {
         ...settings,
-        NetworkID: known[name]?.NetworkID ?? '',
+        NetworkID: only?.id ?? known[name]?.NetworkID ?? '',
         EndpointID: '',
         Gateway: '',
         IPAddress: '',

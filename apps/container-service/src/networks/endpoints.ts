@@ -1,5 +1,6 @@
-import { isIP } from 'node:net';
-import { conflict, invalidArgument } from '@gantry/shared/errors';
+import { conflict, invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
+import { type Client, toJson } from '@gantry/shared/grpc';
+import type { SandboxServiceServer } from '@gantry/proto/network';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../records/api-documents';
 
 /** API: NetworkingConfig. */
@@ -7,7 +8,7 @@ export interface NetworkingConfig {
   EndpointsConfig?: Record<string, EndpointSettings | null> | null;
 }
 
-/** Whether a container of this mode has endpoints of its own. */
+/** Whether a container of this mode may have endpoints on several networks. */
 export function hasEndpoints(mode: string): boolean {
   return mode !== 'none' && mode !== 'host' && !mode.startsWith('container:');
 }
@@ -26,20 +27,17 @@ export function requestedEndpoints(
     ([name, settings]) => [name === 'default' ? 'bridge' : name, settings ?? {}] as const,
   );
   checkMode(config, hostConfig);
+  checkPortBindings(hostConfig.PortBindings ?? {});
   if (!hasEndpoints(mode)) {
     if (given.some(([name]) => name !== mode)) {
       throw invalidArgument(
         'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
       );
     }
-    for (const [, settings] of given) checkPredefined(settings);
-    return {};
+    return mode === 'none' || mode === 'host' ? { [mode]: Object.fromEntries(given)[mode] ?? {} } : {};
   }
   const endpoints: Record<string, EndpointSettings> = { [mode]: {} };
-  for (const [name, settings] of given) {
-    checkSettings(name, settings);
-    endpoints[name] = settings;
-  }
+  for (const [name, settings] of given) endpoints[name] = settings;
   const main = endpoints[mode];
   if (main && config.MacAddress && !main.MacAddress) main.MacAddress = config.MacAddress;
   return endpoints;
@@ -67,20 +65,54 @@ function checkMode(config: ContainerConfig, hostConfig: HostConfig): void {
   }
 }
 
-/** For create and connect alike. */
-export function checkSettings(network: string, settings: EndpointSettings): void {
-  const { IPv4Address, IPv6Address } = settings.IPAMConfig ?? {};
-  if (IPv4Address && isIP(IPv4Address) !== 4) throw invalidArgument(`invalid IPv4 address: ${IPv4Address}`);
-  if (IPv6Address && isIP(IPv6Address) !== 6) throw invalidArgument(`invalid IPv6 address: ${IPv6Address}`);
-  if (network === 'bridge') checkPredefined(settings);
+/** As far as dockerd looks before a container starts. */
+function checkPortBindings(bindings: NonNullable<HostConfig['PortBindings']>): void {
+  const invalid = (text: string) => invalidArgument(`invalid port specification: "${text}"`);
+  for (const [key, list] of Object.entries(bindings)) {
+    const port = key.split('/')[0] ?? '';
+    if (port !== '' && !isPortRange(port)) throw invalid(port);
+    for (const { HostPort = '' } of list ?? [])
+      if (HostPort !== '' && !isPortRange(HostPort)) throw invalid(HostPort);
+  }
 }
 
-/** What only networks of the user's can give. */
-function checkPredefined({ IPAMConfig, Aliases }: EndpointSettings): void {
-  if (IPAMConfig?.IPv4Address || IPAMConfig?.IPv6Address) {
-    throw invalidArgument('user specified IP address is supported on user defined networks only');
+function isPortRange(text: string): boolean {
+  const [first = '', last = first, ...more] = text.split('-');
+  const isPort = (part: string): boolean => /^\d{1,5}$/.test(part) && Number(part) <= 65_535;
+  return more.length === 0 && isPort(first) && isPort(last) && Number(first) <= Number(last);
+}
+
+/**
+ * Asks network-service about what it may refuse; the network itself may still be missing when a container is created.
+ * @throws InvalidArgument in Docker's words
+ */
+export async function checkEndpoints(
+  sandboxes: Pick<Client<SandboxServiceServer>, 'checkEndpoint'>,
+  endpoints: Record<string, EndpointSettings>,
+): Promise<void> {
+  for (const [network, settings] of Object.entries(endpoints)) {
+    if (isPlain(network, settings)) continue;
+    try {
+      await sandboxes.checkEndpoint({ endpoint: { network, settings: toJson(settings).json } });
+    } catch (error) {
+      if (isKind(error, 'NotFound')) continue;
+      if (!isKind(error, 'InvalidArgument')) throw error;
+      throw invalidArgument(`invalid config for network ${network}: ${messageOf(error)}`);
+    }
   }
-  if (Aliases?.length) {
-    throw invalidArgument('network-scoped alias is supported only for containers in user defined networks');
-  }
+}
+
+/** Whether every network would take it: then a container that is created need not wait for an answer. */
+function isPlain(network: string, settings: EndpointSettings): boolean {
+  const { IPAMConfig, MacAddress, DriverOpts, Aliases } = settings;
+  const { IPv4Address, IPv6Address, LinkLocalIPs } = IPAMConfig ?? {};
+  const isPredefined = !hasEndpoints(network) || network === 'bridge';
+  return (
+    !IPv4Address &&
+    !IPv6Address &&
+    !LinkLocalIPs?.length &&
+    !MacAddress &&
+    Object.keys(DriverOpts ?? {}).length === 0 &&
+    !(isPredefined && Aliases?.length)
+  );
 }

@@ -27,7 +27,7 @@ export class NetworksController implements Implementation<NetworkServiceServer> 
   }
 
   async inspect(request: InspectNetworkRequest) {
-    return { json: Buffer.from(this.networks.inspect(request.network)) };
+    return { json: Buffer.from(this.networks.inspect(request.network, request.scope)) };
   }
 
   async remove(request: NetworkReference) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { conflict, EngineError, forbidden, messageOf } from '@gantry/shared/errors';
+import { conflict, EngineError, forbidden, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher, nowNanos } from '@gantry/shared/events';
 import type { FilterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
@@ -58,9 +58,10 @@ export class NetworksService {
     return filterNetworks(this.networks.all(), terms, isUsed).map(networkDocument);
   }
 
-  /** API: NetworkInspect, as JSON. */
-  inspect(reference: string): string {
+  /** API: NetworkInspect, as JSON. All networks are of scope `local`; an empty scope is any. */
+  inspect(reference: string, scope: string): string {
     const network = this.networks.resolve(reference);
+    if (scope !== '' && scope !== 'local') throw notFound(`network ${reference} not found`);
     return networkInspectDocument(
       network,
       this.sandboxes.endpointsOn(network.id),

@@ -1,6 +1,6 @@
-import { forbidden, invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import { contains, type Family, isLinkLocal, parseCidr, parseIp } from '../ipam/cidr';
-import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
+import { isPredefined, type NetworkRecord } from '../records/network-record';
 import type { EndpointSettings } from '../records/sandbox-record';
 
 export const DRIVER_OPTION = {
@@ -46,29 +46,32 @@ export function endpointSysctls(
     .filter((part) => part !== '')
     .map((part) => {
       const match = /^(net\.(?:ipv4|ipv6|mpls)\.[a-z]+)\.ifname\.([a-z0-9_]+)=(.*)$/i.exec(part);
-      if (!match) throw invalidArgument(`invalid sysctl for an interface: "${part}"`);
+      if (!match) throw invalidArgument(`invalid endpoint settings:\n${unknownSysctl(part)}`);
       const [, prefix = '', setting = '', value = ''] = match;
       return { name: `${prefix.replaceAll('.', '/')}/${interfaceName}/${setting}`, value };
     });
 }
 
+const unknownSysctl = (text: string): string =>
+  `unrecognised network interface sysctl '${text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', ` +
+  "'X' must be 'ipv4', 'ipv6' or 'mpls'";
+
 /** @throws EngineErrors in dockerd's words for what this network cannot give. */
 export function checkEndpointSettings(network: NetworkRecord, settings: EndpointSettings): void {
-  const invalid = (reason: string) =>
-    invalidArgument(`invalid config for network ${network.name}: invalid endpoint settings:\n${reason}`);
-  for (const family of [4, 6] as const) {
-    const address = staticAddress(settings, family);
-    if (address !== undefined) checkStaticAddress(network, family, address, invalid);
-  }
-  for (const address of settings.IPAMConfig?.LinkLocalIPs ?? []) {
-    const ip = parseIp(address);
-    if (!ip || !isLinkLocal(ip)) throw invalid(`invalid link-local IP address: ${address}`);
-  }
-  if (settings.Aliases?.length && isDefaultBridge(network)) {
-    throw invalid('network-scoped alias is supported only for containers in user defined networks');
-  }
+  const complaints = [
+    ...complaintsAboutPredefined(network, settings),
+    ...([4, 6] as const).flatMap((family) => complaintsAboutAddress(network, settings, family)),
+    ...(settings.IPAMConfig?.LinkLocalIPs ?? []).flatMap((address) => {
+      const ip = parseIp(address);
+      return ip && isLinkLocal(ip) ? [] : [`invalid link-local IP address: ${address}`];
+    }),
+  ];
   if (settings.MacAddress && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(settings.MacAddress)) {
-    throw invalidArgument(`invalid MAC address: ${settings.MacAddress}`);
+    throw invalidArgument(`invalid MAC address ${settings.MacAddress}`);
+  }
+  if (complaints.length > 0) {
+    const list = complaints.length === 1 ? complaints : complaints.map((each) => `* ${each}`);
+    throw invalidArgument(`invalid endpoint settings:\n${list.join('\n')}`);
   }
   for (const key of Object.keys(settings.DriverOpts ?? {})) {
     if (key.startsWith('com.docker.network.') && !(Object.values(DRIVER_OPTION) as string[]).includes(key)) {
@@ -82,37 +85,48 @@ export function checkEndpointSettings(network: NetworkRecord, settings: Endpoint
   endpointSysctls(settings, 'IFNAME');
 }
 
-function checkStaticAddress(
-  network: NetworkRecord,
-  family: Family,
-  address: string,
-  invalid: (reason: string) => Error,
-): void {
-  const ip = parseIp(address);
-  if (ip?.family !== family) throw invalid(`invalid IPv${family} address: ${address}`);
-  if (isDefaultBridge(network) || network.driver === 'host' || network.driver === 'null') {
-    throw invalid('user specified IP address is supported on user defined networks only');
-  }
-  const subnets = network.ipam.config.flatMap(({ subnet, chosen }) => {
-    const cidr = parseCidr(subnet);
-    return cidr?.family === family ? [{ cidr, chosen }] : [];
-  });
-  const home = subnets.find(({ cidr }) => contains(cidr, ip));
-  if (!home) throw invalid(`no configured subnet or ip-range contain the IP address ${address}`);
-  if (!home.chosen) {
-    throw invalid(
-      'user specified IP address is supported only when connecting to networks with user configured subnets',
-    );
-  }
+function complaintsAboutPredefined(network: NetworkRecord, settings: EndpointSettings): string[] {
+  if (!isPredefined(network.name)) return [];
+  const hasAddress = staticAddress(settings, 4) ?? staticAddress(settings, 6);
+  return [
+    ...(hasAddress ? ['user specified IP address is supported on user defined networks only'] : []),
+    ...(settings.Aliases?.length
+      ? ['network-scoped alias is supported only for containers in user defined networks']
+      : []),
+  ];
 }
 
-/** Networks that have no namespace of their own to be attached to. @throws Forbidden in dockerd's words */
+function complaintsAboutAddress(
+  network: NetworkRecord,
+  settings: EndpointSettings,
+  family: Family,
+): string[] {
+  const address = staticAddress(settings, family);
+  if (address === undefined) return [];
+  const ip = parseIp(address);
+  if (ip?.family !== family) return [`invalid IPv${family} address: ${address}`];
+  if (isPredefined(network.name)) return [];
+  const chosen = network.ipam.config.flatMap((config) => {
+    const cidr = config.chosen ? parseCidr(config.subnet) : undefined;
+    return cidr?.family === family ? [cidr] : [];
+  });
+  if (chosen.some((cidr) => contains(cidr, ip))) return [];
+  return chosen.length > 0
+    ? [`no configured subnet or ip-range contain the IP address ${address}`]
+    : [
+        'user specified IP address is supported only when connecting to networks with user configured subnets',
+      ];
+}
+
+/** Networks that have no namespace of their own to be attached to. @throws InvalidArgument in dockerd's words */
 export function checkConnectable(network: NetworkRecord): void {
   if (network.driver === 'host') {
-    throw forbidden('container cannot be disconnected from host network or connected to host network');
+    throw invalidArgument(
+      'cannot connect container to host network - container must be created in host network mode',
+    );
   }
   if (network.driver === 'null') {
-    throw forbidden(
+    throw invalidArgument(
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );
   }

@@ -46,8 +46,13 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
     return this.response(await this.service.connect(request.containerId, required(request.endpoint)));
   }
 
-  async disconnectEndpoint(request: DisconnectEndpointRequest) {
-    return this.response(await this.service.disconnect(request.containerId, request.network));
+  async disconnectEndpoint({ containerId, network, force }: DisconnectEndpointRequest) {
+    const isLost = force && !this.registry.get(containerId);
+    return this.response(
+      isLost
+        ? await this.service.disconnectLost(containerId, network)
+        : await this.service.disconnect(containerId, network),
+    );
   }
 
   async checkEndpoint(request: CheckEndpointRequest) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { forbidden, notFound } from '@gantry/shared/errors';
+import { forbidden, internal, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { AttachSandboxRequest, EndpointRequest } from '@gantry/proto/network';
@@ -109,20 +109,39 @@ export class SandboxesService {
       const network = this.networks.resolve(reference);
       const endpoint = sandbox.endpoints.find((one) => one.networkId === network.id);
       if (!endpoint) {
-        throw forbidden(`container ${containerId} is not connected to the network ${network.name}`);
+        throw internal(`container ${containerId} is not connected to network ${network.name}`);
       }
-      checkConnectable(network);
       const next = {
         ...sandbox,
         endpoints: sandbox.endpoints.filter((one) => one !== endpoint),
       };
-      await this.thread.stack.removeInterface(this.pathOf(containerId), endpoint.interfaceName);
+      if (endpoint.interfaceName !== '') {
+        await this.thread.stack.removeInterface(this.pathOf(containerId), endpoint.interfaceName);
+      }
       await this.moveGateway(sandbox, next);
       this.sandboxes.put(next);
       for (const { ip } of addressesOf(endpoint)) this.ipam.release(network.id, ip);
       this.publishEvent('disconnect', next, network.id);
       return next;
     });
+  }
+
+  /**
+   * Takes an endpoint away whose container nobody knows any more.
+   * @param container its id, the beginning of it, or its name, as the sandbox has kept it
+   */
+  async disconnectLost(container: string, reference: string): Promise<SandboxRecord> {
+    const network = this.networks.resolve(reference);
+    const found = this.sandboxes
+      .endpointsOn(network.id)
+      .map(({ sandbox }) => sandbox)
+      .find(
+        ({ containerId, containerName }) => containerName === container || containerId.startsWith(container),
+      );
+    if (!found) throw notFound(`endpoint ${container} not found`);
+    const left = await this.disconnect(found.containerId, network.id);
+    if (left.endpoints.length === 0) await this.release(left.containerId);
+    return left;
   }
 
   /** The network of an endpoint that is not attached now. @throws what attaching it would throw for its settings */
