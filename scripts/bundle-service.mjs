@@ -41,7 +41,6 @@ await build({
   target: 'node20',
   format: 'cjs',
   minifyWhitespace: true,
-  keepNames: true,
   plugins: [decorators],
   // koffi is a native module; the others are optional requires of Nest that no service uses.
   external: [

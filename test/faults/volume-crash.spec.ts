@@ -138,9 +138,10 @@ describe('kill -9 of volume-service at named points', () => {
     expect(readdirSync(directories.volumes).sort()).toEqual(names);
     const held = (await attachments.list({})).attachments;
     const users = held.map(({ volume, containerId }) => `${volume} ${containerId}`).sort();
-    const refs = names.flatMap((name) =>
-      readdirSync(join(directories.volumes, name, 'refs')).map((id) => `${name} ${id}`),
-    );
+    const refs = names.flatMap((name) => {
+      const directory = join(directories.volumes, name, 'refs');
+      return existsSync(directory) ? readdirSync(directory).map((id) => `${name} ${id}`) : [];
+    });
     expect(refs.sort()).toEqual(users);
 
     const mounted = held.filter((one) => one.mounted).map(({ volume }) => volume);

@@ -102,9 +102,10 @@ function checkUrl(text: string): string {
 const isSpecOf = (directory: string, file: string): boolean =>
   MANAGED_ID.test(directory) || basename(file, extname(file)) === directory;
 
-/** Of a directory; of anything else nothing. */
+/** Of a directory; of anything else nothing. Most hosts have none, and an error thrown costs as much as all else here. */
 function entriesOf(path: string): string[] {
   try {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
     return readdirSync(path).sort();
   } catch {
     return [];

@@ -39,7 +39,7 @@ export interface Unfinished {
 /**
  * `volumes/<name>/{_data, volume.json, refs/<container id>}`: the truth about which volumes there are and who has them.
  * A volume appears and disappears by one rename; names that start with a dot are the halves of those. A plugin's volume
- * has no `_data`.
+ * has no `_data`, and `refs` comes with the first user.
  */
 @Injectable()
 export class VolumeDisk {
@@ -90,7 +90,6 @@ export class VolumeDisk {
       makeDirectory(directory, CLOSED);
       faultPoint('volume-begun');
       if (withData) makeDirectory(join(directory, '_data'), 0o755);
-      makeDirectory(join(directory, 'refs'), 0o700);
       writeFileSync(join(directory, 'volume.json'), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
       faultPoint('volume-written');
       return directory;
