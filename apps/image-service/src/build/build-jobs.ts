@@ -6,8 +6,10 @@ import { parseDockerfile } from '../dockerfile/parse-dockerfile';
 import type { JobContext } from '../jobs/image-job';
 import { JobUploads } from '../jobs/job-uploads';
 import { type OnLine, type OnLines, ProgressLines } from '../progress/progress-lines';
+import { Reconcile } from '../reconcile/reconcile';
 import { BuildImages } from './build-images';
 import { parseRegistryConfig } from './registry-config';
+import { RunProcesses } from './run/run-process';
 import { CommandFailed } from './run-step';
 import { StepDirectories } from './step-directories';
 
@@ -19,10 +21,13 @@ export class BuildJobs {
     @Inject(BuildContexts) private readonly contexts: BuildContexts,
     @Inject(StepDirectories) private readonly directories: StepDirectories,
     @Inject(BuildImages) private readonly builds: BuildImages,
+    @Inject(RunProcesses) private readonly processes: RunProcesses,
+    @Inject(Reconcile) private readonly reconcile: Reconcile,
   ) {}
 
   /** A command that fails ends the build in order: the client learns its exit code from the last line. */
   async run(request: BuildJob, job: JobContext): Promise<unknown> {
+    if (job.isAgain) await this.takeOver();
     const lines = request.quiet ? new QuietLines(job) : undefined;
     try {
       const id = await this.build(request, {
@@ -38,6 +43,15 @@ export class BuildJobs {
       await job.onLine({ errorDetail: { code: error.code, message }, error: message });
       return {};
     }
+  }
+
+  /**
+   * The process that had the build may have died for good. What runs for it yet would write to the same caches; the rest of
+   * what it has left goes meanwhile.
+   */
+  private async takeOver(): Promise<void> {
+    await this.processes.endAbandoned();
+    void this.reconcile.run();
   }
 
   private async build(

@@ -8,6 +8,8 @@ export interface JobContext {
   id: string;
   /** When the job was asked for: the same in every attempt. */
   created: Date;
+  /** Its worker died, or had to stop: this is another attempt. */
+  isAgain: boolean;
   /** Fires when nobody wants the job any more, or when this process is to stop. */
   signal: AbortSignal;
   /** Takes one line of the API's progress stream. */

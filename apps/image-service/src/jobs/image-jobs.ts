@@ -105,7 +105,14 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
     const onLines = (lines: readonly unknown[]) => progress.lines(lines);
     try {
       const result = await running.use(id, (signal) =>
-        this.perform(job, { id, created: new Date(job.timestamp), signal, onLine, onLines }),
+        this.perform(job, {
+          id,
+          created: new Date(job.timestamp),
+          isAgain: job.attemptsStarted > 1,
+          signal,
+          onLine,
+          onLines,
+        }),
       );
       await job.removeDeduplicationKey();
       await progress.done(result);

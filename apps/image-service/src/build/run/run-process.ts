@@ -86,6 +86,11 @@ export class RunProcesses {
     return [...names].filter((name) => makerOf(this.linux, name, RUN_PREFIX) === 'gone');
   }
 
+  /** Ends what runs for builds of processes that are gone. */
+  async endAbandoned(): Promise<void> {
+    for (const name of this.abandoned()) await this.clear(name);
+  }
+
   /** Ends what is left of a process and forgets it. */
   async clear(name: string): Promise<void> {
     const cgroup = this.runtimes.cgroup(name);
