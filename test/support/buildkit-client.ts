@@ -9,7 +9,7 @@ import {
   type Vertex,
 } from '@gantry/proto/buildkit';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
-import { SessionConnection } from '../../apps/api-gateway/src/buildkit/session-connection';
+import { SessionConnection } from '@gantry/shared/buildkit';
 
 /** A file that the client offers; a directory where it has neither content nor target. */
 export interface OfferedFile {

@@ -8,6 +8,7 @@ import { BuildKitController } from './buildkit/buildkit.controller';
 import { BuildKitServer } from './buildkit/buildkit-server';
 import { BuildSessions } from './buildkit/build-sessions';
 import { ClientBuilds } from './buildkit/client-builds';
+import { SessionRelay } from './buildkit/session-relay';
 import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
 import { ArchiveController } from './containers/archive.controller';
@@ -63,6 +64,7 @@ import { VolumesController } from './volumes/volumes.controller';
     BuildSessions,
     ClientBuilds,
     BuildKitServer,
+    SessionRelay,
     RequestDurations,
     {
       provide: GATEWAY_CONFIG,

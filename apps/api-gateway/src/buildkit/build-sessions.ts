@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { conflict, notFound } from '@gantry/shared/errors';
-import { SessionConnection } from './session-connection';
+import { SessionConnection } from '@gantry/shared/buildkit';
 
 /** A client opens its session beside its build: the one may arrive before the other. Milliseconds. */
 const ARRIVAL_MS = 5_000;
@@ -24,6 +24,10 @@ export class BuildSessions implements OnModuleDestroy {
     this.awaited.get(id)?.forEach((arrived) => arrived());
     await connection.closed;
     this.connected.delete(id);
+  }
+
+  connectedAs(id: string): SessionConnection | undefined {
+    return this.connected.get(id);
   }
 
   /** @throws NotFound when it does not arrive */

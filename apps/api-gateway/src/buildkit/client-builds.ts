@@ -9,7 +9,8 @@ import { BuildVertexes } from './build-vertexes';
 import { copyDirectory, endOfDirectory, readRemoteFile } from './directory-copy';
 import { registryConfigFor } from './client-credentials';
 import type { FrontendBuild } from './frontend-options';
-import type { SessionConnection } from './session-connection';
+import { SessionRelay } from './session-relay';
+import type { SessionConnection } from '@gantry/shared/buildkit';
 
 const CONTEXT = 'context';
 const DOCKERFILE = 'dockerfile';
@@ -28,6 +29,7 @@ export class ClientBuilds {
     @Inject(BuildSessions) private readonly sessions: BuildSessions,
     @Inject(ImageData) private readonly data: ImageData,
     @Inject(ImageJobQueue) private readonly jobs: ImageJobQueue,
+    @Inject(SessionRelay) private readonly relay: SessionRelay,
   ) {}
 
   /** The image's id; `tell` hears how it goes. @throws EngineError that the build failed with, which `tell` has heard too */
@@ -51,6 +53,7 @@ export class ClientBuilds {
       const job = {
         ...options,
         uploadId,
+        session: await this.relay.addressOf(sessionId),
         dockerfileId: dockerfile === undefined ? '' : await this.data.storeText(dockerfile),
         credentialsId: await this.data.storeText(await registryConfigFor(session, dockerfile ?? '')),
       };

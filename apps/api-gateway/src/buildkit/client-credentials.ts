@@ -1,5 +1,5 @@
 import { CredentialsRequest, CredentialsResponse } from '@gantry/proto/session';
-import type { SessionConnection } from './session-connection';
+import type { SessionConnection } from '@gantry/shared/buildkit';
 
 const PATH = '/moby.filesync.v1.Auth/Credentials';
 /** What Docker Hub is called by whoever asks for credentials (BuildKit, docker/cli). */

@@ -2,7 +2,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
 import { invalidArgument } from '@gantry/shared/errors';
 import { END_OF_ARCHIVE, encodeHeader, newEntry, type TarEntry, tarPadding } from '@gantry/shared/tar';
-import type { SessionCall, SessionConnection } from './session-connection';
+import type { SessionCall, SessionConnection } from '@gantry/shared/buildkit';
 
 /** Which files of a directory a client is asked for (fsutil's patterns, those of .dockerignore). */
 export interface DirectoryRequest {

@@ -14,6 +14,7 @@ import type { BuildScope } from './build-scope';
 import { BaseImages } from './base-images';
 import { RunNetworks } from './run/run-network';
 import { RunningBuild } from './running-build';
+import { ClientSession } from './session/client-session';
 import { StageBuilder } from './stage-builder';
 import { CacheSources } from './cache/cache-sources';
 import { PruneBuildCache } from './cache/prune-build-cache';
@@ -76,6 +77,7 @@ export class BuildImages {
       return image.id;
     } finally {
       scope.networks.close();
+      scope.session.close();
       // Also what a build that failed has finished.
       void this.layers.settle().then(() => this.images.noteChange());
       await this.cache.release([...scope.keys]);
@@ -106,6 +108,7 @@ export class BuildImages {
       context,
       registries,
       networks: this.networks.open(request.extraHosts),
+      session: new ClientSession(request.session),
       cacheFrom: undefined,
       known: new Map(),
       keys: new Set(),

@@ -9,6 +9,7 @@ import type { CacheFrom } from './cache/cache-sources';
 import type { CachedStep } from './cache/step-cache';
 import type { RegistryConfig } from './registry-config';
 import type { BuildNetworks } from './run/run-network';
+import type { ClientSession } from './session/client-session';
 
 /** What all steps of one build share. */
 export interface BuildScope {
@@ -30,6 +31,7 @@ export interface BuildScope {
   };
   registries: RegistryConfig;
   networks: BuildNetworks;
+  session: ClientSession;
   /** Where only certain images are the cache. */
   cacheFrom: CacheFrom | undefined;
   /** Steps that were looked up ahead. */

@@ -9,6 +9,7 @@ import { RunMounts } from './run/run-mounts';
 import { RunNetworks } from './run/run-network';
 import { RunProcesses } from './run/run-process';
 import { RunRuntimes } from './run/run-runtime';
+import { SessionMounts } from './run/session-mounts';
 import { ThrowawayMounts } from './run/throwaway-mounts';
 import { RunStep } from './run-step';
 import { SourceSelection } from './source-selection';
@@ -36,6 +37,7 @@ export const buildProviders: Provider[] = [
   RunProcesses,
   RunNetworks,
   ThrowawayMounts,
+  SessionMounts,
   BuildContexts,
   Transfers,
   SourceSelection,

@@ -18,8 +18,9 @@ import { networkFiles } from './run/run-files';
 import type { RunNetwork } from './run/run-network';
 import { type OnOutput, type RunOrder, RunProcesses } from './run/run-process';
 import { missingPaths, removeStubs } from './run/mount-stubs';
-import { type PlannedMounts, RunMounts } from './run/run-mounts';
+import { type OpenMounts, type PlannedMounts, RunMounts } from './run/run-mounts';
 import { runSpec } from './run/run-spec';
+import { AGENT_VARIABLE, SessionMounts } from './run/session-mounts';
 import { ThrowawayMounts } from './run/throwaway-mounts';
 import { StepDirectories, type StepDirectory } from './step-directories';
 
@@ -50,6 +51,7 @@ export class RunStep {
     @Inject(RunProcesses) private readonly processes: RunProcesses,
     @Inject(RunMounts) private readonly mounts: RunMounts,
     @Inject(ThrowawayMounts) private readonly throwaway: ThrowawayMounts,
+    @Inject(SessionMounts) private readonly ofSession: SessionMounts,
     @Inject(LINUX) private readonly linux: Linux,
   ) {}
 
@@ -117,25 +119,25 @@ export class RunStep {
     const hostname = createHash('sha256').update(name).digest('hex').slice(0, 12);
     const cwd = posix.resolve('/', config.WorkingDir ?? '');
     if (cwd !== '/') closeSync(this.linux.paths.mkdirAllInRoot(step.root, cwd));
-    const bundle = join(step.path, 'bundle');
-    mkdirSync(bundle, { mode: 0o700 });
     const volumes = this.throwaway.volumes(step, Object.keys(config.Volumes ?? {}));
     const opened = await mounts.open(step);
-    const all = [
-      ...networkFiles(bundle, hostname, network),
-      ...volumes,
-      ...opened.mounts,
-      ...(script ? [scriptMount(bundle, script)] : []),
-    ].sort((a, b) => depth(a.destination) - depth(b.destination));
-    const stubs = missingPaths(
-      this.linux,
-      step.root,
-      opened.mounts.map(({ destination }) => destination),
-    );
-    output.running(hostname);
     try {
+      const bundle = this.bundle(step, opened);
+      const all = [
+        ...networkFiles(bundle, hostname, network),
+        ...volumes,
+        ...opened.mounts,
+        ...(script ? [scriptMount(bundle, script)] : []),
+      ].sort((a, b) => depth(a.destination) - depth(b.destination));
+      const stubs = missingPaths(
+        this.linux,
+        step.root,
+        opened.mounts.map(({ destination }) => destination),
+      );
+      output.running(hostname);
       const user = resolveUser(this.linux.paths, step.root, config.User ?? '', null);
-      const env = processEnvironment(environment, { hostname, tty: false, home: user.home, links: [] });
+      const given = [...environment, ...opened.environment.filter((one) => !isAgentKnown(one, environment))];
+      const env = processEnvironment(given, { hostname, tty: false, home: user.home, links: [] });
       const ids = { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids };
       const spec: RunOrder['spec'] = ({ cgroup, seccomp }) =>
         runSpec({
@@ -157,7 +159,22 @@ export class RunStep {
       await opened.close();
     }
   }
+
+  /** Where the runtime's specification lies: with secrets among the variables only in memory. */
+  private bundle(step: StepDirectory, { environment }: OpenMounts): string {
+    if (environment.length > 0) return this.ofSession.inMemory(step, BUNDLE);
+    const bundle = join(step.path, BUNDLE);
+    mkdirSync(bundle, { mode: 0o700 });
+    return bundle;
+  }
 }
+
+const BUNDLE = 'bundle';
+
+/** An image that says itself where its agent is keeps that (BuildKit, client/llb). */
+const isAgentKnown = (variable: string, environment: string[]): boolean =>
+  variable.startsWith(`${AGENT_VARIABLE}=`) &&
+  environment.some((one) => one.startsWith(`${AGENT_VARIABLE}=`));
 
 /** `/a` before `/a/b`. */
 const depth = (path: string): number => path.split('/').filter(Boolean).length;

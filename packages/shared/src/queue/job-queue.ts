@@ -1,4 +1,5 @@
 import { Queue, Worker, type ConnectionOptions, type Job } from 'bullmq';
+import type { SessionAddress } from '../buildkit';
 import type { InstanceConfig } from '../config';
 import { redisOptions } from '../redis';
 
@@ -37,6 +38,8 @@ export interface BuildJob {
   /** `name:ip` */
   extraHosts: string[];
   limits: BuildLimits;
+  /** Where secrets and SSH agents come from, and what is exported goes; undefined: there is no session. */
+  session?: SessionAddress;
   /** The upload that holds the header X-Registry-Config. Empty: nobody. */
   credentialsId: string;
 }

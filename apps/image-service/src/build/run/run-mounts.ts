@@ -12,6 +12,7 @@ import type { BuildScope } from '../build-scope';
 import type { BuildOutput } from '../build-output';
 import { topOf, type BuiltImage } from '../built-image';
 import { StepDirectories, type StepDirectory } from '../step-directories';
+import { SessionMounts } from './session-mounts';
 import { ThrowawayMounts } from './throwaway-mounts';
 
 /** The mounts of a RUN: what they read counts for the cache, and they are made only where it is run. */
@@ -23,6 +24,8 @@ export interface PlannedMounts {
 
 export interface OpenMounts {
   mounts: OciMount[];
+  /** Variables that belong to them; their values may be secret. */
+  environment: string[];
   close(): Promise<void>;
 }
 
@@ -33,10 +36,13 @@ interface Site {
   output: BuildOutput;
 }
 
-type Part = { inputs: object; open: (step: StepDirectory, name: string) => Promise<OpenMounts> };
+export interface MountPart {
+  inputs: object;
+  open: (step: StepDirectory, name: string) => Promise<OpenMounts>;
+}
 
 const O_PATH = 0o10000000;
-const NOTHING: OpenMounts = { mounts: [], close: async () => {} };
+const NOTHING: OpenMounts = { mounts: [], environment: [], close: async () => {} };
 
 /** RUN --mount. */
 @Injectable()
@@ -46,6 +52,7 @@ export class RunMounts {
     @Inject(StepDirectories) private readonly directories: StepDirectories,
     @Inject(CacheDirectories) private readonly caches: CacheDirectories,
     @Inject(ThrowawayMounts) private readonly throwaway: ThrowawayMounts,
+    @Inject(SessionMounts) private readonly ofSession: SessionMounts,
     @Inject(LINUX) private readonly linux: Linux,
   ) {}
 
@@ -56,8 +63,11 @@ export class RunMounts {
       for (const one of closing.splice(0).reverse()) await one();
     };
     try {
-      const parts: Part[] = [];
-      for (const mount of mounts) parts.push(await this.part(mount, site, closing));
+      const parts: MountPart[] = [];
+      for (const [index, mount] of mounts.entries()) {
+        const agents = mounts.slice(0, index).filter(({ type }) => type === 'ssh').length;
+        parts.push(await this.part(mount, agents, site, closing));
+      }
       return { inputs: parts.map(({ inputs }) => inputs), open: (step) => openAll(parts, step), close };
     } catch (error) {
       await close();
@@ -65,7 +75,13 @@ export class RunMounts {
     }
   }
 
-  private async part(mount: RunMount, site: Site, closing: (() => Promise<void>)[]): Promise<Part> {
+  /** `agents`: how many mounts of SSH agents stand before it. */
+  private async part(
+    mount: RunMount,
+    agents: number,
+    site: Site,
+    closing: (() => Promise<void>)[],
+  ): Promise<MountPart> {
     const target = posix.resolve('/', site.workingDirectory, mount.target);
     switch (mount.type) {
       case 'tmpfs':
@@ -74,8 +90,9 @@ export class RunMounts {
           open: async () => ({ ...NOTHING, mounts: [tmpfs(target, mount)] }),
         };
       case 'secret':
+        return this.ofSession.secret(mount, site.workingDirectory, site.scope.session);
       case 'ssh':
-        return absent(mount);
+        return this.ofSession.agent(mount, agents, site.workingDirectory, site.scope.session);
       case 'cache':
         return this.cache(mount, target, site, closing);
       case 'bind':
@@ -88,7 +105,7 @@ export class RunMounts {
     target: string,
     site: Site,
     closing: (() => Promise<void>)[],
-  ): Promise<Part> {
+  ): Promise<MountPart> {
     const sources = await this.sources(mount, site);
     closing.push(() => sources.close());
     const { key } = await sources.digests();
@@ -97,7 +114,7 @@ export class RunMounts {
       open: async (step, name) => {
         const { path, close } = await this.sourceOf(mount, sources, step, join(step.path, name));
         const source = mount.readonly ? path : this.writable(step, `${name}-changes`, path);
-        return { mounts: [bind(source, target, mount.readonly)], close };
+        return { ...NOTHING, mounts: [bind(source, target, mount.readonly)], close };
       },
     };
   }
@@ -107,7 +124,7 @@ export class RunMounts {
     target: string,
     site: Site,
     closing: (() => Promise<void>)[],
-  ): Promise<Part> {
+  ): Promise<MountPart> {
     const sources = mount.from === '' ? undefined : await this.sources(mount, site);
     if (sources) closing.push(() => sources.close());
     const { signal } = site.scope;
@@ -122,6 +139,7 @@ export class RunMounts {
           throw error;
         }
         return {
+          ...NOTHING,
           mounts: [bind(taken.path, target, mount.readonly)],
           close: async () => taken.giveBack(),
         };
@@ -204,31 +222,22 @@ export class RunMounts {
   }
 }
 
-async function openAll(parts: Part[], step: StepDirectory): Promise<OpenMounts> {
+async function openAll(parts: MountPart[], step: StepDirectory): Promise<OpenMounts> {
   const opened: OpenMounts[] = [];
   const close = async () => {
     for (const one of opened.splice(0).reverse()) await one.close();
   };
   try {
     for (const [index, part] of parts.entries()) opened.push(await part.open(step, `mount-${index}`));
-    return { mounts: opened.flatMap(({ mounts }) => mounts), close };
+    return {
+      mounts: opened.flatMap(({ mounts }) => mounts),
+      environment: opened.flatMap(({ environment }) => environment),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-/** Nobody can give a secret to the classic builder. @throws InvalidArgument where it is required */
-function absent({ type, id, source, target, required }: RunMount): Part {
-  const name = id || source || posix.basename(target);
-  if (required) {
-    throw invalidArgument(
-      type === 'secret'
-        ? `secret ${name}: not found`
-        : `unset ssh forward key ${name || 'default'}: the client has forwarded no SSH agent`,
-    );
-  }
-  return { inputs: { [type]: name }, open: async () => NOTHING };
 }
 
 /** As if the source were copied. */

@@ -1,10 +1,15 @@
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { EngineError, unavailable } from '@gantry/shared/errors';
+import { EngineError, type ErrorKind, unavailable } from '../errors';
 
 /** Compressed flag and length (gRPC over HTTP/2, Length-Prefixed-Message). */
 const PREFIX = 5;
 const GRPC_OK = '0';
+/** What clients say so of: a secret that they have not, a service that they do not offer. */
+const KINDS: Readonly<Record<string, ErrorKind>> = { '5': 'NotFound', '12': 'NotImplemented' };
+
+/** A name may have several values. */
+export type Metadata = Record<string, string | string[]>;
 
 /** Calls of a service that the client at the other end of a connection offers: it has dialled, and is the server. */
 export class SessionConnection {
@@ -19,8 +24,8 @@ export class SessionConnection {
   }
 
   /** One message there, one back. @throws EngineError with what the client says */
-  async ask(path: string, request: Uint8Array): Promise<Buffer> {
-    const call = this.open(path, {});
+  async ask(path: string, request: Uint8Array, metadata: Metadata = {}): Promise<Buffer> {
+    const call = this.open(path, metadata);
     try {
       call.send(request);
       call.end();
@@ -31,19 +36,21 @@ export class SessionConnection {
     }
   }
 
-  /** A call with messages both ways. `metadata`: a name may have several values. */
-  open(path: string, metadata: Record<string, string[]>): SessionCall {
+  /** A call with messages both ways. */
+  open(path: string, metadata: Metadata): SessionCall {
+    return new SessionCall(this.request(path, metadata), path);
+  }
+
+  /** The call as a stream of HTTP/2. */
+  request(path: string, metadata: Metadata): ClientHttp2Stream {
     const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_TE } = constants;
-    return new SessionCall(
-      this.http.request({
-        ...metadata,
-        [HTTP2_HEADER_METHOD]: 'POST',
-        [HTTP2_HEADER_PATH]: path,
-        [HTTP2_HEADER_TE]: 'trailers',
-        'content-type': 'application/grpc',
-      }),
-      path,
-    );
+    return this.http.request({
+      ...metadata,
+      [HTTP2_HEADER_METHOD]: 'POST',
+      [HTTP2_HEADER_PATH]: path,
+      [HTTP2_HEADER_TE]: 'trailers',
+      'content-type': 'application/grpc',
+    });
   }
 
   close(): void {
@@ -59,11 +66,27 @@ export class SessionCall {
     stream.on('error', () => {}); // whoever reads sees it
   }
 
-  send(message: Uint8Array): void {
-    if (this.stream.destroyed) return;
+  /** False: the client has as much as it takes for now. */
+  send(message: Uint8Array): boolean {
+    if (this.stream.destroyed) return true;
     const prefix = Buffer.alloc(PREFIX);
     prefix.writeUInt32BE(message.length, 1);
-    this.stream.write(Buffer.concat([prefix, message]));
+    return this.stream.write(Buffer.concat([prefix, message]));
+  }
+
+  /** Sends, and waits until the client takes more. @throws Unavailable where it has gone */
+  async sendWhole(message: Uint8Array): Promise<void> {
+    if (this.stream.destroyed) throw unavailable(`${this.path}: the client has gone`);
+    if (this.send(message)) return;
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        this.stream.removeListener('drain', go);
+        this.stream.removeListener('close', go);
+        resolve();
+      };
+      this.stream.on('drain', go);
+      this.stream.on('close', go);
+    });
   }
 
   /** Half-closes: nothing more will be sent. */
@@ -82,9 +105,8 @@ export class SessionCall {
         const code = headers['grpc-status'];
         if (code === undefined) return;
         if (code === GRPC_OK) return resolve();
-        reject(
-          new EngineError('InvalidArgument', decodeURIComponent(String(headers['grpc-message'] ?? code))),
-        );
+        const said = decodeURIComponent(String(headers['grpc-message'] ?? code));
+        reject(new EngineError(KINDS[String(code)] ?? 'InvalidArgument', said));
       };
       this.stream.once('response', check);
       this.stream.once('trailers', check);

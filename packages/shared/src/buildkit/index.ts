@@ -1,0 +1,2 @@
+export * from './session-connection';
+export * from './session-address';

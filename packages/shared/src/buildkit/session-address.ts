@@ -1,0 +1,21 @@
+/**
+ * Where the session of a build's client can be reached from the gateway's host: the gateway that the client is connected to
+ * carries calls to it. Nothing of it is secret.
+ */
+export interface SessionAddress {
+  /** The gateway's unix socket. */
+  socket: string;
+  /** As the client has named its session. */
+  id: string;
+}
+
+/** The header that names the session on {@link SessionAddress.socket}. */
+export const SESSION_HEADER = 'gantry-session';
+
+/** All that whoever does a build may ask its client for. */
+export const SESSION_CALLS = {
+  secret: '/moby.buildkit.secrets.v1.Secrets/GetSecret',
+  checkAgent: '/moby.sshforward.v1.SSH/CheckAgent',
+  forwardAgent: '/moby.sshforward.v1.SSH/ForwardAgent',
+  sendFiles: '/moby.filesync.v1.FileSend/DiffCopy',
+} as const;
