@@ -10,6 +10,7 @@ import {
 } from '@gantry/proto/buildkit';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
 import { SessionConnection } from '@gantry/shared/buildkit';
+import { type ClientServices, OfferedServices, type ReceivedFile } from './buildkit-services';
 
 /** A file that the client offers; a directory where it has neither content nor target. */
 export interface OfferedFile {
@@ -38,19 +39,31 @@ const DIFF_COPY = {
   responseDeserialize: (bytes: Buffer) => Packet.decode(bytes),
 };
 
+export interface WantedBuild extends Partial<ClientServices> {
+  names?: string;
+  attributes?: Record<string, string>;
+  exporter?: string;
+  /** Named contexts, by what the client calls them. */
+  directories?: Record<string, OfferedFile[]>;
+}
+
 /** Builds as buildx does: a session that offers files, a call that solves, and one that watches. */
 export async function buildWithSession(
   socketPath: string,
   files: OfferedFile[],
-  wanted: { names?: string; attributes?: Record<string, string> } = {},
-): Promise<BuildOutcome & { excluded: string[] }> {
+  wanted: WantedBuild = {},
+): Promise<BuildOutcome & { excluded: string[]; received: Buffer; files: ReceivedFile[] }> {
   const sessionId = randomUUID();
   const excluded: string[] = [];
+  const offered = new OfferedServices(wanted, wanted.exporter === 'local');
   const server = new Server();
+  offered.addTo(server);
   server.addService(
     { diffCopy: DIFF_COPY },
     {
       diffCopy: (call: ServerDuplexStream<Packet, Packet>) => {
+        const directory = wanted.directories?.[String(call.metadata.get('dir-name')[0])];
+        if (directory) return sendFiles(call, directory);
         const included = call.metadata.get('include-patterns').map(String);
         // Node joins the values of a header.
         excluded.push(...call.metadata.get('exclude-patterns').flatMap((value) => String(value).split(', ')));
@@ -67,7 +80,7 @@ export async function buildWithSession(
     const request = SolveRequest.fromPartial({
       ref,
       session: sessionId,
-      exporter: 'moby',
+      exporter: wanted.exporter ?? 'moby',
       exporterAttrs: { name: wanted.names ?? '' },
       frontend: 'dockerfile.v0',
       frontendAttrs: { filename: 'Dockerfile', ...wanted.attributes },
@@ -78,7 +91,7 @@ export async function buildWithSession(
         (bytes) => ({ error: '', response: SolveResponse.decode(bytes).exporterResponse }),
         (error: Error) => ({ error: error.message, response: {} }),
       );
-    return { ...(await watching), ...solved, excluded };
+    return { ...(await watching), ...solved, excluded, received: offered.received(), files: offered.files };
   } finally {
     control.close();
     server.forceShutdown();

@@ -8,6 +8,7 @@ import { BuildKitController } from './buildkit/buildkit.controller';
 import { BuildKitServer } from './buildkit/buildkit-server';
 import { BuildSessions } from './buildkit/build-sessions';
 import { ClientBuilds } from './buildkit/client-builds';
+import { ClientFiles } from './buildkit/client-files';
 import { SessionRelay } from './buildkit/session-relay';
 import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
@@ -65,6 +66,7 @@ import { VolumesController } from './volumes/volumes.controller';
     ClientBuilds,
     BuildKitServer,
     SessionRelay,
+    ClientFiles,
     RequestDurations,
     {
       provide: GATEWAY_CONFIG,

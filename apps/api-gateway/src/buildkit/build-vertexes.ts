@@ -13,6 +13,8 @@ interface BuildLine {
 const STEP = /^Step (\d+)\/(\d+) : (.*)$/s;
 /** What the classic builder says of itself and not of the step. */
 const OWN_WORDS = /^( ---> |Removed intermediate container |Successfully (built|tagged) |\n$)/;
+/** What a build does beside its steps. */
+const OWN_WORK = /^(exporting to|importing cache manifest from) /;
 const STDERR = 2;
 const STDOUT = 1;
 
@@ -48,6 +50,7 @@ export class BuildVertexes {
     const { stream, status: state, id, error, aux } = line as BuildLine;
     if (aux?.ID) this.imageId = aux.ID;
     if (error !== undefined) return this.fail(error);
+    if (state !== undefined && OWN_WORK.test(state)) return this.begin(state);
     if (state !== undefined) return this.log(`${id ? `${id}: ` : ''}${state}\n`);
     if (stream === undefined) return undefined;
     const step = STEP.exec(stream);

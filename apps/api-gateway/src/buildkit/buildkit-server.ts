@@ -137,7 +137,7 @@ export class BuildKitServer implements OnModuleDestroy {
     const build = frontendBuild(frontend, attributes, {
       type: exporter,
       attributes: exporterAttrs,
-      cacheExports: cache?.exports.length ?? 0,
+      cacheExports: (cache?.exports ?? []).map(({ type }) => type),
     });
     const tell = (update: StatusResponse) => solve.tell(update);
     return this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);

@@ -1,6 +1,6 @@
 import { frontendBuild } from './frontend-options';
 
-const image = { type: 'moby', attributes: {}, cacheExports: 0 };
+const image = { type: 'moby', attributes: {}, cacheExports: [] as string[] };
 const options = (attributes: Record<string, string>) =>
   frontendBuild('dockerfile.v0', attributes, image).options;
 
@@ -39,7 +39,7 @@ it('takes what buildx asks for', () => {
 });
 
 it('gives the image the names of its exporter', () => {
-  const exporter = { type: 'moby', attributes: { name: 'docker.io/library/a:1,b/c:2' }, cacheExports: 0 };
+  const exporter = { type: 'moby', attributes: { name: 'docker.io/library/a:1,b/c:2' }, cacheExports: [] };
   expect(frontendBuild('dockerfile.v0', {}, exporter).options.names).toEqual([
     'docker.io/library/a:1',
     'b/c:2',
@@ -48,11 +48,32 @@ it('gives the image the names of its exporter', () => {
 
 it.each([
   ['gateway.v0', {}, image, 'frontend gateway.v0 is not built yet'],
-  ['dockerfile.v0', {}, { ...image, type: 'oci' }, 'exporter "oci" is not built yet'],
-  ['dockerfile.v0', {}, { ...image, attributes: { push: 'true' } }, 'pushing from a build is not built yet'],
-  ['dockerfile.v0', {}, { ...image, cacheExports: 1 }, 'exporting the cache of a build is not built yet'],
+  ['dockerfile.v0', {}, { ...image, type: 'nonesuch' }, 'exporter "nonesuch" could not be found'],
+  [
+    'dockerfile.v0',
+    {},
+    { ...image, type: 'oci', attributes: { compression: 'zstd' } },
+    'exporter option compression=zstd is not built yet',
+  ],
+  [
+    'dockerfile.v0',
+    {},
+    { ...image, type: 'image', attributes: { push: 'true' } },
+    'pushing from a build is not built yet',
+  ],
+  [
+    'dockerfile.v0',
+    {},
+    { ...image, cacheExports: ['registry'] },
+    'exporting a cache of type registry is not built yet',
+  ],
   ['dockerfile.v0', { 'cache-imports': '{' }, image, 'invalid cache-imports: {'],
-  ['dockerfile.v0', { 'context:a': 'local:a' }, image, 'the named context a is not built yet'],
+  [
+    'dockerfile.v0',
+    { 'context:a::linux/amd64': 'local:a' },
+    image,
+    'the named context a::linux/amd64 of a platform',
+  ],
   [
     'dockerfile.v0',
     { platform: 'linux/amd64,linux/arm64' },
@@ -64,13 +85,22 @@ it.each([
   expect(() => frontendBuild(frontend, attributes, exporter)).toThrow(message);
 });
 
-it('knows where the cache would be imported from', () => {
+it('knows where the cache comes from', () => {
   const imports = [{ Type: 'registry', Attrs: { ref: 'a/cache:1' } }, { Type: 'gha' }];
-  const { cacheImports } = frontendBuild(
-    'dockerfile.v0',
-    { 'cache-imports': JSON.stringify(imports) },
-    image,
-  );
-  expect(cacheImports).toEqual(['a/cache:1', 'gha']);
-  expect(frontendBuild('dockerfile.v0', {}, image).cacheImports).toEqual([]);
+  const build = frontendBuild('dockerfile.v0', { 'cache-imports': JSON.stringify(imports) }, image);
+  expect(build.options.cacheImports).toEqual(['a/cache:1']);
+  expect(build.foreignCaches).toEqual(['gha']);
+  expect(options({})).toMatchObject({ cacheImports: [], cacheFrom: [] });
+});
+
+it('does without the cache for all stages, or for those that are named', () => {
+  expect(options({ 'no-cache': 'One,two' })).toMatchObject({ noCache: false, noCacheStages: ['one', 'two'] });
+  expect(options({ 'no-cache': '' })).toMatchObject({ noCache: true, noCacheStages: [] });
+});
+
+it('sends to the client what is to be no image of the engine', () => {
+  const exporter = { type: 'docker', attributes: { name: 'a:1', dest: '-' }, cacheExports: ['inline'] };
+  const build = frontendBuild('dockerfile.v0', { 'context:Base': 'docker-image://b:2' }, exporter);
+  expect(build.options).toMatchObject({ names: [], export: { type: 'docker', names: ['a:1'] } });
+  expect(build.contexts).toEqual({ base: 'docker-image://b:2' });
 });

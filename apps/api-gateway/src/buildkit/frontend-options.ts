@@ -1,53 +1,78 @@
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
-import type { BuildJob } from '@gantry/shared/queue';
+import type { BuildExport, BuildJob } from '@gantry/shared/queue';
 
 /** What a client asks of the Dockerfile frontend, by the names of BuildKit's dockerfile.v0. */
 export interface FrontendBuild {
-  options: Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId'>;
-  /** What the client would have its cache from: only the engine's own is used, and the client hears so. */
-  cacheImports: string[];
+  options: Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId' | 'contexts' | 'session'>;
+  /** Where files come from beside the context: what BuildKit's clients write, by name in lower case. */
+  contexts: Record<string, string>;
+  /** The Dockerfile is with the client though the context is not. */
+  hasOwnDockerfile: boolean;
+  /** What the client would have its cache from and cannot: it hears so. */
+  foreignCaches: string[];
+}
+
+export interface Exporter {
+  /** Empty: none. */
+  type: string;
+  attributes: Attributes;
+  /** Types of caches to write. */
+  cacheExports: string[];
 }
 
 type Attributes = Record<string, string>;
 
 /** Exporters whose result is an image of the engine, and none at all. */
-const IMAGE_EXPORTERS = ['', 'moby', 'image', 'docker'];
+const IMAGE_EXPORTERS = ['', 'moby', 'image'];
+const FILE_EXPORTERS: readonly string[] = ['tar', 'local', 'docker', 'oci'];
+/** What else may be said of files that are sent: it is how they are sent anyway, or nothing of theirs. */
+const FILE_ATTRIBUTES: Readonly<Record<string, (value: string) => boolean>> = {
+  name: () => true,
+  dest: () => true,
+  tar: (value) => value === 'true',
+  'oci-mediatypes': (value) => value === 'true',
+  compression: (value) => value === 'uncompressed',
+  'platform-split': (value) => value === 'false',
+};
 const FRONTENDS = ['dockerfile.v0'];
 /** Of what BuildKit makes beside an image nothing is made here: asked for by default, it is left out; else it is refused. */
 const ATTESTATION = 'attest:';
+const CONTEXT = 'context:';
 
 /** @throws InvalidArgument and NotImplemented for what this builder cannot do */
-export function frontendBuild(
-  frontend: string,
-  attributes: Attributes,
-  exporter: { type: string; attributes: Attributes; cacheExports: number },
-): FrontendBuild {
+export function frontendBuild(frontend: string, attributes: Attributes, exporter: Exporter): FrontendBuild {
   if (!FRONTENDS.includes(frontend)) throw notImplemented(`frontend ${frontend} is not built yet`);
-  if (!IMAGE_EXPORTERS.includes(exporter.type)) {
-    throw notImplemented(`exporter ${JSON.stringify(exporter.type)} is not built yet`);
-  }
-  if (exporter.attributes['push'] === 'true') throw notImplemented('pushing from a build is not built yet');
-  if (exporter.cacheExports > 0) throw notImplemented('exporting the cache of a build is not built yet');
+  // Every image says how its steps were made, which is all that an inline cache is here.
+  const foreign = exporter.cacheExports.find((type) => type !== 'inline');
+  if (foreign !== undefined) throw notImplemented(`exporting a cache of type ${foreign} is not built yet`);
   refuseUnknown(attributes);
-  const context = attributes['context'] ?? '';
+  const names = listOf(exporter.attributes['name']);
+  const result = exportOf(exporter, names);
+  const caches = cacheImports(attributes);
+  const uncached = attributes['no-cache'];
   return {
-    cacheImports: cacheImports(attributes),
+    contexts: contextsOf(attributes),
+    hasOwnDockerfile: attributes['dockerfilekey'] !== undefined,
+    foreignCaches: caches.filter(({ type }) => type !== 'registry').map(({ type }) => type),
     options: {
-      remote: context,
+      remote: attributes['context'] ?? '',
       dockerfile: attributes['filename'] || 'Dockerfile',
-      names: (exporter.attributes['name'] ?? '').split(',').filter(Boolean),
+      names: result ? [] : names,
       arguments: prefixed(attributes, 'build-arg:'),
       labels: prefixed(attributes, 'label:'),
       target: attributes['target'] ?? '',
       platform: attributes['platform'] ?? '',
-      noCache: 'no-cache' in attributes,
+      noCache: uncached === '',
+      noCacheStages: listOf(uncached).map((stage) => stage.toLowerCase()),
       pull: attributes['image-resolve-mode'] === 'pull',
       quiet: false,
       removesContainers: true,
       squash: false,
       cacheFrom: [],
+      cacheImports: caches.filter(({ type }) => type === 'registry').map(({ ref }) => ref),
+      export: result,
       networkMode: attributes['force-network-mode'] ?? '',
-      extraHosts: (attributes['add-hosts'] ?? '').split(',').filter(Boolean).map(hostOf),
+      extraHosts: listOf(attributes['add-hosts']).map(hostOf),
       limits: {
         memory: 0,
         memorySwap: 0,
@@ -63,10 +88,27 @@ export function frontendBuild(
   };
 }
 
+/** undefined: the result is an image of the engine. */
+function exportOf({ type, attributes }: Exporter, names: string[]): BuildExport | undefined {
+  if (IMAGE_EXPORTERS.includes(type)) {
+    // What buildx calls `moby` it pushes itself.
+    if (attributes['push'] === 'true' && type !== 'moby') {
+      throw notImplemented('pushing from a build is not built yet');
+    }
+    return undefined;
+  }
+  if (!FILE_EXPORTERS.includes(type)) {
+    throw invalidArgument(`exporter ${JSON.stringify(type)} could not be found`);
+  }
+  for (const [name, value] of Object.entries(attributes)) {
+    const isFine = Object.hasOwn(FILE_ATTRIBUTES, name) && FILE_ATTRIBUTES[name]?.(value);
+    if (!isFine) throw notImplemented(`exporter option ${name}=${value} is not built yet`);
+  }
+  return { type: type as BuildExport['type'], names };
+}
+
 function refuseUnknown(attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('context:'))
-      throw notImplemented(`the named context ${name.slice(8)} is not built yet`);
     if (name === 'platform' && value.includes(',')) {
       throw invalidArgument('multi-platform builds are not supported: name one platform');
     }
@@ -83,15 +125,24 @@ const isDefaultAttestation = (value: string): boolean =>
   /disabled=true|inline-only=true/.test(value) || value === '';
 
 /** `cache-imports` is a list of BuildKit's CacheOptionsEntry as JSON. @throws InvalidArgument where it is not */
-function cacheImports(attributes: Attributes): string[] {
+function cacheImports(attributes: Attributes): { type: string; ref: string }[] {
   const text = attributes['cache-imports'] ?? '';
-  if (text === '') return [];
+  const plain = listOf(attributes['cache-from']).map((ref) => ({ type: 'registry', ref }));
+  if (text === '') return plain;
   try {
     const entries = JSON.parse(text) as { Type?: string; Attrs?: Attributes }[];
-    return entries.map(({ Type = '', Attrs }) => Attrs?.['ref'] ?? Type);
+    return entries.map(({ Type = '', Attrs }) => ({ type: Type, ref: Attrs?.['ref'] ?? '' }));
   } catch (error) {
     throw invalidArgument(`invalid cache-imports: ${text}`, error);
   }
+}
+
+function contextsOf(attributes: Attributes): Record<string, string> {
+  const contexts = prefixed(attributes, CONTEXT);
+  for (const name of Object.keys(contexts)) {
+    if (name.includes('::')) throw notImplemented(`the named context ${name} of a platform is not built yet`);
+  }
+  return Object.fromEntries(Object.entries(contexts).map(([name, from]) => [name.toLowerCase(), from]));
 }
 
 function prefixed(attributes: Attributes, prefix: string): Record<string, string> {
@@ -102,17 +153,16 @@ function prefixed(attributes: Attributes, prefix: string): Record<string, string
   );
 }
 
+const listOf = (text: string | undefined): string[] => (text ?? '').split(',').filter(Boolean);
+
 /** BuildKit writes `name=ip`, the API `name:ip`. */
 const hostOf = (host: string): string => host.replace('=', ':');
 
 /** `nofile=1024:2048,nproc=10` */
 function ulimitsOf(text: string): BuildJob['limits']['ulimits'] {
-  return text
-    .split(',')
-    .filter(Boolean)
-    .map((limit) => {
-      const [, Name = '', soft = '', hard = soft] = /^([^=]+)=(-?\d+)(?::(-?\d+))?$/.exec(limit) ?? [];
-      if (Name === '') throw invalidArgument(`invalid ulimit ${limit}`);
-      return { Name, Soft: Number(soft), Hard: Number(hard) };
-    });
+  return listOf(text).map((limit) => {
+    const [, Name = '', soft = '', hard = soft] = /^([^=]+)=(-?\d+)(?::(-?\d+))?$/.exec(limit) ?? [];
+    if (Name === '') throw invalidArgument(`invalid ulimit ${limit}`);
+    return { Name, Soft: Number(soft), Hard: Number(hard) };
+  });
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { internal, invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { internal, invalidArgument, messageOf, notImplemented } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
@@ -8,6 +8,7 @@ import { ImageStore, taggable } from '../images/image-store';
 import { LayerStore } from '../layers/layer-store';
 import type { OnLines } from '../progress/progress-lines';
 import { familiar, parseNamed } from '../references/reference';
+import { BuildExports } from './export/build-exports';
 import { BuildOutput, shortImageId } from './build-output';
 import { planBuild } from './build-plan';
 import type { BuildScope } from './build-scope';
@@ -23,7 +24,7 @@ import { StepCache } from './cache/step-cache';
 /** What a build works with. */
 export interface BuildSite extends Pick<
   BuildScope,
-  'jobId' | 'created' | 'signal' | 'context' | 'registries'
+  'jobId' | 'created' | 'signal' | 'context' | 'trees' | 'registries'
 > {
   onLines: OnLines;
 }
@@ -40,6 +41,7 @@ export class BuildImages {
     @Inject(PruneBuildCache) private readonly pruning: PruneBuildCache,
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(ImageStore) private readonly images: ImageStore,
+    @Inject(BuildExports) private readonly exports: BuildExports,
   ) {}
 
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
@@ -51,9 +53,9 @@ export class BuildImages {
     const scope = this.scope(dockerfile, request, { ...context, signal });
     scope.cacheFrom = await this.cacheSources.open(request.cacheFrom);
     const labels = labelInstructions(request.labels);
-    const { target } = request;
+    const { target, contexts } = request;
     const variables = scope.arguments.forBase;
-    const plan = planBuild(dockerfile, { target, variables, labels: labels.length });
+    const plan = planBuild(dockerfile, { target, variables, labels: labels.length, contexts });
     const building = new RunningBuild(this.stages, this.bases, dockerfile, plan, labels, scope, (error) =>
       ended.abort(error),
     );
@@ -61,9 +63,14 @@ export class BuildImages {
     const output = new BuildOutput(context.onLines);
     output.open();
     try {
+      await this.importCaches(scope, output);
       for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
       const image = await building.run(context.onLines);
       await this.layers.settle();
+      if (request.export) {
+        await this.exports.send(request.export, image, scope, output);
+        return image.id ?? '';
+      }
       if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
       const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
       if (unused.length > 0) {
@@ -86,10 +93,28 @@ export class BuildImages {
     }
   }
 
+  /** Images of `cacheImports`; without one that cannot be had the build only takes longer. */
+  private async importCaches(scope: BuildScope, output: BuildOutput): Promise<void> {
+    const { request, registries, epoch, platform, signal } = scope;
+    const found: string[] = [];
+    for (const reference of request.cacheImports) {
+      output.send({ status: `importing cache manifest from ${reference}` });
+      try {
+        const order = { reference, platform, pull: false, registries, epoch };
+        const image = await this.bases.find(order, async (line) => output.send(line), signal);
+        if (image.id !== null) found.push(image.id);
+      } catch (error) {
+        signal.throwIfAborted();
+        output.send({ status: `no cache from ${reference}: ${messageOf(error)}` });
+      }
+    }
+    scope.cacheFrom ??= await this.cacheSources.open(found, { isOnlyCache: false });
+  }
+
   private scope(
     { globals, escape }: Dockerfile,
     request: BuildJob,
-    { jobId, created, signal, context, registries }: BuildSite,
+    { jobId, created, signal, context, trees, registries }: BuildSite,
   ): BuildScope {
     const platform = request.platform === '' ? undefined : parsePlatform(request.platform);
     const given = new Map(Object.entries(request.arguments));
@@ -106,6 +131,7 @@ export class BuildImages {
       platform,
       epoch: epochOf(given),
       context,
+      trees,
       registries,
       networks: this.networks.open(request.extraHosts),
       session: new ClientSession(request.session),

@@ -1,7 +1,10 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { messageOf } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildContexts } from '../context/build-contexts';
+import type { SourceTree } from '../context/source-tree';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
 import type { JobContext } from '../jobs/image-job';
 import { JobUploads } from '../jobs/job-uploads';
@@ -45,6 +48,29 @@ export class BuildJobs {
     }
   }
 
+  /** The files of the named contexts. */
+  private async openNamed(
+    { contexts }: BuildJob,
+    { scratch, lines, signal, opened }: NamedSite,
+  ): Promise<Map<string, SourceTree>> {
+    const trees = new Map<string, SourceTree>();
+    for (const [name, context] of Object.entries(contexts)) {
+      if (context.kind === 'image') continue;
+      const own = join(scratch, `context-${trees.size}`);
+      mkdirSync(own, { mode: 0o700 });
+      const upload = context.kind === 'upload' ? this.uploads.path(context.uploadId) : undefined;
+      const remote = context.kind === 'remote' ? context.url : '';
+      const tree = await this.contexts.openTree(
+        { upload, remote, dockerfile: '', scratch: own },
+        lines,
+        signal,
+      );
+      opened.push(tree);
+      trees.set(name, tree);
+    }
+    return trees;
+  }
+
   /**
    * The process that had the build may have died for good. What runs for it yet would write to the same caches; the rest of
    * what it has left goes meanwhile.
@@ -66,7 +92,9 @@ export class BuildJobs {
     try {
       const lines = new ProgressLines(onLine);
       const context = await this.contexts.open({ upload, remote, dockerfile, text, scratch }, lines, signal);
+      const opened: { close(): void }[] = [context];
       try {
+        const trees = await this.openNamed(request, { scratch, lines, signal, opened });
         await lines.flush();
         return await this.builds.build(parseDockerfile(context.dockerfile, context.dockerfileName), request, {
           jobId: id,
@@ -75,14 +103,23 @@ export class BuildJobs {
           onLines,
           registries,
           context: { tree: context.tree, scratch },
+          trees,
         });
       } finally {
-        context.close();
+        for (const one of opened) one.close();
       }
     } finally {
       await this.directories.discard(scratch);
     }
   }
+}
+
+interface NamedSite {
+  scratch: string;
+  lines: ProgressLines;
+  signal: AbortSignal;
+  /** What its caller closes at the end. */
+  opened: { close(): void }[];
 }
 
 /** Says nothing unless the build fails. */

@@ -1,7 +1,12 @@
 import { invalidArgument } from '@gantry/shared/errors';
 import type { Dockerfile, Instruction, Stage } from '../dockerfile/dockerfile';
 import { expandWord } from '../dockerfile/variables';
+import type { NamedContext } from '@gantry/shared/queue';
+import { contextNameFor } from './named-contexts';
 import { parseRunMount } from '../dockerfile/run-mounts';
+
+/** The base that is none. */
+export const SCRATCH = 'scratch';
 
 /** A stage that has to be built. */
 export interface PlannedStage {
@@ -23,23 +28,34 @@ export interface BuildPlan {
   steps: number;
 }
 
+export interface PlanOptions {
+  target: string;
+  variables: ReadonlyMap<string, string>;
+  /** Steps that are added to the last one. */
+  labels: number;
+  /** API-less: BuildKit's named contexts. */
+  contexts: Readonly<Record<string, NamedContext>>;
+}
+
 /**
- * Which stages the wanted one needs: those alone are built. `labels`: steps that are added to the last one.
+ * Which stages the wanted one needs: those alone are built.
  * @throws InvalidArgument as dockerd words it
  */
 export function planBuild(
   { stages, escape }: Dockerfile,
-  { target, variables, labels }: { target: string; variables: ReadonlyMap<string, string>; labels: number },
+  { target, variables, labels, contexts }: PlanOptions,
 ): BuildPlan {
   const last = targetOf(stages, target);
+  const known = stages.map((stage) => withoutContexts(stage, contexts));
   const planned = stages.slice(0, last + 1).map((stage, index): PlannedStage => {
     const expand = (word: string) => expandWord(word, { variables, escape });
     const base = expand(stage.base);
     if (base === '') throw invalidArgument(`base name (${stage.base}) should not be blank`);
-    const baseStage = stageNamed(stages.slice(0, index), base);
-    return { index, stage, base, baseStage, platform: expand(stage.platform), firstStep: 0 };
+    const baseStage = stageNamed(known.slice(0, index), base);
+    const stood = baseStage === undefined ? standIn(stage, base, contexts) : { stage, base };
+    return { index, ...stood, baseStage, platform: expand(stage.platform), firstStep: 0 };
   });
-  const needed = neededBy(planned, last);
+  const needed = neededBy(planned, known, last);
   let steps = 0;
   for (const one of needed) {
     one.firstStep = steps + 1;
@@ -67,14 +83,47 @@ function targetOf(stages: Stage[], target: string): number {
   return found;
 }
 
-function neededBy(stages: PlannedStage[], last: number): PlannedStage[] {
+/** A named context stands before a stage of that name. */
+export const withoutContexts = (stage: Stage, contexts: PlanOptions['contexts']): Stage =>
+  Object.hasOwn(contexts, stage.name) ? { ...stage, name: '' } : stage;
+
+/** What a named context makes of a base image: another image, or a stage that begins with a copy of its files. */
+function standIn(
+  stage: Stage,
+  base: string,
+  contexts: PlanOptions['contexts'],
+): Pick<PlannedStage, 'stage' | 'base'> {
+  const context = contexts[contextNameFor(contexts, base) ?? ''];
+  if (!context) return { stage, base };
+  if (context.kind === 'image') return { stage, base: context.reference };
+  return {
+    base: SCRATCH,
+    stage: { ...stage, instructions: [copyOfAll(base, stage), ...stage.instructions] },
+  };
+}
+
+const copyOfAll = (from: string, { origin }: Stage): Instruction => ({
+  kind: 'copy',
+  from,
+  sources: ['/'],
+  documents: [],
+  destination: '/',
+  chown: '',
+  chmod: '',
+  link: false,
+  parents: false,
+  exclude: [],
+  origin: { ...origin, text: `COPY --from=${from} / /` },
+});
+
+function neededBy(stages: PlannedStage[], known: Stage[], last: number): PlannedStage[] {
   const needed = new Set<number>();
   const add = (index: number): void => {
     const planned = stages[index];
     if (!planned || needed.has(index)) return;
     needed.add(index);
     if (planned.baseStage !== undefined) add(planned.baseStage);
-    const before = stages.slice(0, index).map(({ stage }) => stage);
+    const before = known.slice(0, index);
     for (const reference of planned.stage.instructions.flatMap(sourcesOf)) {
       const other = stageReferred(before, reference);
       if (other !== undefined) add(other);

@@ -29,6 +29,8 @@ export interface BuildScope {
     /** A directory for whatever the build needs until its end. */
     scratch: string;
   };
+  /** Files that stages and `--from` find under a name. */
+  trees: ReadonlyMap<string, SourceTree>;
   registries: RegistryConfig;
   networks: BuildNetworks;
   session: ClientSession;

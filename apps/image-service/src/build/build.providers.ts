@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { BuildContexts } from '../context/build-contexts';
 import { Transfers } from '../copy/transfers';
 import { BaseImages } from './base-images';
+import { BuildExports } from './export/build-exports';
 import { BuildImages } from './build-images';
 import { BuildJobs } from './build-jobs';
 import { CopyStep } from './copy-step';
@@ -47,6 +48,7 @@ export const buildProviders: Provider[] = [
   WorkdirStep,
   BaseImages,
   StageBuilder,
+  BuildExports,
   BuildImages,
   BuildJobs,
 ];

@@ -3,9 +3,10 @@ import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
 import type { OnLines } from '../progress/progress-lines';
 import type { BaseImages } from './base-images';
 import { BuildOutput } from './build-output';
-import { type BuildPlan, type PlannedStage, stageReferred } from './build-plan';
+import { type BuildPlan, type PlannedStage, stageReferred, withoutContexts } from './build-plan';
 import type { BuildScope } from './build-scope';
 import type { BuiltImage } from './built-image';
+import { contextNameFor } from './named-contexts';
 import type { BuiltStage, StageBuilder } from './stage-builder';
 
 /** The stages of one build, each built once, by whoever needs it first. */
@@ -41,14 +42,18 @@ export class RunningBuild {
 
   /** @throws InvalidArgument for a stage that is not there, what the registry says of an image */
   async source(reference: string, stageIndex: number, output: BuildOutput): Promise<BuiltImage> {
-    const index = stageReferred(this.dockerfile.stages.slice(0, stageIndex), reference);
+    const { contexts } = this.scope.request;
+    const stages = this.dockerfile.stages.map((stage) => withoutContexts(stage, contexts));
+    const index = stageReferred(stages.slice(0, stageIndex), reference);
     const stage = index === undefined ? undefined : this.running.get(index);
     if (stage) return (await stage.result).image;
     if (/^\d+$/.test(reference)) {
       throw invalidArgument(`invalid from flag value ${reference}: invalid stage index ${reference}`);
     }
     const { platform, epoch, registries, request, signal } = this.scope;
-    const order = { reference, platform, pull: request.pull, registries, epoch };
+    const named = contexts[contextNameFor(contexts, reference) ?? ''];
+    const image = named?.kind === 'image' ? named.reference : reference;
+    const order = { reference: image, platform, pull: request.pull, registries, epoch };
     return this.bases.find(order, async (line) => output.send(line), signal);
   }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { DirectoryTree } from '../context/directory-tree';
+import type { SourceTree } from '../context/source-tree';
 import type { Selection } from '../copy/selection';
 import { Transfers } from '../copy/transfers';
 import type { AddInstruction, CopyInstruction } from '../dockerfile/dockerfile';
@@ -8,6 +9,7 @@ import { ProgressLines } from '../progress/progress-lines';
 import type { BuildOutput } from './build-output';
 import type { BuildScope } from './build-scope';
 import { type BuiltImage, topOf } from './built-image';
+import { contextNameFor } from './named-contexts';
 import { StepDirectories } from './step-directories';
 
 type Transfer = CopyInstruction | AddInstruction;
@@ -16,7 +18,7 @@ type Digests = Pick<Selection, 'digest' | 'key'>;
 /** What an instruction reads; opened by whoever needs it first, and closed by whoever has prepared it. */
 export interface SelectedSources {
   instruction: Transfer;
-  /** What is read from; undefined: the build context. */
+  /** What is read from; undefined: the build context, or a named one. */
   image: BuiltImage | undefined;
   digests(): Promise<Digests>;
   open(): Promise<Selection>;
@@ -51,10 +53,11 @@ export class SourceSelection {
     output: BuildOutput,
   ): Promise<SelectedSources> {
     const from = instruction.kind === 'copy' ? instruction.from : '';
-    const image = from === '' ? undefined : await scope.source(from, stageIndex, output);
+    const named = scope.trees.get(contextNameFor(scope.request.contexts, from) ?? '');
+    const image = from === '' || named ? undefined : await scope.source(from, stageIndex, output);
     let opened: Promise<Opened> | undefined;
     const open = async () => {
-      opened ??= this.select(instruction, image, scope, output);
+      opened ??= this.select(instruction, { image, tree: named ?? scope.context.tree }, scope, output);
       const { selection } = await opened;
       if (image) this.remember(nameOf(image, instruction), selection);
       return selection;
@@ -73,14 +76,14 @@ export class SourceSelection {
 
   private async select(
     instruction: Transfer,
-    image: BuiltImage | undefined,
+    { image, tree: files }: { image: BuiltImage | undefined; tree: SourceTree },
     { context, signal }: BuildScope,
     output: BuildOutput,
   ): Promise<Opened> {
     const view = image && this.directories.view(topOf(image));
-    const tree = view ? new DirectoryTree(this.linux, view.root, true) : context.tree;
+    const tree = view ? new DirectoryTree(this.linux, view.root, true) : files;
     const close = async () => {
-      if (tree !== context.tree) tree.close();
+      if (tree !== files) tree.close();
       if (view) await this.directories.close(view);
     };
     const lines = new ProgressLines(async (line) => output.send(line));

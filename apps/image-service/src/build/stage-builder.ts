@@ -8,7 +8,7 @@ import { SyntaxFailure } from '../dockerfile/parse-failure';
 import { hostPlatform, parsePlatform } from '../images/image-config';
 import { BaseImages } from './base-images';
 import type { BuildOutput } from './build-output';
-import type { PlannedStage } from './build-plan';
+import { type PlannedStage, SCRATCH } from './build-plan';
 import type { BuildScope, PlannedStep } from './build-scope';
 import { asBase, type BuiltImage, configOf, emptyDocument } from './built-image';
 import { CopyStep } from './copy-step';
@@ -23,8 +23,6 @@ export interface BuiltStage {
   image: BuiltImage;
   arguments: StageArguments;
 }
-
-const SCRATCH = 'scratch';
 
 /** Builds one stage, instruction by instruction. */
 @Injectable()
@@ -41,9 +39,10 @@ export class StageBuilder {
   async build(
     planned: PlannedStage,
     { base, steps, more }: { base: Promise<BuiltStage> | undefined; steps: number; more: Instruction[] },
-    scope: BuildScope,
+    whole: BuildScope,
     output: BuildOutput,
   ): Promise<BuiltStage> {
+    const scope = scopeOf(planned, whole);
     output.step(planned.firstStep, steps, planned.stage.origin.text);
     const below = await base;
     const begun = below?.image ?? (await this.base(planned, scope, output));
@@ -174,6 +173,13 @@ export class StageBuilder {
       }
     }
   }
+}
+
+/** What the stage is built with: the cache may be only for others. */
+function scopeOf({ stage }: PlannedStage, scope: BuildScope): BuildScope {
+  const { request } = scope;
+  const isUncached = stage.name !== '' && request.noCacheStages.includes(stage.name);
+  return isUncached ? { ...scope, request: { ...request, noCache: true } } : scope;
 }
 
 /** Reads more than the context: the answer is worth waiting for only when it is needed. */

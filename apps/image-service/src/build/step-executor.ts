@@ -74,7 +74,7 @@ export class StepExecutor {
     const own = await this.ownStep(key, before, scope);
     const { cacheFrom, request } = scope;
     if (!cacheFrom || request.noCache) return own;
-    if (own?.id && cacheFrom.contains(own.id)) return own;
+    if (own?.id && (!cacheFrom.isOnlyCache || cacheFrom.contains(own.id))) return own;
     const restored = cacheFrom.restore(before, step);
     return restored && this.keep(key, before, restored, step, scope);
   }

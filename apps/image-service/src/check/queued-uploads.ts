@@ -20,7 +20,7 @@ export class QueuedUploads implements OnApplicationShutdown {
   /** Every word in the data of a job that has not ended, upload ids among them; undefined when Redis is away. */
   async words(): Promise<Set<string> | undefined> {
     const jobs = await Promise.race([this.unfinished(), expired(PATIENCE_MS)]);
-    return jobs && new Set(jobs.flatMap((data) => Object.values(data as object).map(String)));
+    return jobs && new Set(jobs.flatMap(wordsOf));
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -40,6 +40,9 @@ export class QueuedUploads implements OnApplicationShutdown {
     }
   }
 }
+
+const wordsOf = (data: unknown): string[] =>
+  typeof data === 'object' && data !== null ? Object.values(data).flatMap(wordsOf) : [String(data)];
 
 const expired = (ms: number): Promise<undefined> =>
   new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());

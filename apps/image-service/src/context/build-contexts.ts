@@ -60,7 +60,7 @@ export class BuildContexts {
 
   /** @throws InvalidArgument as dockerd words it; what it has opened is closed then */
   async open(request: ContextRequest, lines: ProgressLines, signal: AbortSignal): Promise<BuildContext> {
-    const tree = await this.tree(request, lines, signal);
+    const tree = await this.openTree(request, lines, signal);
     try {
       const path = request.dockerfile || DEFAULT_NAME;
       const { name, text } =
@@ -74,7 +74,8 @@ export class BuildContexts {
     }
   }
 
-  private async tree(
+  /** All the files, whatever `.dockerignore` says. @throws InvalidArgument as dockerd words it */
+  async openTree(
     { upload, remote, scratch, dockerfile }: ContextRequest,
     lines: ProgressLines,
     signal: AbortSignal,

@@ -61,7 +61,8 @@ export class ExportImages {
     return [...found.values()];
   }
 
-  async *write(images: ExportedImage[]): AsyncGenerator<Buffer> {
+  /** `isDockerToo`: with the documents of a docker-archive. */
+  async *write(images: ExportedImage[], { isDockerToo } = { isDockerToo: true }): AsyncGenerator<Buffer> {
     const documents = new Map<string, Buffer>();
     const layers = new Map<string, StoredLayer>();
     const index: object[] = [];
@@ -82,9 +83,9 @@ export class ExportImages {
       else if (layer) yield* this.layer(layer);
     }
     yield* file('index.json', json({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests: index }));
-    yield* file('manifest.json', json(images.map(dockerManifest)));
+    if (isDockerToo) yield* file('manifest.json', json(images.map(dockerManifest)));
     yield* file('oci-layout', json({ imageLayoutVersion: '1.0.0' }));
-    const repositories = repositoriesOf(images);
+    const repositories = isDockerToo ? repositoriesOf(images) : {};
     if (Object.keys(repositories).length > 0) yield* file('repositories', json(repositories));
     yield END_OF_ARCHIVE;
   }

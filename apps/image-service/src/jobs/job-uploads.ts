@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { BuildJob } from '@gantry/shared/queue';
 import { BlobStore } from '../blobs/blob-store';
 import { parseRegistryAuth } from '../registry/credentials';
 import type { RegistryCredentials } from '../registry/registry';
@@ -33,12 +34,18 @@ export class JobUploads {
   }
 
   /** Removes whatever the data of a job names, once the job has ended. */
-  async drop(data: { uploadId?: string; credentialsId?: string; dockerfileId?: string }): Promise<void> {
-    for (const id of [data.uploadId, data.credentialsId, data.dockerfileId]) {
-      if (!id) continue;
+  async drop(data: object): Promise<void> {
+    for (const id of uploadsOf(data)) {
       await rm(this.blobs.uploadPath(id), { force: true }).catch((error: unknown) => {
         this.logger.warn({ err: error }, 'upload not removed');
       });
     }
   }
+}
+
+/** The ids of all uploads that the data of a job names. */
+export function uploadsOf(data: object): string[] {
+  const { uploadId, credentialsId, dockerfileId, contexts } = data as Partial<BuildJob>;
+  const ofContexts = Object.values(contexts ?? {}).map((one) => (one.kind === 'upload' ? one.uploadId : ''));
+  return [uploadId, credentialsId, dockerfileId, ...ofContexts].filter((id): id is string => Boolean(id));
 }

@@ -25,6 +25,8 @@ export interface BuildJob {
   target: string;
   platform: string;
   noCache: boolean;
+  /** Names of stages that do without the cache. */
+  noCacheStages: string[];
   /** Ask the registry for base images even where they are here. */
   pull: boolean;
   /** Only the id at the end. */
@@ -34,6 +36,12 @@ export interface BuildJob {
   squash: boolean;
   /** Only these images are the cache. */
   cacheFrom: string[];
+  /** Images that are fetched as a cache beside the engine's own. */
+  cacheImports: string[];
+  /** What stages and `--from` find under a name, in lower case, before stages and images of that name. */
+  contexts: Record<string, NamedContext>;
+  /** Where the result goes instead of the engine's images; undefined: it becomes one of them. */
+  export?: BuildExport;
   networkMode: string;
   /** `name:ip` */
   extraHosts: string[];
@@ -42,6 +50,19 @@ export interface BuildJob {
   session?: SessionAddress;
   /** The upload that holds the header X-Registry-Config. Empty: nobody. */
   credentialsId: string;
+}
+
+/** Files, or an image in the place of another. */
+export type NamedContext =
+  | { kind: 'upload'; uploadId: string }
+  /** URL of a git repository or an archive. */
+  | { kind: 'remote'; url: string }
+  | { kind: 'image'; reference: string };
+
+/** BuildKit's exporters to a client. `names`: of the image in the archive. */
+export interface BuildExport {
+  type: 'tar' | 'local' | 'docker' | 'oci';
+  names: string[];
 }
 
 /** Limits of RUN, with the meaning they have in HostConfig; 0 and empty: none. */

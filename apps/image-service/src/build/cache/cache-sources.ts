@@ -24,9 +24,13 @@ export interface RestoredStep {
   id?: string;
 }
 
-/** API `cachefrom`: these images, and nothing else, are the cache (moby, builder cache of the daemon). */
+/** Images that are the cache; with API `cachefrom` nothing else is (moby, builder cache of the daemon). */
 export class CacheFrom {
-  constructor(private sources: readonly CacheSource[]) {}
+  /** `isOnlyCache`: else the engine's own steps come first. */
+  constructor(
+    private sources: readonly CacheSource[],
+    readonly isOnlyCache: boolean,
+  ) {}
 
   /** Whether a step of this node's own cache belongs to one of the images. */
   contains(imageId: string): boolean {
@@ -61,7 +65,7 @@ export class CacheSources {
   ) {}
 
   /** undefined where no image is named: all that this node has done is the cache then. What is not here is left out. */
-  async open(references: string[]): Promise<CacheFrom | undefined> {
+  async open(references: string[], { isOnlyCache } = { isOnlyCache: true }): Promise<CacheFrom | undefined> {
     if (references.length === 0) return undefined;
     const sources: CacheSource[] = [];
     for (const reference of references) {
@@ -74,7 +78,7 @@ export class CacheSources {
         if (!isKind(error, 'NotFound')) throw error;
       }
     }
-    return new CacheFrom(sources);
+    return new CacheFrom(sources, isOnlyCache);
   }
 
   private async ancestorsOf(parentId: string | null): Promise<Set<string>> {

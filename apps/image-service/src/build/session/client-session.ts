@@ -50,6 +50,12 @@ export class ClientSession {
     return this.connection().open(SESSION_CALLS.forwardAgent, { ...this.metadata(), [AGENT_ID]: id });
   }
 
+  /** Takes what a build has made: {@link BytesMessage}, or fsutil's packets. @throws InvalidArgument where nobody does */
+  files(): SessionCall {
+    if (!this.address) throw invalidArgument('the client of the build takes no files');
+    return this.connection().open(SESSION_CALLS.sendFiles, this.metadata());
+  }
+
   close(): void {
     this.opened?.close();
   }
