@@ -12,6 +12,8 @@ import { firstMessage } from '../streaming/first-message';
 import { sendByteStream } from '../streaming/byte-stream';
 
 const ALL_STREAMS_UNTIL = 42;
+const CONDITIONS_SINCE = 30;
+const ONE_SHOT_SINCE = 41;
 const WAIT_CONDITIONS = ['', 'not-running', 'next-exit', 'removed'];
 
 /** API, tag Container: what stays open while something happens. */
@@ -118,10 +120,11 @@ export class ContainerStreamsController {
   async wait(
     @Param('id') container: string,
     @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    const condition = query.text('condition');
+    const condition = minor < CONDITIONS_SINCE ? '' : query.text('condition');
     if (!WAIT_CONDITIONS.includes(condition)) {
       throw invalidArgument(`invalid condition: ${JSON.stringify(condition)}`);
     }
@@ -146,11 +149,12 @@ export class ContainerStreamsController {
   async stats(
     @Param('id') container: string,
     @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
     const stream = query.flag('stream', true);
-    const oneShot = query.flag('one-shot');
+    const oneShot = minor >= ONE_SHOT_SINCE && query.flag('one-shot');
     if (stream && oneShot) {
       throw invalidArgument('cannot have stream=true and one-shot=true');
     }

@@ -37,11 +37,13 @@ export class ImageTransfersController {
   @HttpCode(200)
   async create(
     @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
     @Req() request: Request,
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
-    if (query.text('fromImage') !== '') return this.pull(query, request, response, signal);
+    const platform = minor < 32 ? '' : query.text('platform');
+    if (query.text('fromImage') !== '') return this.pull({ query, platform }, request, response, signal);
     const source = query.text('fromSrc');
     if (source === '') throw invalidArgument('bad parameter: fromImage or fromSrc is required');
     const lines = this.jobs.run(
@@ -52,7 +54,7 @@ export class ImageTransfersController {
         ...splitReference(query.text('repo'), query.text('tag')),
         message: query.text('message'),
         changes: query.list('changes'),
-        platform: query.text('platform'),
+        platform,
       },
       signal,
     );
@@ -60,7 +62,7 @@ export class ImageTransfersController {
   }
 
   private async pull(
-    query: QueryParameters,
+    { query, platform }: { query: QueryParameters; platform: string },
     request: Request,
     response: Response,
     signal: AbortSignal,
@@ -69,7 +71,7 @@ export class ImageTransfersController {
     const job = {
       repository: query.text('fromImage'),
       tag: query.text('tag'),
-      platform: query.text('platform'),
+      platform,
       credentialsId: await this.data.storeText(credentials),
     };
     const share = {

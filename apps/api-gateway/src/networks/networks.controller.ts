@@ -1,12 +1,17 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
+import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, RequiredJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeEndpointSettings } from '../shaping/container-requests';
+import { normalizeNetworkCreate, shapeNetworkInspect } from '../shaping/network-documents';
 import { sendPruned } from '../streaming/prune-answer';
+
+/** Until then a list said of each network what an inspection says. */
+const INSPECTED_UNTIL = 28;
 
 /** API, tag Network. Connecting goes to container-service, which knows whether the container runs. */
 @Controller()
@@ -14,20 +19,37 @@ export class NetworksController {
   constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
 
   @Get('networks')
-  async list(@ApiQuery() query: QueryParameters): Promise<Buffer> {
-    return (await this.services.networks.list({ filters: query.filters() })).json;
+  async list(@ApiQuery() query: QueryParameters, @ApiMinor() minor: number): Promise<Buffer> {
+    const { json } = await this.services.networks.list({ filters: query.filters() });
+    return minor < INSPECTED_UNTIL ? this.inspected(json) : json;
   }
 
   @Post('networks/create')
-  async create(@RequiredJson() body: JsonObjectBody): Promise<Buffer> {
-    return (await this.services.networks.create({ config: body.bytes })).json;
+  async create(@ApiMinor() minor: number, @RequiredJson() body: JsonObjectBody): Promise<Buffer> {
+    return (await this.services.networks.create({ config: normalizeNetworkCreate(body, minor) })).json;
   }
 
   @Get('networks/:id')
-  async inspect(@Param('id') network: string, @ApiQuery() query: QueryParameters): Promise<Buffer> {
+  async inspect(
+    @Param('id') network: string,
+    @ApiQuery() query: QueryParameters,
+    @ApiMinor() minor: number,
+  ): Promise<Buffer> {
     const verbose = parseVerbose(query.text('verbose'));
     const request = { network, verbose, scope: query.text('scope') };
-    return (await this.services.networks.inspect(request)).json;
+    return shapeNetworkInspect((await this.services.networks.inspect(request)).json, minor);
+  }
+
+  /** With the containers of each; one that is removed meanwhile is left out. */
+  private async inspected(list: Buffer): Promise<Buffer> {
+    const ids = fromJson<{ Id: string }[]>(list).map(({ Id }) => Id);
+    const documents = await Promise.allSettled(
+      ids.map((network) => this.services.networks.inspect({ network, verbose: false, scope: '' })),
+    );
+    const there = documents.filter((each) => each.status === 'fulfilled');
+    return Buffer.from(
+      `[${there.map(({ value }) => shapeNetworkInspect(value.json, 0).toString()).join(',')}]`,
+    );
   }
 
   @Delete('networks/:id')

@@ -34,16 +34,21 @@ export function shapeContainerInspect(json: Buffer, minor: number): Buffer {
       else addOldNetworkFields(settings);
       if (minor < 45) addIdAliases(container, objectOr(settings['Networks']));
     }
+    if (minor < 48) delete container['ImageManifestDescriptor'];
     if (minor < 52 && isObject(container['Config'])) container['Config']['OnBuild'] ??= null;
   });
 }
 
 /** GET /containers/json */
 export function shapeContainerList(json: Buffer, minor: number): Buffer {
-  if (minor >= 46 || !json.includes('"Annotations"')) return json;
-  return reshapeEach(json, (container) => {
-    if (isObject(container['HostConfig'])) delete container['HostConfig']['Annotations'];
-  });
+  return minor >= 52 ? json : reshapeEach(json, (container) => shapeContainerSummary(container, minor));
+}
+
+/** API: ContainerSummary, also in GET /system/df. */
+export function shapeContainerSummary(container: JsonObject, minor: number): void {
+  if (minor < 46 && isObject(container['HostConfig'])) delete container['HostConfig']['Annotations'];
+  if (minor < 48) delete container['ImageManifestDescriptor'];
+  if (minor < 52) delete container['Health'];
 }
 
 function addOldNetworkFields(settings: JsonObject): void {
@@ -64,12 +69,13 @@ function dropOldNetworkFields(settings: JsonObject): void {
   for (const name of names) delete settings[name];
 }
 
-/** Before 1.45 `Aliases` named the short id as well (version history, 1.45). */
+/** Before 1.45 `Aliases` named the short id and the host name as well (version history, 1.45). */
 function addIdAliases(container: JsonObject, networks: JsonObject): void {
   const shortId = String(container['Id'] ?? '').slice(0, 12);
+  const hostname = [objectOr(container['Config'])['Hostname']].filter(Boolean);
   for (const [name, endpoint] of Object.entries(networks)) {
     if (!isObject(endpoint) || ['bridge', 'host', 'none'].includes(name)) continue;
     const aliases = Array.isArray(endpoint['Aliases']) ? (endpoint['Aliases'] as unknown[]) : [];
-    endpoint['Aliases'] = [...new Set([...aliases, shortId])];
+    endpoint['Aliases'] = [...new Set([...aliases, shortId, ...hostname])];
   }
 }

@@ -1,6 +1,7 @@
 import { invalidArgument } from '@gantry/shared/errors';
 import type { JsonObjectBody } from '../routing/json-body';
 import { isObject, type JsonObject, objectOr } from './json-objects';
+import { normalizeMount, unusedVolumeDriver } from './mount-requests';
 
 /** From 1.52 on the field is not part of the API (version history, 1.52). */
 const CONTAINER_WIDE_MAC_UNTIL = 52;
@@ -24,6 +25,12 @@ export function normalizeContainerCreate(
   };
   const host = objectOr(config['HostConfig']);
 
+  // Until 1.24 the client removed its container itself.
+  touch(minor < 25 && host['AutoRemove'] === true, () => (host['AutoRemove'] = false));
+  touch(minor < 40 && isObject(config['HostConfig']), () => {
+    host['IpcMode'] ||= 'shareable';
+    delete host['KernelMemoryTCP'];
+  });
   touch(minor < 41 && isObject(config['HostConfig']), () => {
     host['CgroupnsMode'] ||= 'host';
   });
@@ -36,9 +43,16 @@ export function normalizeContainerCreate(
   touch(minor < 44 && isObject(health) && 'StartInterval' in health, () => {
     delete (health as JsonObject)['StartInterval'];
   });
-  touch(minor < 45 && Array.isArray(host['Mounts']), () => {
+  touch(minor < 48 && Array.isArray(host['Mounts']), () => {
     for (const mount of host['Mounts'] as unknown[]) normalizeMount(objectOr(mount), minor);
   });
+  touch(minor < 48 && isObject(config['NetworkingConfig']), () => normalizeEndpoints(config, minor));
+  const ports = objectOr(host['PortBindings']);
+  const unbound = Object.keys(ports).filter(
+    (port) => !Array.isArray(ports[port]) || ports[port].length === 0,
+  );
+  touch(unbound.length > 0, () => warnings.push(...bindAnywhere(ports, unbound, minor)));
+  if (minor >= 48) warnings.push(...unusedVolumeDriver(host));
   if (minor < 44) checkSingleEndpoint(config);
   if (minor < CONTAINER_WIDE_MAC_UNTIL) {
     touch(Boolean(config['MacAddress']), () => moveMacAddress(config, host, minor, warnings));
@@ -50,6 +64,7 @@ export function normalizeContainerCreate(
 export function normalizeResources(body: JsonObjectBody, minor: number): Buffer {
   const { document } = body;
   const dropped = [
+    ...(minor < 40 ? ['PidsLimit'] : []),
     ...(minor >= 42 ? ['KernelMemory'] : []),
     ...(minor >= 52 ? ['KernelMemoryTCP'] : []),
   ].filter((name) => name in document);
@@ -72,27 +87,34 @@ export function normalizeEndpointSettings(settings: unknown, minor: number): Jso
   return settings;
 }
 
-function normalizeMount(mount: JsonObject, minor: number): void {
-  const bind = mount['BindOptions'];
-  if (isObject(bind)) {
-    if (minor < 42) delete bind['CreateMountpoint'];
-    if (minor < 44) {
-      if (bind['ReadOnlyForceRecursive']) {
-        throw invalidArgument('BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer');
-      }
-      delete bind['ReadOnlyNonRecursive'];
-    }
-  }
-  const volume = mount['VolumeOptions'];
-  if (isObject(volume)) delete volume['Subpath'];
-}
-
 /** Before 1.44 a container could be created on one network only. */
 function checkSingleEndpoint(config: JsonObject): void {
   const names = Object.keys(objectOr(objectOr(config['NetworkingConfig'])['EndpointsConfig']));
   if (names.length > 1) {
-    throw invalidArgument(`Container cannot be connected to network endpoints: ${names.join(', ')}`);
+    throw invalidArgument(`Container cannot be created with multiple network endpoints: ${names.join(', ')}`);
   }
+}
+
+/** An endpoint's MAC address can be told since 1.44, and which of them has the default route since 1.48. */
+function normalizeEndpoints(config: JsonObject, minor: number): void {
+  const endpoints = objectOr(objectOr(config['NetworkingConfig'])['EndpointsConfig']);
+  for (const endpoint of Object.values(endpoints)) {
+    delete objectOr(endpoint)['GwPriority'];
+    if (minor < 44) delete objectOr(endpoint)['MacAddress'];
+  }
+}
+
+/** A port without a binding meant any port of the host until 1.52, and means none since. Warnings. */
+function bindAnywhere(ports: JsonObject, unbound: string[], minor: number): string[] {
+  for (const port of unbound) {
+    if (minor > 52) delete ports[port];
+    else ports[port] = [{}];
+  }
+  if (minor !== 52) return [];
+  return [
+    `Following container port(s) have an empty list of port-bindings: ${unbound.join(', ')}. ` +
+      'Starting with API 1.53, such bindings will be discarded.',
+  ];
 }
 
 /** The container-wide MAC address belongs to the endpoint of the container's main network since 1.44. */

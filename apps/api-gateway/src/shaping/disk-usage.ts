@@ -1,3 +1,4 @@
+import { shapeContainerSummary } from './container-documents';
 import { shapeImageSummary } from './image-documents';
 import type { JsonObject } from './json-objects';
 
@@ -32,6 +33,7 @@ export function shapeDiskUsage(usage: CollectedUsage, minor: number, verbose: bo
 
 function lists(usage: CollectedUsage, minor: number): JsonObject {
   usage.images?.Images.forEach((image) => shapeImageSummary(image, minor));
+  usage.containers?.forEach((container) => shapeContainerSummary(container, minor));
   return {
     LayersSize: usage.images?.LayersSize ?? 0,
     Images: usage.images?.Images ?? null,

@@ -9,10 +9,14 @@ export function shapeImageList(json: Buffer, minor: number): Buffer {
 export function shapeImageSummary(image: JsonObject, minor: number): void {
   if (minor < 48) delete image['Descriptor'];
   if (minor < 44) image['VirtualSize'] ??= image['Size'];
-  if (minor < 43) {
-    if (isEmpty(image['RepoTags'])) image['RepoTags'] = ['<none>:<none>'];
-    if (isEmpty(image['RepoDigests'])) image['RepoDigests'] = ['<none>@<none>'];
-  }
+  if (minor < 43) nameTheNameless(image);
+}
+
+/** Before 1.43 an image without any name had this one, and a list that was empty was null. */
+function nameTheNameless(image: JsonObject): void {
+  const [tags, digests] = [isEmpty(image['RepoTags']), isEmpty(image['RepoDigests'])];
+  if (tags) image['RepoTags'] = digests ? ['<none>:<none>'] : null;
+  if (digests) image['RepoDigests'] = tags ? ['<none>@<none>'] : null;
 }
 
 /** Config fields that were always there before 1.52, empty or not (version history, 1.52). */

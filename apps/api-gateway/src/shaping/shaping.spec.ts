@@ -1,9 +1,11 @@
 import { parseJsonObject } from '../routing/json-body';
-import { shapeContainerInspect } from './container-documents';
+import { shapeContainerInspect, shapeContainerList } from './container-documents';
 import { normalizeContainerCreate, normalizeEndpointSettings } from './container-requests';
 import { shapeDiskUsage } from './disk-usage';
 import { shapeImageInspect, shapeImageList } from './image-documents';
+import { normalizeNetworkCreate, shapeNetworkInspect } from './network-documents';
 import { normalizeVolumePrune } from './prune-filters';
+import { shapeSystemInfo } from './system-documents';
 
 const body = (document: object) => parseJsonObject(Buffer.from(JSON.stringify(document)));
 const created = (document: object, minor: number) =>
@@ -34,6 +36,12 @@ describe('requests of older versions', () => {
     const host = { Annotations: { a: 'b' }, ConsoleSize: [1, 2], KernelMemory: 5 };
     expect(created({ HostConfig: host }, 41).HostConfig).toEqual({ KernelMemory: 5 });
     expect(created({ HostConfig: host }, 40).HostConfig).toEqual({ KernelMemory: 5, CgroupnsMode: 'host' });
+    expect(created({ HostConfig: { AutoRemove: true, KernelMemoryTCP: 1 } }, 24).HostConfig).toEqual({
+      AutoRemove: false,
+      IpcMode: 'shareable',
+      CgroupnsMode: 'host',
+    });
+    expect(created({ HostConfig: { AutoRemove: true } }, 39).HostConfig.AutoRemove).toBe(true);
     expect(created({ HostConfig: host }, 56).HostConfig).toEqual({
       Annotations: { a: 'b' },
       ConsoleSize: [1, 2],
@@ -42,8 +50,57 @@ describe('requests of older versions', () => {
 
   it('knew one network at create before 1.44', () => {
     const two = { NetworkingConfig: { EndpointsConfig: { a: {}, b: {} } } };
-    expect(() => created(two, 43)).toThrow('Container cannot be connected to network endpoints: a, b');
+    expect(() => created(two, 43)).toThrow(
+      'Container cannot be created with multiple network endpoints: a, b',
+    );
     expect(created(two, 44)).toEqual(two);
+  });
+
+  it('refuses mounts that a version had no words for, and drops options without meaning', () => {
+    const mounted = (mount: object, minor: number) =>
+      created({ HostConfig: { Mounts: [mount] } }, minor).HostConfig.Mounts[0];
+    const part = { Type: 'volume', Source: 'v', Target: '/v', VolumeOptions: { Subpath: 's' } };
+    expect(() => mounted(part, 44)).toThrow('VolumeOptions.Subpath needs API v1.45 or newer');
+    expect(mounted(part, 45)).toEqual(part);
+    const image = { Type: 'image', Source: 'i', Target: '/i' };
+    expect(() => mounted(image, 47)).toThrow('Mount type "Image" needs API v1.48 or newer');
+    const bind = { Type: 'bind', Source: '/s', Target: '/t', VolumeOptions: {} };
+    expect(mounted({ ...bind, BindOptions: { NonRecursive: true } }, 39)).toEqual({
+      Type: 'bind',
+      Source: '/s',
+      Target: '/t',
+      BindOptions: {},
+    });
+    expect(mounted(bind, 42)).toEqual(bind);
+  });
+
+  it('a port without a binding meant any port of the host until 1.52', () => {
+    const host = { HostConfig: { PortBindings: { '80/tcp': [], '81/tcp': null } } };
+    const any = { '80/tcp': [{}], '81/tcp': [{}] };
+    expect(created(host, 51).HostConfig.PortBindings).toEqual(any);
+    expect(normalizeContainerCreate(body(host), 51).warnings).toEqual([]);
+    expect(normalizeContainerCreate(body(host), 52).warnings).toEqual([
+      'Following container port(s) have an empty list of port-bindings: 80/tcp, 81/tcp. Starting with API 1.53, such bindings will be discarded.',
+    ]);
+    expect(created(host, 53).HostConfig.PortBindings).toEqual({});
+  });
+
+  it('says that a volume driver for all is ignored by mounts', () => {
+    const config = { HostConfig: { VolumeDriver: 'd', Mounts: [{ Type: 'volume', Target: '/v' }] } };
+    expect(normalizeContainerCreate(body(config), 47).warnings).toEqual([]);
+    expect(normalizeContainerCreate(body(config), 48).warnings).toEqual([
+      expect.stringContaining('the container-wide volume-driver configuration is ignored'),
+    ]);
+  });
+
+  it('keeps endpoints to what their version could say', () => {
+    const config = { NetworkingConfig: { EndpointsConfig: { a: { MacAddress: 'm', GwPriority: 5 } } } };
+    const endpoint = (minor: number) => created(config, minor).NetworkingConfig.EndpointsConfig.a;
+    expect([endpoint(43), endpoint(47), endpoint(48)]).toEqual([
+      {},
+      { MacAddress: 'm' },
+      { MacAddress: 'm', GwPriority: 5 },
+    ]);
   });
 
   it('ignored the MAC address at connect before 1.54', () => {
@@ -79,6 +136,40 @@ describe('documents for older versions', () => {
     expect(shapeContainerInspect(given, 52)).toBe(given);
     const shaped = shapeContainerInspect(shapeContainerInspect(given, 50), 52);
     expect(JSON.parse(shaped.toString()).NetworkSettings).toEqual(container.NetworkSettings);
+  });
+
+  it('lists containers without what came later', () => {
+    const given = { Id: 'a', Health: {}, ImageManifestDescriptor: {}, HostConfig: { Annotations: {} } };
+    const shaped = (minor: number) =>
+      Object.keys(JSON.parse(shapeContainerList(bytes([given]), minor).toString())[0]);
+    expect(shaped(45)).toEqual(['Id', 'HostConfig']);
+    expect(shaped(51)).toEqual(['Id', 'ImageManifestDescriptor', 'HostConfig']);
+    expect(shaped(52)).toEqual(Object.keys(given));
+  });
+
+  it('describes networks and the host in the words of the time', () => {
+    expect(shapeNetworkInspect(bytes({ Id: 'n', Status: {} }), 51).toString()).toBe('{"Id":"n"}');
+    expect(normalizeNetworkCreate(body({ Name: 'n', EnableIPv4: false }), 47).toString()).toBe(
+      '{"Name":"n"}',
+    );
+    const info = (minor: number) =>
+      shapeSystemInfo(
+        {
+          BridgeNfIptables: false,
+          FirewallBackend: {},
+          RuncCommit: { ID: '1' },
+          SecurityOptions: ['name=seccomp,profile=builtin'],
+        },
+        minor,
+      );
+    expect(info(50)).toEqual({
+      FirewallBackend: {},
+      RuncCommit: { ID: '1' },
+      SecurityOptions: ['name=seccomp,profile=builtin'],
+    });
+    expect(info(48)).toMatchObject({ BridgeNfIptables: false, RuncCommit: { ID: '1', Expected: '1' } });
+    expect(info(48)).not.toHaveProperty('FirewallBackend');
+    expect(info(24)).toMatchObject({ SecurityOptions: ['seccomp'], ExecutionDriver: '<not supported>' });
   });
 
   it('shapes image lists', () => {

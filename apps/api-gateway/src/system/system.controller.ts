@@ -8,6 +8,7 @@ import { ApiMinor, ApiQuery } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { type CollectedUsage, shapeDiskUsage, type UsageType } from '../shaping/disk-usage';
 import type { JsonObject } from '../shaping/json-objects';
+import { shapeSystemInfo } from '../shaping/system-documents';
 import { engineVersion } from './engine-version';
 import { systemInfo } from './system-info';
 
@@ -45,12 +46,12 @@ export class SystemController {
   }
 
   @Get('info')
-  async info(): Promise<JsonObject> {
+  async info(@ApiMinor() minor: number): Promise<JsonObject> {
     const [node, { images }] = await Promise.all([
       this.services.containers.nodeInfo({}),
       this.services.images.count({}),
     ]);
-    return systemInfo(this.config, fromJson<JsonObject>(node), images);
+    return shapeSystemInfo(systemInfo(this.config, fromJson<JsonObject>(node), images), minor);
   }
 
   @Get('system/df')

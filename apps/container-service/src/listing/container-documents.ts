@@ -24,7 +24,9 @@ export function containerSummary(
     Command: commandText([record.path, ...record.args]),
     Created: Math.floor(millisOf(record.created) / 1000),
     Ports: portList(record.networkSettings, record),
-    ...more.sizes,
+    // As dockerd, which leaves out what is empty.
+    SizeRw: more.sizes.SizeRw || undefined,
+    SizeRootFs: more.sizes.SizeRootFs || undefined,
     Labels: record.config.Labels,
     State: record.state.Status,
     Status: statusText(record.state),
