@@ -4,8 +4,7 @@ import { reshape } from './json-objects';
 /** The body of POST /networks/create. A network without IPv4 came with 1.48. */
 export function normalizeNetworkCreate(body: JsonObjectBody, minor: number): Buffer {
   if (minor >= 48 || !('EnableIPv4' in body.document)) return body.bytes;
-  const { EnableIPv4: _, ...known } = body.document;
-  return Buffer.from(JSON.stringify(known));
+  return Buffer.from(JSON.stringify({ ...body.document, EnableIPv4: undefined }));
 }
 
 /** GET /networks/{id} */
