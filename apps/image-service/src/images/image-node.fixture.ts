@@ -31,6 +31,7 @@ import { ManifestCollection } from '../manifests/manifest-collection';
 import { ManifestStore } from '../manifests/manifest-store';
 import { ImageRecords } from '../records/image-records';
 import { InitLayer } from '../snapshots/init-layer';
+import { RemappedLayers } from '../snapshots/remapped-layers';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 import { SnapshotStore } from '../snapshots/snapshot-store';
 import { ImageCatalog } from './image-catalog';
@@ -91,7 +92,7 @@ export class ImageNode {
         ],
         ...[ImageRecords, ImageStore, ImageLookup, ImageCatalog, LayerUsage],
         ...[ListImages, InspectImage, ImageManifests, ImageAttestations, ImageRemoval, PruneImages],
-        ...[SnapshotDirectories, InitLayer, SnapshotStore],
+        ...[SnapshotDirectories, RemappedLayers, InitLayer, SnapshotStore],
         ...[LayerChains, LayerIntake, PlainArchive, LoadImages, DownloadArchive, ImportImage],
         ...[CommitContainer, ExportImages],
         ...more,
