@@ -88,6 +88,7 @@ export class ContainerCreator {
         image: own.Image,
         platform: request.platform,
         bare: false,
+        storageOptions: hostConfig.StorageOpt ?? {},
       });
       const document = fromJson<ImageConfigDocument>(image.imageConfig);
       const config = withImageDefaults(own, document.config);

@@ -66,7 +66,6 @@ describe('completeHostConfig', () => {
       "can't create 'AutoRemove' container with restart policy",
     ],
     [{ LogConfig: { Type: 'gelf', Config: {} } }, 'gelf-address is a required parameter'],
-    [{ StorageOpt: { size: '1g' } }, '--storage-opt is supported only'],
     [{ SecurityOpt: ['nonsense=1'] }, 'invalid --security-opt 2: "nonsense=1"'],
   ])('refuses %j', (given, message) => {
     expect(() => completeHostConfig(given, facts)).toThrow(message);

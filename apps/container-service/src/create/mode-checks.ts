@@ -46,7 +46,6 @@ export function checkModes(
     throw invalidArgument('invalid Annotations: the empty string is not permitted as an annotation key');
   }
   checkCgroupParent(hostConfig.CgroupParent);
-  checkStorage(hostConfig);
 }
 
 /** `container:<name or id>`. */
@@ -73,17 +72,6 @@ function checkRemapped({ Privileged, NetworkMode, PidMode }: HostConfig): void {
 function checkCgroupParent(parent: string): void {
   if (parent.split('/').includes('..') || parent.includes('\0')) {
     throw invalidArgument(`invalid cgroup parent: ${parent}`);
-  }
-}
-
-/** No file system that Gantry knows how to limit by container is under the layers. */
-function checkStorage({ StorageOpt }: HostConfig): void {
-  for (const name of Object.keys(StorageOpt ?? {})) {
-    throw invalidArgument(
-      name === 'size'
-        ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
-        : `Unknown option ${name}`,
-    );
   }
 }
 

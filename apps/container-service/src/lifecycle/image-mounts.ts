@@ -35,6 +35,7 @@ export class ImageMounts {
           image: mount.Name ?? '',
           platform: '',
           bare: true,
+          storageOptions: {},
         });
         mount.Source = rootfs;
       } catch (error) {

@@ -48,9 +48,11 @@ export class SnapshotDirectories {
     return this.record(containerId) !== undefined;
   }
 
-  /** `lower`: directories relative to overlay2/, topmost first. */
-  create(record: SnapshotRecord, lower: string[]): void {
+  /** `lower`: directories relative to overlay2/, topmost first. `limit`: bytes that it may grow to; 0: any. */
+  create(record: SnapshotRecord, lower: string[], limit: number): void {
     const temporary = this.layers.makeTemporary();
+    // While it is empty: what is made in it later belongs to its project.
+    if (limit > 0) this.linux.quotas.limit(temporary, limit);
     mkdirSync(join(temporary, LAYER_DIFF), { mode: 0o755 });
     mkdirSync(join(temporary, WORK), { mode: 0o700 });
     mkdirSync(join(temporary, MERGED), { mode: 0o700 });

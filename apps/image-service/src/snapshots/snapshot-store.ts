@@ -13,6 +13,7 @@ import { InitLayer } from './init-layer';
 import { changesOf, type FilesystemChange } from './snapshot-changes';
 import { type GraphDriver, SnapshotDirectories } from './snapshot-directories';
 import { sizeOfTree } from './snapshot-size';
+import { layerLimit } from './storage-options';
 
 export interface PreparedSnapshot {
   imageId: string;
@@ -61,8 +62,9 @@ export class SnapshotStore {
     containerId: string,
     image: string,
     platform: string,
-    bare = false,
+    { bare = false, storageOptions = {} }: { bare?: boolean; storageOptions?: Record<string, string> } = {},
   ): Promise<PreparedSnapshot> {
+    const limit = layerLimit(this.linux, this.layers.root, storageOptions);
     const row = await this.insert(containerId, image);
     if (!row) throw noSuchImage(image);
     try {
@@ -71,7 +73,7 @@ export class SnapshotStore {
         const record = { containerId, imageId: row.id, topChainId: row.topChainId };
         const lower = this.lowerOf(row.layerId ?? undefined);
         // The topmost is the one with those files; an image without layers has no other.
-        this.directories.create(record, bare && row.layerId ? lower.slice(1) : lower);
+        this.directories.create(record, bare && row.layerId ? lower.slice(1) : lower, limit);
       }
     } catch (error) {
       await this.database.snapshot.deleteMany({ where: { nodeId: this.nodeId, containerId } });

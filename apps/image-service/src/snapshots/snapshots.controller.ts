@@ -17,7 +17,7 @@ export class SnapshotsController implements Service {
       checkedId(request.containerId),
       request.image,
       request.platform,
-      request.bare,
+      request,
     );
     return {
       imageId: prepared.imageId,
