@@ -41,8 +41,9 @@ export async function askOverUdp(
     });
     if (signal.aborted) return aborted();
     signal.addEventListener('abort', aborted);
-    // Connected, so that only this server's answers arrive.
-    socket.connect(PORT, server, () => socket.send(withId(query, id)));
+    // Connected, so that only this server's answers arrive. Not by a callback: that is called without a route too, not connected.
+    socket.on('connect', () => socket.send(withId(query, id)));
+    socket.connect(PORT, server);
   });
 }
 

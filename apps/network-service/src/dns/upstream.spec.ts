@@ -13,6 +13,9 @@ const query = packet.encode({
   questions: [{ name: 'Example.com', type: 'A', class: 'IN' }],
 });
 
+/** connect(2) fails with EACCES, as it does with ENETUNREACH on a host without a route. */
+const REFUSED_ADDRESS = '255.255.255.255';
+
 /** Servers by the name that stands for their address, and how often each was asked. */
 const ports = new Map<string, { udp: number; tcp: number }>();
 const asked: string[] = [];
@@ -25,7 +28,8 @@ const sockets: OutgoingSockets = {
     const connect = socket.connect.bind(socket);
     const to = ports.get(server)?.udp ?? 1;
     return Object.assign(socket, {
-      connect: (_: number, __: string, done: () => void) => connect(to, '127.0.0.1', done),
+      connect: (_: number, __: string, ...done: (() => void)[]) =>
+        connect(to, server === 'unroutable' ? REFUSED_ADDRESS : '127.0.0.1', ...done),
     });
   },
   tcp: async (server) => {
@@ -110,9 +114,12 @@ it('goes on to the next where one is silent, and asks that one first from then o
   expect(asked).toEqual(['good']);
 });
 
-it.each(['broken', 'unreachable', 'liar'])('goes on to the next where one is %s', async (server) => {
-  expect(await ask(new Upstream(), server, 'good')).toEqual(good);
-});
+it.each(['broken', 'unreachable', 'unroutable', 'liar'])(
+  'goes on to the next where one is %s',
+  async (server) => {
+    expect(await ask(new Upstream(), server, 'good')).toEqual(good);
+  },
+);
 
 it('tells of trouble when nobody knows better', async () => {
   expect(await ask(new Upstream(), 'broken', 'unreachable')).toMatchObject({ rcode: 'SERVFAIL' });
