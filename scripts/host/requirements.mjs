@@ -50,6 +50,7 @@ export function inspectHost(names, { forTests = false } = {}) {
       'tini',
       'not found: no --init',
     ),
+    ...appArmorParser(fromApt),
     fromApt('igzip', findProgram('igzip'), 'isal', 'not found: gzip is inflated by zlib, which is slower'),
     fromApt('ps', findProgram('ps'), 'procps', 'not found: no docker top'),
     names.privatePostgres
@@ -127,6 +128,14 @@ function overlayfs(dataRoot) {
         detail: `${dataRoot} is itself on overlayfs: set GANTRY_DATA_ROOT to another disk`,
       }
     : { name, state: 'ok', detail: `in the kernel, data root ${dataRoot}` };
+}
+
+/** Where the kernel confines by AppArmor, containers get a profile. */
+function appArmorParser(fromApt) {
+  const enabled = '/sys/module/apparmor/parameters/enabled';
+  if (!existsSync(enabled) || !readFileSync(enabled, 'utf8').startsWith('Y')) return [];
+  const parser = findProgram('apparmor_parser');
+  return [fromApt('AppArmor', parser, 'apparmor', 'no apparmor_parser: containers have no AppArmor profile')];
 }
 
 function cgroupMoves() {

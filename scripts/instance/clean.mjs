@@ -1,14 +1,14 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
 // marker, a link only with the instance's alias, cgroups and what has no mark of its own only when a directory or the nft
 // table proves that the instance was here.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
 import { findProgram, output } from '../host/programs.mjs';
 import { pidDirectory, runningSupervisors } from './lock.mjs';
 import { StartError, ownerOf } from './names.mjs';
-import { foreignGroupsOf, linksOf, monitorsOf, mountsBelow } from './remains.mjs';
+import { foreignGroupsOf, linksOf, monitorsOf, mountsBelow, profileOf } from './remains.mjs';
 
 /**
  * @param {import('./names.mjs').InstanceNames} names
@@ -30,6 +30,7 @@ export async function cleanInstance(names, { keepData = false, say = () => {} } 
     await removeGroups(names.name, owned, say);
     await unmountAll(owned, say);
   }
+  if (ownsName) removeProfile(names.name, say);
   await removeLinks(names.name, ownsName, say);
   if (ownsName) await removeTable(names.name, say);
   for (const directory of owned) {
@@ -99,6 +100,13 @@ async function unmountAll(directories, say) {
   // Removing a directory with a mount in it would remove what is mounted.
   if (left !== undefined) throw new StartError(`cannot unmount ${left}: its directory was not removed`);
   if (mountPoints.length > 0) say(`unmounted ${mountPoints.length} mounts`);
+}
+
+function removeProfile(name, say) {
+  const profile = profileOf(name);
+  if (profile === undefined) return;
+  writeFileSync('/sys/kernel/security/apparmor/.remove', profile);
+  say(`removed the AppArmor profile ${profile}`);
 }
 
 async function removeLinks(name, ownsName, say) {

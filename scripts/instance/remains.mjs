@@ -71,6 +71,19 @@ function groupOf(record) {
   }
 }
 
+/**
+ * The AppArmor profile of the instance's containers, where the kernel has it.
+ * @param {string} name of the instance
+ * @returns {string | undefined}
+ */
+export function profileOf(name) {
+  const loaded = '/sys/kernel/security/apparmor/profiles';
+  const profile = `${name}-default`;
+  if (!existsSync(loaded)) return undefined;
+  const lines = readFileSync(loaded, 'utf8').split('\n');
+  return lines.some((line) => line.startsWith(`${profile} (`)) ? profile : undefined;
+}
+
 const isWithin = (path, directory) => path === directory || path.startsWith(`${directory}/`);
 
 // The kernel writes space, tab, newline and backslash in a path as \ooo.

@@ -19,8 +19,19 @@ export function remainsOf(name: string, directory: string): string[] {
     ...tables.filter((table) => table === `table inet ${name}`),
     ...mounts.filter((line) => line.includes(` ${directory}/`)).map((line) => `mount ${line}`),
     ...groups.filter((group) => existsSync(group)).map((group) => `cgroup ${group}`),
+    ...loadedProfiles()
+      .filter((profile) => profile === `${name}-default`)
+      .map((profile) => `AppArmor profile ${profile}`),
     ...processesWith(directory).map((line) => `process ${line}`),
   ];
+}
+
+function loadedProfiles(): string[] {
+  const loaded = '/sys/kernel/security/apparmor/profiles';
+  if (!existsSync(loaded)) return [];
+  return readFileSync(loaded, 'utf8')
+    .split('\n')
+    .map((line) => line.slice(0, line.lastIndexOf(' (')));
 }
 
 function processesWith(text: string): string[] {

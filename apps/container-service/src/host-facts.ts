@@ -26,7 +26,7 @@ export class HostFactsProvider {
       cgroupV2: this.linux.cgroups.layout().version === 'v2',
       cpus: this.linux.host.cpuCount(),
       kernel: kernelLimits(this.linux.cgroups.layout()),
-      appArmor: this.linux.host.hasAppArmor(),
+      appArmor: this.linux.appArmor.available(),
       defaultRuntime: this.runtimes.choose('').name,
       userRemap: this.instance.userRemap !== undefined,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),

@@ -46,6 +46,7 @@ export function execProcess(
     rlimits: init.rlimits,
     noNewPrivileges: init.noNewPrivileges,
     oomScoreAdj: init.oomScoreAdj,
-    ...(init.apparmorProfile && !config.Privileged ? { apparmorProfile: init.apparmorProfile } : {}),
+    // As dockerd: a privileged exec stays in the container's profile.
+    ...(init.apparmorProfile ? { apparmorProfile: init.apparmorProfile } : {}),
   };
 }

@@ -16,6 +16,7 @@ import { OciRuntime } from '../runtime/oci-runtime';
 import { startFailure, type StartFailure } from '@gantry/shared/oci';
 import { Runtimes, type RuntimeChoice } from '../runtime/runtimes';
 import { ServicePeers } from '../service-peers';
+import { AppArmorProfiles } from '../spec/apparmor-profiles';
 import { SpecBuilder } from '../spec/spec-builder';
 import { ContainerCleaner } from './container-cleaner';
 import { ContainerEvents } from './container-events';
@@ -45,6 +46,7 @@ export class ContainerStarter {
     private readonly remapping: UserRemapping,
     private readonly images: ImageMounts,
     private readonly specs: SpecBuilder,
+    private readonly appArmor: AppArmorProfiles,
     private readonly runtimes: Runtimes,
     private readonly conmon: Conmon,
     private readonly runtime: OciRuntime,
@@ -100,6 +102,7 @@ export class ContainerStarter {
       this.networks.attach(record),
       this.images.mount(record),
       this.volumes.mountForRun(record),
+      this.appArmor.prepare(record),
     ]);
     record.rootfs = snapshot.rootfs;
     if (snapshot.graphDriver.length > 0) record.graphDriver = fromJson<object>(snapshot.graphDriver);

@@ -70,7 +70,7 @@ export function containerDocument(
     ImageManifestDescriptor: record.imageManifestDescriptor,
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: record.appArmorProfile ?? '',
     ExecIDs: more.execIds.length > 0 ? more.execIds : null,
     HostConfig: { ...record.hostConfig, Links: more.links },
     GraphDriver: record.graphDriver ?? { Name: 'overlay2', Data: { MergedDir: record.rootfs } },

@@ -67,6 +67,7 @@ export class NodeInfo {
       DiscoveredDevices: [...cdi.devices.keys()].map((ID) => ({ Source: 'cdi', ID })),
       Warnings: cdi.warnings.length > 0 ? cdi.warnings : null,
       SecurityOptions: [
+        ...(this.linux.appArmor.available() ? ['name=apparmor'] : []),
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
         ...(this.facts.get().userRemap ? ['name=userns'] : []),
         ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),

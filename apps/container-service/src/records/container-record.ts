@@ -79,6 +79,8 @@ export interface ContainerRecord {
   restartCount: number;
   /** Stopped by a person: `unless-stopped` leaves it so. */
   stoppedByUser: boolean;
+  /** Of AppArmor, at the last start. */
+  appArmorProfile?: string;
   /** Where the root file system gets mounted. */
   rootfs: string;
   /** API: DriverData, as the image service answered at the last mount. */

@@ -127,7 +127,7 @@ export class SpecBuilder {
       rlimits: rlimits(hostConfig.Ulimits),
       noNewPrivileges: security.noNewPrivileges,
       oomScoreAdj: hostConfig.OomScoreAdj,
-      apparmorProfile: this.linux.host.hasAppArmor() ? security.apparmor : undefined,
+      apparmorProfile: record.appArmorProfile,
     };
   }
 

@@ -139,7 +139,7 @@ export class RunStep {
       const given = [...environment, ...opened.environment.filter((one) => !isAgentKnown(one, environment))];
       const env = processEnvironment(given, { hostname, tty: false, home: user.home, links: [] });
       const ids = { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids };
-      const spec: RunOrder['spec'] = ({ cgroup, seccomp }) =>
+      const spec: RunOrder['spec'] = ({ cgroup, seccomp, appArmorProfile }) =>
         runSpec({
           root: step.root,
           hostname,
@@ -149,6 +149,7 @@ export class RunStep {
           mounts: all,
           limits: scope.request.limits,
           seccomp,
+          appArmorProfile,
         });
       const tell: OnOutput = (stream, text) => output.command(stream, text);
       const code = await this.processes.run({ name, bundle, spec }, tell, scope.signal);

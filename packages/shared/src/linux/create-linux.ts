@@ -1,3 +1,4 @@
+import { KernelAppArmor } from './apparmor';
 import { KernelCgroups } from './cgroups/kernel-cgroups';
 import { KernelCredentials } from './credentials';
 import { KernelFiles } from './files';
@@ -18,6 +19,7 @@ import { KernelUserNamespaces } from './user-namespaces';
 /** The real thing. Cheap: every library and every function of it is only looked up when it is first called. */
 export function createLinux(): Linux {
   const mounts = new KernelMounts();
+  const processes = new HostProcesses();
   return {
     mounts,
     namespaces: new KernelNamespaces(),
@@ -26,13 +28,14 @@ export function createLinux(): Linux {
     netlink: new KernelNetlink(),
     nftables: new LibNftables(),
     conntrack: new KernelConntrack(),
-    processes: new HostProcesses(),
+    processes,
     seccomp: new LibSeccomp(),
     cgroups: new KernelCgroups(mounts),
     paths: new KernelPaths(),
     files: new KernelFiles(),
     quotas: new KernelQuotas(),
     sockets: new KernelSockets(),
+    appArmor: new KernelAppArmor(processes),
     host: new KernelHost(),
   };
 }

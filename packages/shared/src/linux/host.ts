@@ -27,7 +27,6 @@ export interface Host {
   osVersion(): string;
   hasOverlayfs(): boolean;
   hasSeccomp(): boolean;
-  hasAppArmor(): boolean;
   /** A kernel setting, `net.ipv4.ip_forward`; undefined when it does not exist. */
   sysctl(name: string): string | undefined;
   setSysctl(name: string, value: string): void;
@@ -84,10 +83,6 @@ export class KernelHost implements Host {
 
   hasSeccomp(): boolean {
     return /^Seccomp:/m.test(readIfPresent('/proc/self/status') ?? '');
-  }
-
-  hasAppArmor(): boolean {
-    return readIfPresent('/sys/module/apparmor/parameters/enabled')?.startsWith('Y') ?? false;
   }
 
   sysctl(name: string): string | undefined {

@@ -1,3 +1,4 @@
+export type { AppArmor } from './apparmor';
 export * from './attach-socket';
 export * from './cgroups/cgroups';
 export { createLinux } from './create-linux';

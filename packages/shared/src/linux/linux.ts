@@ -1,3 +1,4 @@
+import type { AppArmor } from './apparmor';
 import type { Cgroups } from './cgroups/cgroups';
 import type { Credentials } from './credentials';
 import type { Files } from './files';
@@ -30,6 +31,7 @@ export interface Linux {
   readonly files: Files;
   readonly quotas: Quotas;
   readonly sockets: Sockets;
+  readonly appArmor: AppArmor;
   readonly host: Host;
 }
 

@@ -82,6 +82,7 @@ export class RecordingLinux implements Linux {
   readonly files = this.port('files', { listXattrs: [], listXattrsAt: [] });
   readonly quotas = this.port('quotas', { available: false });
   readonly sockets = this.port('sockets', {});
+  readonly appArmor = this.port('appArmor', { available: false, isLoaded: false, load: Promise.resolve() });
   readonly host = this.port('host', {
     kernelVersion: [6, 1, 0],
     cpuCount: 2,

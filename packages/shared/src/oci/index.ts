@@ -1,3 +1,4 @@
+export * from './apparmor-profile';
 export * from './capabilities';
 export * from './container-user';
 export * from './device-rules';

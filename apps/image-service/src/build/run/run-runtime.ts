@@ -4,11 +4,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { unavailable } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
-import { DEFAULT_CAPABILITIES, type OciSpec } from '@gantry/shared/oci';
+import { DEFAULT_CAPABILITIES, DefaultAppArmorProfile, type OciSpec } from '@gantry/shared/oci';
 
 export interface RunRuntime {
   path: string;
   seccomp: Pick<OciSpec, 'annotations'> & { profile?: OciSpec['linux']['seccomp'] };
+  /** Of AppArmor; undefined where this host has none. */
+  appArmorProfile?: string;
 }
 
 /** Of the names of build steps on the host; the rest says whose they are (see process-names). */
@@ -24,12 +26,14 @@ export class RunRuntimes {
   /** `--root` of the runtime; one directory a process that runs. */
   readonly state: string;
   private known?: Promise<RunRuntime>;
+  private readonly appArmor: DefaultAppArmorProfile;
 
   constructor(
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
     @Inject(LINUX) private readonly linux: Linux,
   ) {
     this.state = join(config.runDir, 'build');
+    this.appArmor = new DefaultAppArmorProfile(linux, config.instance);
   }
 
   cgroup(name = ''): string {
@@ -37,19 +41,23 @@ export class RunRuntimes {
   }
 
   /** @throws Unavailable where there is none */
-  choose(): Promise<RunRuntime> {
+  async choose(): Promise<RunRuntime> {
     this.known ??= this.find().catch((error: unknown) => {
       this.known = undefined;
       throw error;
     });
-    return this.known;
+    const runtime = await this.known;
+    await this.appArmor.ensure(runtime.appArmorProfile);
+    return runtime;
   }
 
   private async find(): Promise<RunRuntime> {
     mkdirSync(this.state, { recursive: true, mode: 0o711 });
     for (const name of CANDIDATES) {
       const path = this.linux.host.which(name);
-      if (path) return { path, seccomp: await this.seccompFor(name, path) };
+      if (!path) continue;
+      const appArmorProfile = this.appArmor.available() ? this.appArmor.name : undefined;
+      return { path, seccomp: await this.seccompFor(name, path), appArmorProfile };
     }
     throw unavailable('no OCI runtime (crun, runc) is on this host');
   }

@@ -9,12 +9,13 @@ import {
   READONLY_PATHS,
 } from '@gantry/shared/oci';
 import type { BuildLimits } from '@gantry/shared/queue';
+import type { RunRuntime } from './run-runtime';
 
 /** Bytes. */
 const DEFAULT_SHM = 64 * 1024 * 1024;
 const SPECIAL = ['nosuid', 'noexec', 'nodev'];
 
-export interface RunFacts {
+export interface RunFacts extends Pick<RunRuntime, 'seccomp' | 'appArmorProfile'> {
   root: string;
   hostname: string;
   cgroup: string;
@@ -24,7 +25,6 @@ export interface RunFacts {
   /** Beyond those that every process has. */
   mounts: OciMount[];
   limits: BuildLimits;
-  seccomp: Pick<OciSpec, 'annotations'> & { profile?: OciSpec['linux']['seccomp'] };
 }
 
 /** The OCI specification of one RUN: what a container has that says nothing, and no more. */
@@ -44,6 +44,7 @@ export function runSpec(facts: RunFacts): OciSpec {
       })),
       noNewPrivileges: false,
       oomScoreAdj: 0,
+      apparmorProfile: facts.appArmorProfile,
     },
     root: { path: facts.root, readonly: false },
     hostname: facts.hostname,

@@ -1,0 +1,29 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LINUX, type Linux } from '@gantry/shared/linux';
+import { DefaultAppArmorProfile, UNCONFINED } from '@gantry/shared/oci';
+import type { ContainerRecord } from '../records/container-record';
+import { parseSecurityOptions } from './security-options';
+
+/** Which AppArmor profile confines a container, and that the kernel has it. */
+@Injectable()
+export class AppArmorProfiles {
+  private readonly standard: DefaultAppArmorProfile;
+
+  constructor(@Inject(LINUX) linux: Linux, @Inject(INSTANCE_CONFIG) config: InstanceConfig) {
+    this.standard = new DefaultAppArmorProfile(linux, config.instance);
+  }
+
+  /** Of a container that is being started: notes its profile in the record. @throws Internal where it cannot be loaded */
+  async prepare(record: ContainerRecord): Promise<void> {
+    record.appArmorProfile = this.profileOf(record);
+    await this.standard.ensure(record.appArmorProfile);
+  }
+
+  /** As dockerd: what is privileged is not confined, whatever profile is asked for. */
+  private profileOf({ hostConfig }: ContainerRecord): string | undefined {
+    if (!this.standard.available()) return undefined;
+    if (hostConfig.Privileged) return UNCONFINED;
+    return this.standard.named(parseSecurityOptions(hostConfig.SecurityOpt, false).apparmor);
+  }
+}
