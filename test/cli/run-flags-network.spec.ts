@@ -87,6 +87,8 @@ describe('network flags of docker run', () => {
     expect(hosts).toMatch(/^192\.0\.2\.9\ta\.example$/m);
     const gateway = /^default via (\S+)/m.exec(hosts)?.[1] ?? 'none';
     expect(hosts).toContain(`${gateway}\tup\n`);
+    const onHost = await outputOf(['--network', 'host', '--add-host', 'up:host-gateway'], 'cat /etc/hosts');
+    expect(onHost).toContain(`${gateway}\tup\n`);
   });
 
   itHas(['--dns', '--dns-search', '--dns-option'], 'in /etc/resolv.conf', async () => {

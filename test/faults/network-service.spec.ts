@@ -7,6 +7,7 @@ import { dockerEnvironment, dockerOn } from '../support/docker-cli';
 import { EngineClient } from '../support/engine-client';
 import { eventually } from '../support/eventually';
 import { hostNetwork, leftOver } from '../support/host-network';
+import { hasIpv6 } from '../support/ipv6';
 import { TestInstance } from '../support/test-instance';
 
 /* On an instance of its own: it looks at everything that the instance has on the host. */
@@ -40,7 +41,7 @@ const nothingSince = (before: ReturnType<typeof present>) =>
 it('leaves nothing of ten networks and their containers', async () => {
   const cycle = async (name: string) => {
     await ok('network', 'create', '--ipv6', name);
-    const ports = ['-p', '127.0.0.1::80', '-p', '[::1]::80/udp'];
+    const ports = ['-p', '127.0.0.1::80', ...(hasIpv6 ? ['-p', '[::1]::80/udp'] : [])];
     await ok('run', '-d', '--name', name, '--network', name, ...ports, 'busybox', 'sleep', '300');
     await ok('network', 'connect', 'bridge', name);
     await ok('rm', '-f', name);

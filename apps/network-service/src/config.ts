@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { InstanceConfig } from '@gantry/shared/config';
+import { formatCidr, parseCidr } from './ipam/cidr';
 
 /** Where this service keeps what, below the data root. */
 export interface NetworkPaths {
@@ -23,6 +24,21 @@ export function poolSize(env: NodeJS.ProcessEnv = process.env): number {
     throw new Error('GANTRY_NETNS_POOL has to be a number from 0 to 128');
   }
   return size;
+}
+
+/**
+ * GANTRY_BRIDGE_IPV6: whether the default bridge has IPv6 (`0` or `1`), or the subnet it has (dockerd's `ipv6` and
+ * `fixed-cidr-v6`).
+ */
+export function bridgeIpv6(env: NodeJS.ProcessEnv = process.env): { enabled: boolean; subnet?: string } {
+  const text = env['GANTRY_BRIDGE_IPV6'] ?? '';
+  if (text === '' || text === '0') return { enabled: false };
+  if (text === '1') return { enabled: true };
+  const cidr = parseCidr(text);
+  if (cidr?.family !== 6 || cidr.prefix > 120) {
+    throw new Error(`GANTRY_BRIDGE_IPV6: ${text}: has to be 0, 1 or an IPv6 subnet of at most 120 bits`);
+  }
+  return { enabled: true, subnet: formatCidr(cidr) };
 }
 
 /** GANTRY_DEFAULT_ADDRESS_POOLS: subnets for networks whose user names none (ADR 0012). */

@@ -11,6 +11,7 @@ import { IpamService } from './ipam/ipam.service';
 import { NetworkThread } from './kernel/network-thread';
 import { LinuxModule } from './linux.module';
 import { NetworkServiceLifecycle } from './network-service-lifecycle';
+import { DefaultBridge } from './networks/default-bridge';
 import { NetworkLinks } from './networks/network-links';
 import { NetworksController } from './networks/networks.controller';
 import { NetworksService } from './networks/networks.service';
@@ -44,6 +45,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     HostResolver,
     ServiceDirectory,
     ResolverService,
+    DefaultBridge,
     NetworkLinks,
     NetworksService,
     NetworksController,

@@ -62,12 +62,12 @@ export class ContainerFiles {
     files: NetworkFiles,
     network: AttachSandboxResponse | undefined,
   ): void {
-    if (network) {
+    if (network && network.netnsPath !== '') {
       writeFileSync(files.hosts, [...LOCAL_HOSTS, ...network.hosts.map(hostsLine), ''].join('\n'));
       writeFileSync(files.resolvConf, network.resolvConf);
       writeFileSync(this.paths.resolvConfHash(record.id), hashOf(network.resolvConf));
     } else {
-      writeFileSync(files.hosts, hostHosts(record.hostConfig.ExtraHosts ?? []));
+      writeFileSync(files.hosts, hostHosts(network?.hosts ?? []));
       writeFileSync(files.resolvConf, hostResolvConf(record));
     }
   }
@@ -166,14 +166,9 @@ function updateInPlace(path: string, change: (text: string) => string): void {
 }
 
 /** The host's own, or with extra hosts, as in dockerd, only those. */
-function hostHosts(extra: string[]): string {
-  const lines = extra.map((entry) => {
-    const at = entry.search(/[:=]/);
-    const ip = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
-    return `${ip === 'host-gateway' ? '127.0.0.1' : ip}\t${entry.slice(0, at)}`;
-  });
+function hostHosts(extra: HostsEntry[]): string {
   if (extra.length === 0 && existsSync('/etc/hosts')) return readFileSync('/etc/hosts', 'utf8');
-  return [...LOCAL_HOSTS, ...lines, ''].join('\n');
+  return [...LOCAL_HOSTS, ...extra.map(hostsLine), ''].join('\n');
 }
 
 function hostResolvConf({ hostConfig }: ContainerRecord): string {

@@ -111,7 +111,7 @@ export class ContainerStarter {
       rootfs: snapshot.rootfs,
       mounts: this.sources.prepare(record),
       runtime,
-      netns: network?.netnsPath,
+      netns: network?.netnsPath || undefined,
       remap,
       hostname: record.config.Hostname,
       linkEnvironment: links,

@@ -20,14 +20,13 @@ export class ContainerNetworks {
     private readonly files: ContainerFiles,
   ) {}
 
-  /** undefined where the container has no network namespace of its own. Keeps what the network service answers. */
+  /** undefined where the container is in the network of another. Keeps what the network service answers. */
   async attach(record: ContainerRecord): Promise<AttachSandboxResponse | undefined> {
     const { config, hostConfig, endpoints } = record;
     const mode = hostConfig.NetworkMode;
-    if (mode === 'host') record.networkSettings = idleSettings(record, await this.resolve(mode));
-    if (mode === 'host' || mode.startsWith('container:')) return undefined;
+    if (mode.startsWith('container:')) return undefined;
     const isNone = mode === 'none' && Object.keys(endpoints).every((name) => name === 'none');
-    const connected = !isNone && !config.NetworkDisabled;
+    const connected = mode !== 'host' && !isNone && !config.NetworkDisabled;
     const answer = await this.peers.sandboxes.attach({
       containerId: record.id,
       containerName: record.name,
@@ -40,7 +39,7 @@ export class ContainerNetworks {
       portBindings: toJson(hostConfig.PortBindings ?? {}).json,
       exposedPorts: toJson(config.ExposedPorts ?? {}).json,
       publishAllPorts: hostConfig.PublishAllPorts,
-      mode: connected ? 'bridge' : 'none',
+      mode: connected ? 'bridge' : mode === 'host' ? mode : 'none',
       dns: hostConfig.Dns ?? [],
       dnsSearch: hostConfig.DnsSearch ?? [],
       dnsOptions: hostConfig.DnsOptions ?? [],
@@ -199,18 +198,15 @@ function addressesOf({ Networks }: NetworkSettings): string[] {
   );
 }
 
-/**
- * What inspect shows of the networks of a container that does not run.
- * @param only its one network, where that has just been looked up
- */
-export function idleSettings(record: ContainerRecord, only?: ResolvedNetwork): NetworkSettings {
+/** What inspect shows of the networks of a container that does not run. */
+export function idleSettings(record: ContainerRecord): NetworkSettings {
   const known = record.networkSettings.Networks ?? {};
   const networks = Object.fromEntries(
     Object.entries(record.endpoints).map(([name, settings]) => [
       name,
       {
         ...settings,
-        NetworkID: only?.id ?? known[name]?.NetworkID ?? '',
+        NetworkID: known[name]?.NetworkID ?? '',
         EndpointID: '',
         Gateway: '',
         IPAddress: '',

@@ -1,18 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { conflict, EngineError, forbidden, messageOf, notFound } from '@gantry/shared/errors';
+import { conflict, EngineError, forbidden, internal, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher, nowNanos } from '@gantry/shared/events';
 import type { FilterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { DockerUserChain } from '../firewall/docker-user';
 import { FirewallService } from '../firewall/firewall.service';
-import { type Cidr, parseCidr } from '../ipam/cidr';
+import { bridgeIpv6 } from '../config';
+import { type Cidr, type Family, parseCidr } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
 import { NetworkThread } from '../kernel/network-thread';
-import { isDefaultBridge, isPredefined, type NetworkRecord } from '../records/network-record';
+import {
+  isDefaultBridge,
+  isPredefined,
+  type NetworkRecord,
+  type SubnetRecord,
+} from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
 import { SandboxRegistry } from '../records/sandbox-registry';
+import { DefaultBridge } from './default-bridge';
 import { pickedSubnet } from './ipam-config';
 import { type NetworkCreateConfig, type NetworkDraft, parseNetworkConfig } from './network-config';
 import { networkDocument, networkInspectDocument } from './network-document';
@@ -36,6 +43,7 @@ export class NetworksService {
     private readonly links: NetworkLinks,
     private readonly firewall: FirewallService,
     private readonly dockerUser: DockerUserChain,
+    private readonly bridge: DefaultBridge,
     private readonly events: EventPublisher,
   ) {}
 
@@ -117,20 +125,38 @@ export class NetworksService {
 
   /** At start: links and subnets of what is on record; the predefined networks when this is the first start. */
   async restore(): Promise<void> {
-    for (const network of this.networks.all()) {
-      if (network.configOnly) continue;
-      this.ipam.addNetwork(network);
-      try {
-        await this.links.ensure(network);
-      } catch (error) {
-        // The parent of a macvlan network may be away; that is no reason not to serve all others.
-        this.logger.error({ err: messageOf(error), network: network.name }, 'the network has no link');
-      }
+    const known = this.networks.all().filter(({ configOnly }) => !configOnly);
+    for (const network of known.filter((each) => !isDefaultBridge(each))) {
+      await this.restoreOne(network);
     }
-    for (const draft of predefinedNetworks(this.config.bridgeName)) {
-      if (this.networks.named(draft.name)) continue;
-      await this.build(await this.complete(draft, newId()), false);
+    const drafts = predefinedNetworks(this.config.bridgeName, bridgeIpv6());
+    for (const draft of drafts) {
+      const network = this.networks.named(draft.name);
+      if (!network) await this.build(await this.complete(draft, newId()), false);
+      else if (isDefaultBridge(network)) await this.restoreBridge(network, draft);
     }
+  }
+
+  private async restoreOne(network: NetworkRecord): Promise<void> {
+    this.ipam.addNetwork(network);
+    try {
+      await this.links.ensure(network);
+    } catch (error) {
+      // The parent of a macvlan network may be away; that is no reason not to serve all others.
+      this.logger.error({ err: messageOf(error), network: network.name }, 'the network has no link');
+    }
+  }
+
+  /** After all others: a subnet that is new to it must not be one of theirs. */
+  private async restoreBridge(network: NetworkRecord, draft: NetworkDraft): Promise<void> {
+    for (const { subnet } of draft.ipam.config) this.ipam.checkFree(cidr(subnet));
+    const adapted = await this.bridge.adapted(network, draft, async () => {
+      const [picked] = await this.pickSubnets(network, [6]);
+      if (!picked) throw internal('no subnet was picked for the default bridge');
+      return picked;
+    });
+    if (adapted !== network) this.networks.put(adapted);
+    await this.restoreOne(adapted);
   }
 
   private async complete(draft: NetworkDraft, id: string): Promise<NetworkRecord> {
@@ -139,17 +165,17 @@ export class NetworksService {
     record.link = this.links.nameFor(record);
     await this.links.check(record);
     const families = [...(draft.ipv4 ? [4 as const] : []), ...(draft.ipv6 ? [6 as const] : [])];
-    const config = [...draft.ipam.config];
+    const { config } = draft.ipam;
     for (const { subnet } of config) this.ipam.checkFree(cidr(subnet));
     const missing = families.filter((family) => !config.some(({ subnet }) => cidr(subnet).family === family));
-    if (missing.length > 0) {
-      const use = isDefaultBridge(record) ? 'defaultBridge' : 'networks';
-      const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
-      for (const family of missing) {
-        config.push(pickedSubnet(this.ipam.pickSubnet(family, use, hostSubnets), draft));
-      }
-    }
-    return { ...record, ipam: { ...draft.ipam, config } };
+    const picked = missing.length > 0 ? await this.pickSubnets(record, missing) : [];
+    return { ...record, ipam: { ...draft.ipam, config: [...config, ...picked] } };
+  }
+
+  private async pickSubnets(network: NetworkRecord, families: Family[]): Promise<SubnetRecord[]> {
+    const use = isDefaultBridge(network) ? 'defaultBridge' : 'networks';
+    const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
+    return families.map((family) => pickedSubnet(this.ipam.pickSubnet(family, use, hostSubnets), network));
   }
 
   private async build(record: NetworkRecord, withFirewall = true): Promise<void> {

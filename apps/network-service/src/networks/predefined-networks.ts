@@ -1,8 +1,15 @@
 import { OPTION } from '../records/network-options';
+import { parseSubnets } from './ipam-config';
 import type { NetworkDraft } from './network-config';
 
-/** What an instance has from its first start on. */
-export function predefinedNetworks(bridgeName: string): NetworkDraft[] {
+/**
+ * What an instance has from its first start on.
+ * @param ipv6 of the default bridge
+ */
+export function predefinedNetworks(
+  bridgeName: string,
+  ipv6: { enabled: boolean; subnet?: string },
+): NetworkDraft[] {
   const base = {
     ipv4: true,
     ipv6: false,
@@ -13,12 +20,19 @@ export function predefinedNetworks(bridgeName: string): NetworkDraft[] {
     labels: {},
     ipam: { driver: 'default', options: {}, config: [] },
   };
+  const bridge = { driver: 'bridge', internal: false, options: {} } as const;
+  const given = parseSubnets(ipv6.subnet ? [{ Subnet: ipv6.subnet }] : [], bridge, {
+    ipv4: true,
+    ipv6: true,
+  });
   return [
     {
       ...base,
       name: 'bridge',
       driver: 'bridge',
       link: bridgeName,
+      ipv6: ipv6.enabled,
+      ipam: { ...base.ipam, config: given },
       options: {
         [OPTION.defaultBridge]: 'true',
         [OPTION.icc]: 'true',

@@ -4,24 +4,22 @@ import type { SandboxRecord } from '../records/sandbox-record';
 
 /**
  * The lines of a container's /etc/hosts after those of localhost, in Docker's order: extra hosts, links, then itself.
- * @param hostGateway what `host-gateway` stands for
+ * @param hostGateways what `host-gateway` stands for: the host's addresses on the default bridge, one a family
  * @param addressOf the address of a linked container on the default bridge
  * @throws InvalidArgument for an extra host that is not `name:ip`
  */
 export function hostsEntries(
   sandbox: SandboxRecord,
-  hostGateway: string,
+  hostGateways: readonly string[],
   addressOf: (containerId: string) => string | undefined,
 ): HostsEntry[] {
-  const extra = sandbox.extraHosts.map((line) => {
+  const extra = sandbox.extraHosts.flatMap((line) => {
     const colon = line.indexOf(':');
     const name = line.slice(0, colon);
     const target = line.slice(colon + 1);
     if (colon < 1 || target === '') throw invalidArgument(`bad format for add-host: "${line}"`);
-    return {
-      ip: target === 'host-gateway' ? hostGateway : target.replace(/^\[(.*)\]$/, '$1'),
-      names: [name],
-    };
+    const addresses = target === 'host-gateway' ? hostGateways : [target.replace(/^\[(.*)\]$/, '$1')];
+    return addresses.map((ip) => ({ ip, names: [name] }));
   });
   const links = sandbox.links.flatMap(({ containerId, containerName, alias }) => {
     const ip = addressOf(containerId);

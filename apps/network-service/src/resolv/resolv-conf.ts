@@ -3,6 +3,7 @@ import { RESOLVER_ADDRESS } from '../kernel/resolver-address';
 
 /** Where the host has no nameserver that a container could reach. Docker's choice. */
 export const PUBLIC_SERVERS = ['8.8.8.8', '8.8.4.4'];
+const PUBLIC_SERVERS_IPV6 = ['2001:4860:4860::8888', '2001:4860:4860::8844'];
 /** Where systemd-resolved writes the servers that its stub at 127.0.0.53 asks. */
 export const RESOLVED_UPSTREAM = '/run/systemd/resolve/resolv.conf';
 
@@ -22,11 +23,15 @@ export function parseResolvConf(text: string): ResolverSettings {
   return settings;
 }
 
-/** What a container on the default bridge asks: its own settings, else the host's that it can reach. */
-export function directResolvConf(host: ResolverSettings, own: ResolverSettings): string {
-  const reachable = reachableServers(host, own);
+/**
+ * What a container on the default bridge asks: its own settings, else the host's that it can reach.
+ * @param hasIpv6 whether the container has an IPv6 address
+ */
+export function directResolvConf(host: ResolverSettings, own: ResolverSettings, hasIpv6: boolean): string {
+  const reachable = own.servers.length > 0 ? own.servers : reachableServers(host.servers, hasIpv6);
+  const fallback = hasIpv6 ? [...PUBLIC_SERVERS, ...PUBLIC_SERVERS_IPV6] : PUBLIC_SERVERS;
   return render({
-    servers: reachable.length > 0 ? reachable : PUBLIC_SERVERS,
+    servers: reachable.length > 0 ? reachable : fallback,
     search: searchOf(host, own),
     options: own.options.length > 0 ? own.options : host.options,
   });
@@ -43,10 +48,11 @@ export function embeddedResolvConf(host: ResolverSettings, own: ResolverSettings
   });
 }
 
-/** Loopback ones of the host are left out; perhaps none. */
-function reachableServers(host: ResolverSettings, own: ResolverSettings): string[] {
-  if (own.servers.length > 0) return own.servers;
-  return host.servers.filter((server) => !server.startsWith('127.') && !server.includes(':'));
+/** Loopback ones of the host are left out, and those on one of its links; perhaps none. */
+function reachableServers(servers: readonly string[], hasIpv6: boolean): string[] {
+  return servers.filter((server) =>
+    server.includes(':') ? hasIpv6 && server !== '::1' && !server.includes('%') : !server.startsWith('127.'),
+  );
 }
 
 /** `--dns-search .` means none. */

@@ -9,20 +9,32 @@ const host = parseResolvConf(
 
 describe('resolv.conf', () => {
   it('takes from the host what a container can reach', () => {
-    expect(directResolvConf(host, none)).toBe(
+    expect(directResolvConf(host, none, false)).toBe(
       'nameserver 192.0.2.53\nsearch a.test b.test\noptions timeout:1\n',
     );
   });
 
   it('falls back to public servers', () => {
-    expect(directResolvConf(none, none)).toBe('nameserver 8.8.8.8\nnameserver 8.8.4.4\n');
-    expect(directResolvConf(parseResolvConf('nameserver 127.0.0.1'), none)).toContain('nameserver 8.8.8.8\n');
+    expect(directResolvConf(none, none, false)).toBe('nameserver 8.8.8.8\nnameserver 8.8.4.4\n');
+    expect(directResolvConf(parseResolvConf('nameserver 127.0.0.1'), none, false)).toContain(
+      'nameserver 8.8.8.8\n',
+    );
+  });
+
+  it('has the servers with IPv6 addresses too where the container has one', () => {
+    expect(directResolvConf(host, none, true)).toContain(
+      'nameserver 192.0.2.53\nnameserver fd00::53\nsearch',
+    );
+    const near = parseResolvConf('nameserver ::1\nnameserver fe80::1%eth0');
+    expect(directResolvConf(near, none, true)).toBe(
+      'nameserver 8.8.8.8\nnameserver 8.8.4.4\nnameserver 2001:4860:4860::8888\nnameserver 2001:4860:4860::8844\n',
+    );
   });
 
   it('prefers what the container was given', () => {
     const own = { servers: ['10.0.0.53'], search: ['c.test'], options: ['ndots:2'] };
-    expect(directResolvConf(host, own)).toBe('nameserver 10.0.0.53\nsearch c.test\noptions ndots:2\n');
-    expect(directResolvConf(host, { ...none, search: ['.'] })).not.toContain('search');
+    expect(directResolvConf(host, own, false)).toBe('nameserver 10.0.0.53\nsearch c.test\noptions ndots:2\n');
+    expect(directResolvConf(host, { ...none, search: ['.'] }, false)).not.toContain('search');
   });
 
   it('points to the embedded resolver on networks of the user', () => {
@@ -43,8 +55,9 @@ describe('hosts', () => {
   } as unknown as SandboxRecord;
 
   it('names extra hosts, links and the container itself', () => {
-    expect(hostsEntries(sandbox, '172.17.0.1', () => '172.17.0.9')).toEqual([
+    expect(hostsEntries(sandbox, ['172.17.0.1', 'fd00:17::1'], () => '172.17.0.9')).toEqual([
       { ip: '172.17.0.1', names: ['up'] },
+      { ip: 'fd00:17::1', names: ['up'] },
       { ip: 'fd00::1', names: ['six'] },
       { ip: '10.1.1.1', names: ['db'] },
       { ip: '172.17.0.9', names: ['db', 'abcdef012345', 'mysql'] },
@@ -55,11 +68,11 @@ describe('hosts', () => {
 
   it('knows a name with dots by its first label too', () => {
     const named = { ...sandbox, hostname: 'web.foo.test', domainname: '', extraHosts: [], links: [] };
-    expect(hostsEntries(named, '', () => undefined)[0]?.names).toEqual(['web.foo.test', 'web']);
+    expect(hostsEntries(named, [], () => undefined)[0]?.names).toEqual(['web.foo.test', 'web']);
   });
 
   it('refuses what is no extra host', () => {
-    expect(() => hostsEntries({ ...sandbox, extraHosts: ['nocolon'] }, '', () => undefined)).toThrow(
+    expect(() => hostsEntries({ ...sandbox, extraHosts: ['nocolon'] }, [], () => undefined)).toThrow(
       'bad format for add-host: "nocolon"',
     );
   });

@@ -1,5 +1,5 @@
 import { dnsNames } from '../dns/dns-names';
-import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
+import { isDefaultBridge, isPredefined, type NetworkRecord } from '../records/network-record';
 import type { EndpointRecord, SandboxRecord } from '../records/sandbox-record';
 
 /** API: NetworkSettings, with the fields of the default bridge at the top that older API versions have. */
@@ -43,7 +43,7 @@ function endpointDocument(
   network: NetworkRecord,
 ): Record<string, unknown> {
   const { settings } = endpoint;
-  const hasNames = !isDefaultBridge(network) && network.driver !== 'null';
+  const hasNames = !isPredefined(network.name);
   return {
     IPAMConfig: settings.IPAMConfig ?? null,
     Links: settings.Links ?? null,

@@ -34,6 +34,9 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
 
   async attach(request: AttachSandboxRequest) {
     if (!/^[0-9a-f]{64}$/.test(request.containerId)) throw invalidArgument('not a container id');
+    if (request.mode === 'host') {
+      return { ...this.response(this.service.onHost(request), ''), resolvConf: '' };
+    }
     return this.response(await this.service.attach(request));
   }
 
@@ -75,21 +78,23 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
     return { sandboxes };
   }
 
-  private response(sandbox: SandboxRecord): AttachSandboxResponse {
-    const netnsPath = this.service.pathOf(sandbox.containerId);
+  private response(
+    sandbox: SandboxRecord,
+    netnsPath = this.service.pathOf(sandbox.containerId),
+  ): AttachSandboxResponse {
     const settings = networkSettings(sandbox, netnsPath, (id) => this.networks.get(id));
     const host = this.hostResolver.settings();
-    const bridge = this.networks.defaultBridge;
+    const hasIpv6 = sandbox.endpoints.some(({ ipv6 }) => ipv6 !== undefined);
     return {
       netnsPath,
       networkSettings: Buffer.from(JSON.stringify(settings)),
       resolvConf:
         sandbox.dnsPort === undefined
-          ? directResolvConf(host, sandbox.resolver)
+          ? directResolvConf(host, sandbox.resolver, hasIpv6)
           : embeddedResolvConf(host, sandbox.resolver),
       hosts: hostsEntries(
         sandbox,
-        bridge.ipam.config[0]?.gateway ?? '',
+        this.networks.defaultBridge.ipam.config.map(({ gateway }) => gateway),
         (containerId) =>
           this.registry.get(containerId)?.endpoints.find((endpoint) => {
             const network = this.networks.get(endpoint.networkId);

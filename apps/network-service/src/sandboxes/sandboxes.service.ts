@@ -77,6 +77,12 @@ export class SandboxesService {
     });
   }
 
+  /** What a container in the host's network is told. Nothing of it is made or kept. */
+  onHost(request: AttachSandboxRequest): SandboxRecord {
+    const host = nullEndpoint(this.networks.resolve('host'), {});
+    return { ...newSandbox({ ...request, hostname: '' }), endpoints: [host], exposedPorts: [] };
+  }
+
   /** Nothing leads to the container any more when this resolves; its namespace goes in the background. */
   release(containerId: string): Promise<void> {
     return this.inTurn(containerId, async () => {
@@ -370,7 +376,7 @@ function addressesOf({ networkId, address, ipv6, hostLink }: EndpointRecord): Re
   });
 }
 
-/** The endpoint on `none`: on record, and nothing in the kernel. */
+/** The endpoint on `none` or `host`: on record, and nothing in the kernel. */
 function nullEndpoint(network: NetworkRecord, settings: EndpointSettings): EndpointRecord {
   const id = randomBytes(32).toString('hex');
   return {
