@@ -150,6 +150,8 @@ export class ContainerController implements Service {
 
   logs: Service['logs'] = (call) => this.logReader.logs(call);
 
+  shortLogs: Service['shortLogs'] = (request) => this.logReader.shortLogs(request);
+
   top: Service['top'] = (request) => this.processes.top(request);
 
   stats: Service['stats'] = (call) => this.usage.stats(call);

@@ -81,6 +81,18 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
     return { call, done };
   };
 
+  /** In one answer there is what the stream says, or nothing where it is long. */
+  const expectTheSameShort = async (request: LogsRequest, heard: LogsResponse[]) => {
+    const { complete, output } = await logs.shortLogs(request);
+    for (const stream of [StdStream.STD_STREAM_STDOUT, StdStream.STD_STREAM_STDERR]) {
+      const streamed = bytesOf(heard, stream);
+      const short = Buffer.concat(output.filter((each) => each.stream === stream).map(({ data }) => data));
+      if (complete) expect(short.equals(streamed)).toBe(true);
+      else expect(output).toEqual([]);
+    }
+    if (bytesOf(heard).length > 64 * 1024) expect(complete).toBe(false);
+  };
+
   const readLogs = async (record: ContainerRecord, options: Partial<LogsRequest> = {}) => {
     const call = new FakeCall<LogsRequest, LogsResponse>();
     call.request = {
@@ -96,6 +108,7 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
       ...options,
     };
     await logs.logs(call.serverStream);
+    if (!call.request.follow) await expectTheSameShort(call.request, call.heard);
     return call.heard;
   };
 
@@ -198,6 +211,29 @@ withContainers('streams of real containers (root, conmon, crun, busybox)', () =>
   });
 
   describe('logs', () => {
+    it('are one answer where they are short', async () => {
+      const record = await finished({ args: ['seq', '30000'] });
+      const complete = async (tail: string) => {
+        const call = {
+          container: record.id,
+          follow: false,
+          stdout: true,
+          stderr: true,
+          since: '',
+          until: '',
+        };
+        return (await logs.shortLogs({ ...call, timestamps: false, details: false, tail })).complete;
+      };
+      expect(await Promise.all(['5', '1000', '1001', 'all'].map(complete))).toEqual([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      expect(textOf(await readLogs(record, { tail: '2' }))).toBe('29999\n30000\n');
+      expect(bytesOf(await readLogs(record))).toHaveLength(168_894);
+    });
+
     it('are what was written, by stream', async () => {
       const record = await finished({ args: ['sh', '-c', 'echo o; echo e >&2; printf "no newline"'] });
       const heard = await readLogs(record);

@@ -1,5 +1,6 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import type { LogsRequest } from '@gantry/proto/container';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { framedByLine, streamContentType } from '../hijack/stream-frames';
 import { joinTerminal } from '../hijack/terminal-stream';
@@ -84,22 +85,19 @@ export class ContainerStreamsController {
     if (!stdout && !stderr) {
       throw invalidArgument('Bad parameters: you must choose at least one stream');
     }
-    const messages = this.services.messagesOf(
-      this.services.containers.logs(
-        {
-          container,
-          follow: query.flag('follow'),
-          stdout,
-          stderr,
-          since: query.text('since'),
-          until: query.text('until'),
-          timestamps: query.flag('timestamps'),
-          details: query.flag('details'),
-          tail: query.text('tail') || 'all',
-        },
-        { signal },
-      ),
-    );
+    const request = {
+      container,
+      follow: query.flag('follow'),
+      stdout,
+      stderr,
+      since: query.text('since'),
+      until: query.text('until'),
+      timestamps: query.flag('timestamps'),
+      details: query.flag('details'),
+      tail: query.text('tail') || 'all',
+    };
+    if (!request.follow && (await this.sendShortLogs(request, response, minor))) return;
+    const messages = this.services.messagesOf(this.services.containers.logs(request, { signal }));
     const { message } = await firstMessage(messages);
     if (message?.$case !== 'started') throw internal('the logs began without their start');
     const { tty } = message.value;
@@ -112,6 +110,17 @@ export class ContainerStreamsController {
       if (!(await writeWithBackPressure(response, framedByLine(next.message.value, tty)))) return;
     }
     response.end();
+  }
+
+  /** Whether they were short. */
+  private async sendShortLogs(request: LogsRequest, response: Response, minor: number): Promise<boolean> {
+    const { complete, started, output } = await this.services.containers.shortLogs(request);
+    if (!complete) return false;
+    const tty = started?.tty ?? false;
+    response.setHeader('Content-Type', streamContentType(tty, minor));
+    response.write(Buffer.concat(output.map((piece) => framedByLine(piece, tty))));
+    response.end();
+    return true;
   }
 
   /** The header goes out as soon as the wait is registered: the client starts the container only then. */

@@ -33,6 +33,13 @@ describe('container endpoints', () => {
           await new Promise<void>((resolve) => (letWaitEnd = resolve));
           await writeMessage(call, { event: { $case: 'result', value: { statusCode: 7, error: '' } } });
         },
+        shortLogs: async (request) => {
+          const output = [1, 2].map((stream) => ({ stream, data: Buffer.from(`short${stream}\n`) }));
+          seen['shortLogs'] = request;
+          return request.tail === '2'
+            ? { complete: true, started: { tty: false }, output }
+            : { complete: false, started: undefined, output: [] };
+        },
         logs: async (call) => {
           seen['logs'] = call.request;
           await writeMessage(call, {
@@ -139,6 +146,9 @@ describe('container endpoints', () => {
     const terminal = await gateway.ask('GET', '/containers/tty/logs?stdout=1');
     expect(terminal.headers['content-type']).toBe('application/vnd.docker.raw-stream');
     expect(terminal.body).toBe('line1\nline2\n');
+    const short = await gateway.ask('GET', '/containers/c/logs?stdout=1&stderr=1&tail=2');
+    expect(short.body).toBe('\x01\0\0\0\0\0\0\x07short1\n\x02\0\0\0\0\0\0\x07short2\n');
+    expect(seen['shortLogs']).toMatchObject({ tail: '2', stdout: true });
     expect((await gateway.ask('GET', '/containers/c/logs')).status).toBe(400);
   });
 

@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Injectable } from '@nestjs/common';
 import type { Output } from '@gantry/proto/common';
-import type { LogsRequest, LogsResponse } from '@gantry/proto/container';
+import type { LogsRequest, LogsResponse, ShortLogsResponse } from '@gantry/proto/container';
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import { writeMessage } from '@gantry/shared/grpc';
 import { ContainerLifecycleEvents } from '../lifecycle/container-lifecycle-events';
@@ -11,13 +11,17 @@ import { FileChanges } from '../file-changes';
 import { detailsText, logAttributes } from '../log-drivers/log-attributes';
 import { LogDeliveries } from '../log-drivers/log-deliveries';
 import { canBeRead } from '../log-drivers/log-drivers';
-import { LogCursor, tailOf, type LogFiles } from './log-files';
+import { currentSize, LogCursor, tailOf, type LogFiles } from './log-files';
 import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime } from './log-record';
 import { LogRotation } from './log-rotation';
 
 /** What a busy container writes in this time goes to a follower together. */
 const GATHER_MS = 5;
+
+/** What is given in one answer: so many bytes, of no more lines where lines are asked for. */
+const SHORT = 64 * 1024;
+const FEW_LINES = 1_000;
 
 /** Reads what containers wrote (API: ContainerLogs). */
 @Injectable()
@@ -41,12 +45,7 @@ export class LogsService {
   /** RPC Logs. A follower's stream ends with the container's run, after its last line. */
   async logs(call: ServerWritableStream<LogsRequest, LogsResponse>): Promise<void> {
     const request = call.request;
-    const record = this.store.resolve(request.container);
-    if (!request.stdout && !request.stderr)
-      throw invalidArgument('Bad parameters: you must choose at least one stream');
-    if (!canBeRead(record.hostConfig.LogConfig))
-      throw notImplemented('configured logging driver does not support reading');
-    const selection = selectionOf(request, record);
+    const { record, selection } = this.asked(request);
     if (!(await writeMessage(call, { message: { $case: 'started', value: { tty: record.config.Tty } } })))
       return;
 
@@ -55,6 +54,37 @@ export class LogsService {
     for await (const output of this.read(record, selection, request.tail, request.follow, gone.signal)) {
       if (!(await writeMessage(call, { message: { $case: 'output', value: output } }))) return;
     }
+  }
+
+  /** RPC ShortLogs. */
+  async shortLogs(request: LogsRequest): Promise<ShortLogsResponse> {
+    const { record, selection } = this.asked(request);
+    const long = { complete: false, started: undefined, output: [] };
+    if (isNumber(request.tail) ? Number(request.tail) > FEW_LINES : this.isLong(record)) return long;
+    const output: Output[] = [];
+    let size = 0;
+    for await (const piece of this.read(record, selection, request.tail, false, NEVER)) {
+      size += piece.data.length;
+      if (size > SHORT) return long;
+      output.push(piece);
+    }
+    return { complete: true, started: { tty: record.config.Tty }, output };
+  }
+
+  /** @throws NotFound, InvalidArgument, and NotImplemented for a driver whose lines cannot be read */
+  private asked(request: LogsRequest): { record: ContainerRecord; selection: LogSelection } {
+    const record = this.store.resolve(request.container);
+    if (!request.stdout && !request.stderr)
+      throw invalidArgument('Bad parameters: you must choose at least one stream');
+    if (!canBeRead(record.hostConfig.LogConfig))
+      throw notImplemented('configured logging driver does not support reading');
+    return { record, selection: selectionOf(request, record) };
+  }
+
+  /** By a look at the files: each line has a time besides. */
+  private isLong(record: ContainerRecord): boolean {
+    const files = this.deliveries.filesOf(record);
+    return (currentSize(files) ?? 0) > 2 * SHORT || files.rotated().length > 0;
   }
 
   /** What was logged, and with `follow` what comes until the container ends. `tail`: a number of lines, else all. */
@@ -69,7 +99,7 @@ export class LogsService {
     await this.deliveries.caughtUp(record);
     const files = this.deliveries.filesOf(record);
     const output = new LogOutput(selection, files.parse);
-    const cursor = new LogCursor(files, /^\d+$/.test(tail) ? await tailOf(files, Number(tail)) : undefined);
+    const cursor = new LogCursor(files, isNumber(tail) ? await tailOf(files, Number(tail)) : undefined);
     const following = follow ? this.follow(record, files, selection.until, signal) : undefined;
     try {
       for (;;) {
@@ -123,6 +153,10 @@ export class LogsService {
     };
   }
 }
+
+const isNumber = (tail: string): boolean => /^\d+$/.test(tail);
+
+const NEVER = new AbortController().signal;
 
 function selectionOf(request: LogsRequest, record: ContainerRecord): LogSelection {
   for (const [name, value] of Object.entries({ since: request.since, until: request.until })) {
