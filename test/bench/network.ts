@@ -1,23 +1,28 @@
-// npm run bench:network: starts on five networks, throughput, and a restart of network-service among many containers.
+// npm run bench:network: starts on five networks, throughput, names, and a restart of network-service among many
+// containers.
 import { randomBytes } from 'node:crypto';
 import type { TestInstance } from '../support/test-instance';
 import { runBench } from './bench';
 import { BENCH_IMAGE, BENCH_LABEL, type BenchEngine } from './engine';
-import { IperfServer, throughput } from './iperf';
-import { processBehind } from './processes';
+import { type Flow, IperfServer, requireIperf, throughput } from './iperf';
+import { measureNames } from './names';
+import { processBehind, processesBehind } from './processes';
 import { measureRestart } from './network-restart';
+import { median } from './statistics';
+import type { Table } from './table';
 import { timed } from './workloads';
 
 const NETWORKS = 5;
 const PORT = 5201;
+/** What iperf3 writes at once unless it is told otherwise, and what saves most of the wake-ups. Bytes. */
+const WRITES = { '128 KiB': 131_072, '1 MiB': 1_048_576 };
 
+requireIperf();
 runBench(
   'gbnet',
   { rounds: 15, seconds: 2, streams: 5, containers: 0 },
   async ({ instance, engines, table, options }) => {
     const starts = new Map<string, number[]>();
-    const direct = new Map<string, number[]>();
-    const published = new Map<string, number[]>();
     const pairs: Pair[] = [];
     const prefix = `bench-${randomBytes(3).toString('hex')}`;
     const networks = Array.from({ length: NETWORKS }, (_, index) => `${prefix}-${index}`);
@@ -32,14 +37,13 @@ runBench(
       }
       table.samples('start on five networks, ms', starts);
       for (const engine of engines) pairs.push(await Pair.start(engine, networks[0] ?? '', instance));
-      for (let round = 0; round < options.streams; round += 1) {
-        for (const pair of pairs) {
-          put(direct, pair.engine, await pair.direct(options.seconds));
-          put(published, pair.engine, await pair.published(options.seconds));
-        }
+      for (const [what, write] of Object.entries(WRITES)) {
+        await measureFlows(pairs, table, `writes of ${what}`, options.streams, {
+          seconds: options.seconds,
+          write,
+        });
       }
-      table.samples('container to container, Gbit/s', direct);
-      table.samples('127.0.0.1 to a published port, Gbit/s', published);
+      await measureAllNames(pairs, table);
     } finally {
       for (const pair of pairs) await pair.stop();
       for (const engine of engines) {
@@ -50,6 +54,64 @@ runBench(
     if (gantry && options.containers > 0) await measureRestart(gantry, instance, table, options.containers);
   },
 );
+
+/** Both ways in turns, and last the host's loopback without any engine: no published port can be faster. */
+async function measureFlows(
+  pairs: Pair[],
+  table: Table,
+  what: string,
+  rounds: number,
+  options: { seconds: number; write: number },
+): Promise<void> {
+  const ways = {
+    'container to container': (pair: Pair) => pair.direct(options),
+    '127.0.0.1 to a published port': (pair: Pair) => pair.published(options),
+  };
+  const flows = Object.entries(ways).map(([way, run]) => ({ way, run, seen: new Map<string, Flow[]>() }));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { run, seen } of flows) {
+      for (const pair of pairs) {
+        seen.set(pair.engine.name, [...(seen.get(pair.engine.name) ?? []), await run(pair)]);
+      }
+    }
+  }
+  for (const { way, seen } of flows) {
+    const all = [...seen.values()];
+    table.row(
+      `${way}, ${what}, Gbit/s`,
+      all.map((each) => median(each.map(({ rate }) => rate))),
+    );
+    table.row(
+      '  CPU seconds a GB',
+      all.map((each) => median(each.map(({ cpu }) => cpu))),
+    );
+  }
+  const server = await IperfServer.start(process.pid, PORT);
+  const { rate } = await throughput(process.pid, '127.0.0.1', PORT, options);
+  await server.stop();
+  table.row(`  the host's loopback alone, Gbit/s`, [rate]);
+}
+
+async function measureAllNames(pairs: Pair[], table: Table): Promise<void> {
+  const figures = [];
+  for (const pair of pairs) figures.push(await pair.names());
+  table.row(
+    'a name in a container, ms (median)',
+    figures.map((each) => each.median),
+  );
+  table.row(
+    '  95% of them at most',
+    figures.map((each) => each.at95),
+  );
+  table.row(
+    'names, 32 at a time, per second',
+    figures.map((each) => each.rate),
+  );
+  table.row(
+    '  for a second of CPU of the engine',
+    figures.map((each) => each.perCpuSecond),
+  );
+}
 
 function put(samples: Map<string, number[]>, { name }: BenchEngine, value: number): void {
   samples.set(name, [...(samples.get(name) ?? []), value]);
@@ -94,6 +156,7 @@ class Pair {
   private constructor(
     readonly engine: BenchEngine,
     private readonly hostPid: number,
+    private readonly answering: number[],
     private readonly sender: Running,
     private readonly receiver: Running,
     private readonly network: string,
@@ -112,19 +175,25 @@ class Pair {
     });
     const server = await IperfServer.start(receiver.State.Pid, PORT);
     // An engine may live in a network namespace of its own: that is its host.
-    const hostPid =
-      engine.name === 'gantry' ? instance.pid('network') : (processBehind(engine.socketPath) ?? 1);
-    return new Pair(engine, hostPid, sender, receiver, network, server);
+    const isOurs = engine.name === 'gantry';
+    const answering = isOurs ? [instance.pid('network')] : processesBehind(engine.socketPath);
+    const hostPid = isOurs ? instance.pid('network') : (processBehind(engine.socketPath) ?? 1);
+    return new Pair(engine, hostPid, answering, sender, receiver, network, server);
   }
 
-  direct(seconds: number): Promise<number> {
+  direct(options: { seconds: number; write: number }): Promise<Flow> {
     const address = this.receiver.NetworkSettings.Networks[this.network]?.IPAddress ?? '';
-    return throughput(this.sender.State.Pid, address, PORT, seconds);
+    return throughput(this.sender.State.Pid, address, PORT, options);
   }
 
-  published(seconds: number): Promise<number> {
+  published(options: { seconds: number; write: number }): Promise<Flow> {
     const port = Number(this.receiver.NetworkSettings.Ports[`${PORT}/tcp`]?.[0]?.HostPort);
-    return throughput(this.hostPid, '127.0.0.1', port, seconds);
+    return throughput(this.hostPid, '127.0.0.1', port, options);
+  }
+
+  /** The receiver's, asked for in the sender. */
+  names(): ReturnType<typeof measureNames> {
+    return measureNames(this.sender.State.Pid, this.receiver.Id.slice(0, 12), this.answering);
   }
 
   async stop(): Promise<void> {
