@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { internal, invalidArgument, messageOf, notImplemented } from '@gantry/shared/errors';
+import { internal, invalidArgument, messageOf } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
@@ -10,13 +10,15 @@ import type { OnLines } from '../progress/progress-lines';
 import { familiar, parseNamed } from '../references/reference';
 import { BuildExports } from './export/build-exports';
 import { BuildOutput, shortImageId } from './build-output';
+import type { BuiltImage } from './built-image';
 import { planBuild } from './build-plan';
 import type { BuildScope } from './build-scope';
 import { BaseImages } from './base-images';
 import { RunNetworks } from './run/run-network';
 import { RunningBuild } from './running-build';
 import { ClientSession } from './session/client-session';
-import { StageBuilder } from './stage-builder';
+import { SquashImage } from './squash/squash-image';
+import { type BuiltStage, StageBuilder } from './stage-builder';
 import { CacheSources } from './cache/cache-sources';
 import { PruneBuildCache } from './cache/prune-build-cache';
 import { StepCache } from './cache/step-cache';
@@ -41,12 +43,12 @@ export class BuildImages {
     @Inject(PruneBuildCache) private readonly pruning: PruneBuildCache,
     @Inject(LayerStore) private readonly layers: LayerStore,
     @Inject(ImageStore) private readonly images: ImageStore,
+    @Inject(SquashImage) private readonly squashing: SquashImage,
     @Inject(BuildExports) private readonly exports: BuildExports,
   ) {}
 
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
   async build(dockerfile: Dockerfile, request: BuildJob, context: BuildSite): Promise<string> {
-    if (request.squash) throw notImplemented('squash is not built yet');
     const names = request.names.map((name) => taggable(parseNamed(name)));
     const ended = new AbortController();
     const signal = AbortSignal.any([context.signal, ended.signal]);
@@ -65,7 +67,8 @@ export class BuildImages {
     try {
       await this.importCaches(scope, output);
       for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
-      const image = await building.run(context.onLines);
+      const stage = await building.run(context.onLines);
+      const image = request.squash ? await this.squashed(stage, scope, output) : stage.image;
       await this.layers.settle();
       if (request.export) {
         await this.exports.send(request.export, image, scope, output);
@@ -91,6 +94,17 @@ export class BuildImages {
       void this.pruning.limit();
       await output.flush();
     }
+  }
+
+  private async squashed(
+    { image, base }: BuiltStage,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<BuiltImage> {
+    if (image.id === null) return image;
+    const squashed = await this.squashing.squash(image, base, scope);
+    output.send({ id: 'moby.image.id', aux: { ID: squashed.id } });
+    return squashed;
   }
 
   /** Images of `cacheImports`; without one that cannot be had the build only takes longer. */

@@ -14,6 +14,7 @@ import { SessionMounts } from './run/session-mounts';
 import { ThrowawayMounts } from './run/throwaway-mounts';
 import { RunStep } from './run-step';
 import { SourceSelection } from './source-selection';
+import { SquashImage } from './squash/squash-image';
 import { StageBuilder } from './stage-builder';
 import { BuildCacheController } from './cache/build-cache.controller';
 import { CacheDirectories } from './cache/cache-directories';
@@ -48,6 +49,7 @@ export const buildProviders: Provider[] = [
   WorkdirStep,
   BaseImages,
   StageBuilder,
+  SquashImage,
   BuildExports,
   BuildImages,
   BuildJobs,

@@ -24,20 +24,20 @@ export class RunningBuild {
     private readonly onFailure: (error: unknown) => void,
   ) {}
 
-  /** All stages at once as far as they do not need each other; told in their order. @throws the first failure */
-  async run(onLines: OnLines): Promise<BuiltImage> {
+  /** All stages at once as far as they do not need each other; told in their order. Returns the last one. @throws the first failure */
+  async run(onLines: OnLines): Promise<BuiltStage> {
     for (const planned of this.plan.stages) this.begin(planned, onLines);
-    let image: BuiltImage | undefined;
+    let last: BuiltStage | undefined;
     for (const { output, result } of this.running.values()) {
       output.open();
       const [ended] = await Promise.allSettled([result]);
       await output.flush();
-      if (ended.status === 'fulfilled') image = ended.value.image;
+      if (ended.status === 'fulfilled') last = ended.value;
       else if (ended.reason === this.failure?.error) break;
     }
     if (this.failure) throw this.failure.error;
-    if (!image) throw invalidArgument('no build stage in current context');
-    return image;
+    if (!last) throw invalidArgument('no build stage in current context');
+    return last;
   }
 
   /** @throws InvalidArgument for a stage that is not there, what the registry says of an image */

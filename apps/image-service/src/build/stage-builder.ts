@@ -21,6 +21,8 @@ import { WorkdirStep } from './workdir-step';
 /** A stage that has been built. */
 export interface BuiltStage {
   image: BuiltImage;
+  /** What it began with. */
+  base: BuiltImage;
   arguments: StageArguments;
 }
 
@@ -48,6 +50,7 @@ export class StageBuilder {
     const begun = below?.image ?? (await this.base(planned, scope, output));
     const triggers = configOf(begun).OnBuild ?? [];
     const state: State = {
+      base: begun,
       image: { ...begun, document: asBase(begun.document) },
       arguments: scope.arguments.stage(below?.arguments),
       commandGiven: false,
@@ -89,14 +92,14 @@ export class StageBuilder {
 
   /** The cache keys of the first instructions, as far as they can be told without doing anything. */
   private async keysAhead(
-    { image, arguments: declared, commandGiven }: State,
+    { base, image, arguments: declared, commandGiven }: State,
     instructions: Instruction[],
     planned: PlannedStage,
     scope: BuildScope,
     output: BuildOutput,
   ): Promise<string[]> {
     const keys: string[] = [];
-    const state: State = { image, arguments: scope.arguments.stage(declared), commandGiven };
+    const state: State = { base, image, arguments: scope.arguments.stage(declared), commandGiven };
     for (const written of instructions) {
       if (reachesOut(written)) break;
       try {

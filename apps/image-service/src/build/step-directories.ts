@@ -48,7 +48,14 @@ export class StepDirectories {
     return step;
   }
 
-  /** The same to look at. */
+  /** Without an overlay: whoever has it writes the layer itself. */
+  bare(): StepDirectory {
+    const step = this.make();
+    mkdirSync(join(step.path, LAYER_DIFF), { mode: 0o755 });
+    return step;
+  }
+
+  /** The file system of an image to look at. */
   view(top: StoredLayer | undefined): StepDirectory {
     const step = this.make();
     // An overlay without an upper directory wants two lower ones.
