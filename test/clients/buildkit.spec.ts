@@ -57,7 +57,12 @@ describe('a client of BuildKit', () => {
   it.each([
     ['no Dockerfile', [], {}, 'failed to read dockerfile: open Dockerfile: no such file or directory'],
     ['an unknown instruction', [dockerfile('FROM busybox\nFOO x\n')], {}, 'unknown instruction: FOO'],
-    ['a command that fails', [dockerfile('FROM busybox\nRUN exit 7\n')], {}, 'returned a non-zero code: 7'],
+    [
+      'a command that fails',
+      [dockerfile('FROM busybox\nRUN exit 7\n')],
+      {},
+      'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7',
+    ],
     ['an exporter that there is not', [dockerfile('FROM busybox\n')], { platform: 'a,b' }, 'multi-platform'],
   ])('hears of %s', async (_what, files, attributes, message) => {
     const outcome = await buildWithSession(instance.socket, files, { attributes });

@@ -8,6 +8,7 @@ import { BuildKitController } from './buildkit/buildkit.controller';
 import { BuildKitServer } from './buildkit/buildkit-server';
 import { BuildSessions } from './buildkit/build-sessions';
 import { ClientBuilds } from './buildkit/client-builds';
+import { BuildKitRequests } from './build/buildkit-requests';
 import { ClientFiles } from './buildkit/client-files';
 import { SessionRelay } from './buildkit/session-relay';
 import { CheckController } from './check/check.controller';
@@ -67,6 +68,7 @@ import { VolumesController } from './volumes/volumes.controller';
     BuildKitServer,
     SessionRelay,
     ClientFiles,
+    BuildKitRequests,
     RequestDurations,
     {
       provide: GATEWAY_CONFIG,

@@ -2,11 +2,27 @@ import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { BuildJob, BuildLimits } from '@gantry/shared/queue';
 import type { QueryParameters } from '../routing/query-parameters';
 
-/** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented for BuildKit */
-export function buildOptions(
-  query: QueryParameters,
-): Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId'> {
-  refuseBuildKit(query);
+export type BuildOptions = Omit<BuildJob, 'uploadId' | 'credentialsId' | 'dockerfileId'>;
+
+/** API `outputs`: what BuildKit is to do with the result. */
+export interface BuildOutput {
+  Type: string;
+  Attrs?: Record<string, string> | null;
+}
+
+/** Whether BuildKit is asked for: the classic builder is version 1, which is also what a client means that says nothing. */
+export function isForBuildKit(query: QueryParameters): boolean {
+  const version = query.text('version');
+  if (!['', '1', '2'].includes(version)) throw invalidArgument(`invalid version ${JSON.stringify(version)}`);
+  return version === '2';
+}
+
+/** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented */
+export function buildOptions(query: QueryParameters): BuildOptions {
+  if (query.text('cgroupparent') !== '') throw notImplemented('cgroupparent of builds is not built yet');
+  if ((json<string[] | null>(query, 'securityopt') ?? []).length > 0) {
+    throw invalidArgument('The daemon on this platform does not support setting security options on build');
+  }
   return {
     remote: query.text('remote'),
     dockerfile: query.text('dockerfile') || 'Dockerfile',
@@ -30,21 +46,13 @@ export function buildOptions(
   };
 }
 
-/** The classic builder is version 1, which is also what a client means that says nothing. */
-function refuseBuildKit(query: QueryParameters): void {
-  const version = query.text('version');
-  if (version === '2') {
-    throw notImplemented('BuildKit is not built yet: set DOCKER_BUILDKIT=0 to use the classic builder');
-  }
-  if (version !== '' && version !== '1') throw invalidArgument(`invalid version ${version}`);
-  if (query.text('cgroupparent') !== '') throw notImplemented('cgroupparent of builds is not built yet');
-  if ((json<string[] | null>(query, 'securityopt') ?? []).length > 0) {
-    throw invalidArgument('The daemon on this platform does not support setting security options on build');
-  }
-  const outputs = query.text('outputs');
-  if (outputs !== '' && outputs !== '[]' && outputs !== 'null') {
-    throw invalidArgument('Builder V1 does not support outputs option. Use BuildKit to use it');
-  }
+/** @throws InvalidArgument for what is no list of outputs, as dockerd words it */
+export function outputsOf(query: QueryParameters): BuildOutput[] {
+  const given = json<unknown>(query, 'outputs') ?? [];
+  if (Array.isArray(given) && given.every((one) => isMapOf(one, () => true))) return given as BuildOutput[];
+  throw invalidArgument(
+    'invalid outputs specified: json: cannot unmarshal into Go value of type []types.ImageBuildOutput',
+  );
 }
 
 function limitsOf(query: QueryParameters): BuildLimits {

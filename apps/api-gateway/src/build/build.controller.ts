@@ -1,18 +1,21 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { invalidArgument } from '@gantry/shared/errors';
 import { ImageData } from '../images/image-data';
 import { ImageJobQueue } from '../images/image-jobs';
 import { ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
-import { buildOptions } from './build-options';
+import { BuildKitRequests } from './buildkit-requests';
+import { buildOptions, isForBuildKit, outputsOf } from './build-options';
 
-/** API: ImageBuild, with the classic builder. */
+/** API: ImageBuild. */
 @Controller()
 export class BuildController {
   constructor(
     @Inject(ImageData) private readonly data: ImageData,
     @Inject(ImageJobQueue) private readonly jobs: ImageJobQueue,
+    @Inject(BuildKitRequests) private readonly buildKit: BuildKitRequests,
   ) {}
 
   @Post('build')
@@ -23,7 +26,11 @@ export class BuildController {
     @Res() response: Response,
     @ClientGone() signal: AbortSignal,
   ): Promise<void> {
+    if (isForBuildKit(query)) return this.buildKit.build(query, request, response, signal);
     const options = buildOptions(query);
+    if (outputsOf(query).length > 0) {
+      throw invalidArgument('Builder V1 does not support outputs option. Use BuildKit to use it');
+    }
     const uploadId = options.remote === '' ? await this.data.store(request) : '';
     const credentialsId = await this.data.storeText(request.header('x-registry-config') ?? '');
     const job = { ...options, uploadId, credentialsId, dockerfileId: '' };

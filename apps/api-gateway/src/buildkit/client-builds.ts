@@ -18,10 +18,24 @@ const CONTEXT = 'context';
 export interface ClientBuild extends FrontendBuild {
   /** The build's name, the client's choice. */
   ref: string;
+  /** Empty: the client has none. */
   sessionId: string;
+  /** The context, where it did not come over the session. */
+  uploadId?: string;
+  /** The header X-Registry-Config of a client that sends one. */
+  registryConfig?: string;
 }
 
 type Tell = (status: StatusResponse) => void;
+
+/** What the classic builder says of a command that failed. */
+const FAILED = /^The command '(.*)' returned a non-zero code: (\d+)$/s;
+
+function inWordsOfBuildKit(error: string): string {
+  const [, command, code] = FAILED.exec(error) ?? [];
+  if (command === undefined) return error;
+  return `process ${JSON.stringify(command)} did not complete successfully: exit code: ${code}`;
+}
 
 /** Runs builds of BuildKit's clients as jobs of the builder. */
 @Injectable()
@@ -38,7 +52,7 @@ export class ClientBuilds {
   async run(build: ClientBuild, tell: Tell, signal: AbortSignal): Promise<string> {
     const vertexes = new BuildVertexes(build.ref);
     try {
-      const session = await this.sessions.find(build.sessionId);
+      const session = build.sessionId === '' ? undefined : await this.sessions.find(build.sessionId);
       for (const type of build.foreignCaches) {
         tell(vertexes.begin(`importing cache manifest from ${type}`));
         tell(vertexes.fail(`importing a cache of type ${type} is not built yet`));
@@ -46,7 +60,7 @@ export class ClientBuilds {
       const job = await this.jobOf(build, session, (name) => tell(vertexes.begin(name)));
       for await (const line of this.jobs.run('build', job, signal)) {
         const { error } = line as { error?: string };
-        if (error !== undefined) throw invalidArgument(error);
+        if (error !== undefined) throw invalidArgument(inWordsOfBuildKit(error));
         const status = vertexes.line(line);
         if (status) tell(status);
       }
@@ -61,33 +75,59 @@ export class ClientBuilds {
 
   /** `begin` hears what is fetched from the client. */
   private async jobOf(
-    { options, contexts, hasOwnDockerfile, sessionId }: ClientBuild,
-    session: SessionConnection,
+    build: ClientBuild,
+    session: SessionConnection | undefined,
     begin: (name: string) => void,
   ): Promise<BuildJob> {
-    const { remote, dockerfile } = options;
-    begin(`[internal] load build definition from ${dockerfile}`);
-    // A remote context has its Dockerfile with it, unless the client says that it has one.
-    const isWithClient = remote === '' || hasOwnDockerfile;
-    const text = isWithClient ? await this.files.dockerfile(session, dockerfile) : undefined;
+    const { options, sessionId, registryConfig = '' } = build;
+    const text = session && (await this.dockerfile(build, session, begin));
+    const uploadId = build.uploadId ?? (session && (await this.context(build, session, begin)));
+    if (uploadId === undefined && options.remote === '') throw invalidArgument('no build context');
+    const asked = session ? await registryConfigFor(session, text ?? '') : '';
+    return {
+      ...options,
+      remote: uploadId === undefined ? options.remote : '',
+      uploadId: uploadId ?? '',
+      contexts: session ? await this.contexts(build, session, begin) : {},
+      session: session && (await this.relay.addressOf(sessionId)),
+      dockerfileId: text === undefined ? '' : await this.data.storeText(text),
+      credentialsId: await this.data.storeText(asked || registryConfig),
+    };
+  }
+
+  /** undefined: it is in the context. */
+  private async dockerfile(
+    { options, hasOwnDockerfile, uploadId }: ClientBuild,
+    session: SessionConnection,
+    begin: (name: string) => void,
+  ): Promise<string | undefined> {
+    begin(`[internal] load build definition from ${options.dockerfile}`);
+    const isWithContext = options.remote !== '' || uploadId !== undefined;
+    if (isWithContext && !hasOwnDockerfile) return undefined;
+    return this.files.dockerfile(session, options.dockerfile);
+  }
+
+  /** undefined: it is not the client's. */
+  private context(
+    { options }: ClientBuild,
+    session: SessionConnection,
+    begin: (name: string) => void,
+  ): Promise<string | undefined> {
     begin('[internal] load build context');
-    const uploadId =
-      remote === ''
-        ? await this.files.directory(session, CONTEXT, dockerfile)
-        : await this.files.archive(session, remote);
+    if (options.remote !== '') return this.files.archive(session, options.remote);
+    return this.files.directory(session, CONTEXT, options.dockerfile);
+  }
+
+  private async contexts(
+    { contexts }: ClientBuild,
+    session: SessionConnection,
+    begin: (name: string) => void,
+  ): Promise<BuildJob['contexts']> {
     const named: BuildJob['contexts'] = {};
     for (const [name, from] of Object.entries(contexts)) {
       begin(`[context ${name}] load from ${from}`);
       named[name] = await this.files.named(session, name, from);
     }
-    return {
-      ...options,
-      remote: uploadId === undefined ? remote : '',
-      uploadId: uploadId ?? '',
-      contexts: named,
-      session: await this.relay.addressOf(sessionId),
-      dockerfileId: text === undefined ? '' : await this.data.storeText(text),
-      credentialsId: await this.data.storeText(await registryConfigFor(session, text ?? '')),
-    };
+    return named;
   }
 }
