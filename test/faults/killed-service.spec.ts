@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { api, docker, killService, pidOf } from '../support/engine';
 import { freshName, inspect, removeContainer, startContainer } from '../support/containers';
 import { eventually } from '../support/eventually';
@@ -56,4 +59,21 @@ describe.each(SERVICES)('kill -9 of the %s service', (service) => {
     expect(await docker(['stop', '-t', '0', name])).toMatchObject({ code: 0 });
     expect((await inspect(running)).State).toMatchObject({ Status: 'exited', ExitCode: 137 });
   });
+});
+
+it('an archive that is loaded or saved while image-service is away waits for it, as calls do', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'away-'));
+  const archive = join(directory, 'busybox.tar');
+  expect(await docker(['save', '-o', archive, 'busybox'])).toMatchObject({ code: 0 });
+  for (const command of [
+    ['load', '-i', archive],
+    ['save', '-o', join(directory, 'again.tar'), 'busybox'],
+  ]) {
+    const servicePid = pidOf('image');
+    const killed = killService('image');
+    await eventually(() => expect(existsSync(`/proc/${servicePid}`)).toBe(false));
+    expect(await docker(command)).toMatchObject({ code: 0 });
+    await killed;
+  }
+  rmSync(directory, { recursive: true });
 });

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { EngineError, ERROR_KINDS, type ErrorKind, messageOf, unavailable } from '@gantry/shared/errors';
+import { Peers } from '@gantry/shared/grpc';
 import { inLargePieces, written } from '@gantry/shared/streams';
 
 /** Errors of the data socket: `{"kind": ..., "message": ...}`. */
@@ -17,11 +18,14 @@ interface DataError {
 /** The HTTP socket of image-service for bytes in bulk, which gRPC would slow down (docs/architecture.md). */
 @Injectable()
 export class ImageData {
-  constructor(@Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig) {}
+  constructor(
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(Peers) private readonly peers: Peers,
+  ) {}
 
   /** Stores the bytes under `id` for a job to take. @throws EngineError; a source that breaks leaves nothing behind. */
   async upload(id: string, source: Readable): Promise<void> {
-    const request = this.request('PUT', `/uploads/${id}`);
+    const request = await this.request('PUT', `/uploads/${id}`);
     const response = answerOf(request);
     let early: IncomingMessage | undefined;
     response.then(
@@ -60,7 +64,7 @@ export class ImageData {
 
   /** Drops an upload that no job will take. */
   async discard(id: string): Promise<void> {
-    const request = this.request('DELETE', `/uploads/${id}`);
+    const request = await this.request('DELETE', `/uploads/${id}`);
     request.end();
     const answer = await answerOf(request);
     answer.resume();
@@ -71,16 +75,19 @@ export class ImageData {
     const query = new URLSearchParams();
     for (const name of names) query.append('name', name);
     for (const platform of platforms) query.append('platform', platform);
-    const request = this.request('GET', `/export?${query.toString()}`, signal);
+    const request = await this.request('GET', `/export?${query.toString()}`, signal);
     request.end();
     const answer = await answerOf(request);
     await checkAnswer(answer);
     return answer;
   }
 
-  private request(method: string, path: string, signal?: AbortSignal): http.ClientRequest {
+  /** A service that starts listens here before it takes calls. */
+  private async request(method: string, path: string, signal?: AbortSignal): Promise<http.ClientRequest> {
+    await this.peers.image.connected();
     const address = this.config.addresses.imageData;
-    const options: RequestOptions = { method, path, signal };
+    // A kept connection may be one to an earlier life of the service.
+    const options: RequestOptions = { method, path, signal, agent: false };
     if (address.startsWith('unix://')) {
       return http.request({ ...options, socketPath: address.slice('unix://'.length) });
     }

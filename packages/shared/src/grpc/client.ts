@@ -137,8 +137,11 @@ export class ServiceChannel {
         : this.connected().then(() => send(request, settings));
   }
 
-  /** Waits for a service that starts, or starts again. Where it does not come, the call says so better than we could. */
-  private connected(): Promise<void> {
+  /**
+   * Waits for a service that starts, or starts again, but not for ever. Where it does not come, the call that follows says
+   * so better than we could.
+   */
+  connected(): Promise<void> {
     return new Promise((resolve) => this.channel.waitForReady(Date.now() + CONNECT_MS, () => resolve()));
   }
 
