@@ -1,5 +1,5 @@
-import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
+import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery, OptionalJson, RequiredJson } from '../routing/parameters';
@@ -9,6 +9,9 @@ import { withLogDriverOf } from '../shaping/client-needs';
 import { shapeContainerInspect, shapeContainerList } from '../shaping/container-documents';
 import { normalizeContainerCreate, normalizeResources } from '../shaping/container-requests';
 import { sendPruned } from '../streaming/prune-answer';
+
+/** What some clients send for nothing (`{}`, `null`) is no longer. Bytes. */
+const EMPTY_DOCUMENT = 7;
 
 /** API, tag Container: everything that is one question and one answer. */
 @Controller()
@@ -54,7 +57,19 @@ export class ContainersController {
 
   @Post('containers/:id/start')
   @HttpCode(204)
-  async start(@Param('id') container: string, @ApiQuery() query: QueryParameters): Promise<void> {
+  async start(
+    @Param('id') container: string,
+    @ApiQuery() query: QueryParameters,
+    @Req() { headers }: Request,
+  ): Promise<void> {
+    if (
+      Number(headers['content-length'] ?? 0) > EMPTY_DOCUMENT ||
+      headers['transfer-encoding'] !== undefined
+    ) {
+      throw invalidArgument(
+        'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
+      );
+    }
     await this.services.containers.start({ container, detachKeys: query.text('detachKeys') });
   }
 

@@ -19,8 +19,10 @@ export interface HijackableConnection {
  */
 export function hijackable(request: IncomingMessage, response: Response): HijackableConnection {
   const socket = request.socket;
-  const upgrade = isUpgradeRequest(request);
-  if (!upgrade) {
+  const parsed = !isUpgradeRequest(request);
+  // Without `Connection: Upgrade` it is none to Node, but to dockerd.
+  const upgrade = !parsed || request.headers.upgrade !== undefined;
+  if (parsed) {
     // A listener for `data` makes Node stop feeding the parser from the handle directly.
     socket.on('data', () => {});
     socket.removeAllListeners('data');

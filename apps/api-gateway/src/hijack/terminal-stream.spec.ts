@@ -245,6 +245,16 @@ describe('hijacked streams', () => {
     expect(received).toBeGreaterThanOrEqual(BIG_PIECES * (BIG_PIECE.length + 8));
   });
 
+  it('upgrades too where only the protocol is named', async () => {
+    const client = gateway.raw();
+    client.send(attach('sink', 'Upgrade: tcp\r\n'));
+    await client.until((text) => text.includes('101 UPGRADED') && text.includes('\r\n\r\n'));
+    client.send('abc');
+    client.socket.end();
+    await client.end();
+    expect(seen.stdin).toBe('abc');
+  });
+
   it('passes on a megabyte of stdin and its end', async () => {
     const client = gateway.raw();
     client.send(attach('sink', UPGRADE));

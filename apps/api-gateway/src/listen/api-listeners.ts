@@ -9,6 +9,9 @@ import { clearSocketPath, guardSocket } from './unix-socket';
 /** Idle connections are kept for clients that come back. Milliseconds. */
 const KEEP_ALIVE_MS = 90_000;
 
+/** As Go's net/http: the credentials of all registries travel in a header (X-Registry-Config). Bytes. */
+const MAX_HEADER_BYTES = 1024 * 1024;
+
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
@@ -51,7 +54,7 @@ export class ApiListeners {
     if (host.startsWith('unix://')) {
       const socketPath = host.slice('unix://'.length);
       await clearSocketPath(socketPath);
-      const server = this.serve(http.createServer());
+      const server = this.serve(http.createServer({ maxHeaderSize: MAX_HEADER_BYTES }));
       await listening(server, { path: socketPath }, host);
       guardSocket(socketPath, this.config.socketGroup);
       this.servers.push({ server, socketPath });
@@ -77,6 +80,7 @@ export class ApiListeners {
         minVersion: 'TLSv1.2',
         // The end of stdin is a half-close: the output still has to go out.
         allowHalfOpen: true,
+        maxHeaderSize: MAX_HEADER_BYTES,
       } as https.ServerOptions);
     }
     if (!allowPlainTcp && !isLoopback(hostname)) {
@@ -85,7 +89,7 @@ export class ApiListeners {
           'and GANTRY_TLS_KEY, or GANTRY_ALLOW_PLAIN_TCP=1 to do it all the same',
       );
     }
-    return http.createServer();
+    return http.createServer({ maxHeaderSize: MAX_HEADER_BYTES });
   }
 
   private serve(server: Server): Server {

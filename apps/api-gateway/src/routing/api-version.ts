@@ -2,6 +2,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { ENGINE_VERSION } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { linkAsOneSegment } from './link-names';
+import { cleaned, originForm } from './request-target';
 
 /** API versions are `1.<minor>`; within Gantry only the minor number is passed around. */
 export const NEWEST_API_MINOR = 56;
@@ -29,10 +30,20 @@ const HEAD_PATHS = /^\/(_ping|containers\/[^/]+\/archive)(\?|$)/;
 
 /**
  * The first thing that happens to a request: standard headers, and `/v1.44/info` becomes `/info` with `apiMinor` 44.
- * A version out of range is answered 400 in Docker's words.
+ * A version out of range is answered 400 in Docker's words; OPTIONS and paths that are not clean as dockerd answers them.
  */
 export function apiVersionMiddleware(request: Request, response: Response, next: NextFunction): void {
   for (const [name, value] of Object.entries(STANDARD_HEADERS)) response.setHeader(name, value);
+  request.url = originForm(request.url);
+  const clean = cleaned(request.url);
+  if (clean !== undefined) {
+    response.writeHead(301, { Location: clean, 'Content-Length': 0 }).end();
+    return;
+  }
+  if (request.method === 'OPTIONS') {
+    response.writeHead(200, { 'Content-Length': 0 }).end();
+    return;
+  }
   const versioned = request as VersionedRequest;
   versioned.apiMinor = NEWEST_API_MINOR;
   const prefix = PREFIX.exec(request.url);

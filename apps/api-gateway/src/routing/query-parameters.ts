@@ -1,6 +1,8 @@
 import type { Filters } from '@gantry/proto/common';
 import { invalidArgument } from '@gantry/shared/errors';
 
+/** Go's net/url takes neither for what it means elsewhere. */
+const NOT_IN_A_QUERY = /;|%(?![0-9a-f]{2}).{0,2}/i;
 const FALSE_WORDS = ['', '0', 'no', 'false', 'none'];
 
 /** The query of a request, read as dockerd reads it. Every error is InvalidArgument in its words. */
@@ -9,7 +11,11 @@ export class QueryParameters {
 
   constructor(url: string) {
     const start = url.indexOf('?');
-    this.values = new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
+    const query = start < 0 ? '' : url.slice(start + 1);
+    const wrong = NOT_IN_A_QUERY.exec(query)?.[0];
+    if (wrong === ';') throw invalidArgument('invalid semicolon separator in query');
+    if (wrong !== undefined) throw invalidArgument(`invalid URL escape ${JSON.stringify(wrong)}`);
+    this.values = new URLSearchParams(query);
   }
 
   has(name: string): boolean {

@@ -41,6 +41,32 @@ describe('routing and errors', () => {
     expect(await gateway.ask('HEAD', '/_ping')).toMatchObject({ status: 200, body: '' });
   });
 
+  it('takes a whole URL, and sends on who asks for a path that is not clean', async () => {
+    expect(await gateway.ask('GET', 'http://localhost:2375/v1.41/_ping')).toMatchObject({ body: 'OK' });
+    expect(await gateway.ask('GET', 'http://localhost')).toMatchObject({ status: 404 });
+    for (const path of ['//v1.41//_ping?a=//', '/v1.41/containers/.././_ping?a=//']) {
+      const answer = await gateway.ask('GET', path);
+      expect(answer).toMatchObject({ status: 301, headers: { location: '/v1.41/_ping?a=//' } });
+    }
+    expect(await gateway.ask('OPTIONS', '/v1.41/containers/json')).toMatchObject({ status: 200, body: '' });
+  });
+
+  it('takes headers as long as those of dockerd', async () => {
+    const headers = { 'X-Registry-Config': 'a'.repeat(500_000) };
+    expect(await gateway.ask('GET', '/_ping', undefined, headers)).toMatchObject({ status: 200 });
+  });
+
+  it('starts nothing that comes with a configuration', async () => {
+    const text =
+      'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24';
+    const asked = (body: string) => gateway.ask('POST', '/containers/c/start', body);
+    expect(await asked('{"Privileged":true}')).toMatchObject({
+      status: 400,
+      body: `{"message":"${text}"}\n`,
+    });
+    expect((await asked('{}')).status).toBe(304);
+  });
+
   it.each([
     ['GET', '/v1.41/nonesuch', 404, 'page not found'],
     ['DELETE', '/info', 404, 'page not found'],
@@ -61,6 +87,10 @@ describe('routing and errors', () => {
     ['GET', '/swarm', 503, 'This node is not a swarm manager.'],
     ['POST', '/services/create', 503, 'This node is not a swarm manager.'],
     ['GET', '/nodes/abc', 503, 'This node is not a swarm manager.'],
+    ['POST', '/swarm/init', 501, 'swarm mode is not built'],
+    ['POST', '/swarm/leave', 503, 'This node is not part of a swarm'],
+    ['GET', '/containers/json?all=1;limit=1', 400, 'invalid semicolon separator in query'],
+    ['GET', '/containers/json?filters=%zz', 400, 'invalid URL escape "%zz"'],
     ['GET', '/containers/json?limit=abc', 400, 'strconv.Atoi: parsing "abc": invalid syntax'],
     ['GET', '/containers/json?filters=x', 400, 'invalid filter'],
   ])('%s %s is %i', async (method, path, status, message) => {
