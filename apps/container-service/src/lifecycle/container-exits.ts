@@ -14,7 +14,7 @@ import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
 import { ContainerStarter } from './container-starter';
 import { ContainerWaiters } from './container-waiters';
-import { restartDelay, wantsRestart } from './restart-policy';
+import { endedBySignal, restartDelay, wantsRestart } from './restart-policy';
 import { SIGKILL } from '@gantry/shared/signals';
 
 /** Exit code of a container whose monitor was killed before it could tell. */
@@ -89,6 +89,7 @@ export class ContainerExits {
     const exitCode = exit.exitCode ?? KILLED;
     const oomKilled = exit.oomKilled || this.oomKills(record.process.cgroup) > 0;
     const ran = Math.max(0, Date.now() - millisOf(record.state.StartedAt));
+    if (endedBySignal(record)) record.stoppedByUser = true;
     const again = this.wantsRestart(record, exitCode, ran);
     Object.assign(record.state, {
       Status: again ? 'restarting' : 'exited',

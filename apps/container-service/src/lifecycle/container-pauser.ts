@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { conflict } from '@gantry/shared/errors';
+import { conflict, internal } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { ContainerProcess, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -18,7 +18,7 @@ export class ContainerPauser {
 
   async pause(reference: string): Promise<void> {
     await this.change(reference, async (record, process) => {
-      if (record.state.Paused) throw conflict(`Container ${reference} is already paused`);
+      if (record.state.Paused) throw conflict(`Container ${record.id} is already paused`);
       await this.linux.cgroups.freeze(process.cgroup);
       Object.assign(record.state, { Paused: true, Status: 'paused' });
       await this.store.persist(record);
@@ -27,8 +27,11 @@ export class ContainerPauser {
   }
 
   async unpause(reference: string): Promise<void> {
+    const { state, id } = this.store.resolve(reference);
+    // With the code that dockerd answers with, whatever else the container is doing.
+    if (!state.Paused) throw internal(`Container ${id} is not paused`);
     await this.change(reference, async (record, process) => {
-      if (!record.state.Paused) throw conflict(`Container ${reference} is not paused`);
+      if (!record.state.Paused) throw internal(`Container ${id} is not paused`);
       await this.linux.cgroups.thaw(process.cgroup);
       Object.assign(record.state, { Paused: false, Status: 'running' });
       await this.store.persist(record);
@@ -44,9 +47,9 @@ export class ContainerPauser {
     await this.locks.hold(id, async () => {
       const record = this.store.resolve(id);
       if (record.state.Restarting) {
-        throw conflict(`Container ${reference} is restarting, wait until the container is running`);
+        throw conflict(`Container ${id} is restarting, wait until the container is running`);
       }
-      if (!record.state.Running || !record.process) throw conflict(`Container ${reference} is not running`);
+      if (!record.state.Running || !record.process) throw conflict(`Container ${id} is not running`);
       await action(record, record.process);
     });
   }

@@ -84,6 +84,7 @@ export class ContainerStarter {
     await this.cleaner.finished(record.id);
     // Whatever the start takes is given back by the next life of this service, should this one not get to its end.
     record.cleanupPending = true;
+    record.signalledAt = undefined;
     await this.store.note(record);
     try {
       await this.run(record);

@@ -75,13 +75,17 @@ export class ContainerStopper {
     if (!record.state.Running) {
       throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
     }
-    const stopSignal = signalNumber(record.config.StopSignal ?? DEFAULT_STOP_SIGNAL);
-    if (number === SIGKILL || number === stopSignal) await this.markStopped(record);
+    const { StopSignal } = record.config;
+    // Where nothing says which signal ends the container, dockerd takes any for one that may.
+    const mayEnd = number === SIGKILL || !StopSignal || number === signalNumber(StopSignal);
+    const ends = mayEnd && (number === SIGKILL || number === signalNumber(StopSignal || DEFAULT_STOP_SIGNAL));
+    if (ends || (mayEnd && record.state.Restarting)) await this.markStopped(record);
+    else if (mayEnd) await this.markSignalled(record);
     // Nobody is there to be signalled: what would have ended it ends the waiting for its restart.
-    if (record.state.Restarting && record.stoppedByUser) await this.cancelRestart(record);
+    if (record.state.Restarting && mayEnd) await this.cancelRestart(record);
     if (!record.state.Running) return;
     if (number === SIGKILL) await this.killAndWait(record);
-    else await this.signal(record, number);
+    else await this.signal(record, number, { wakes: mayEnd });
   }
 
   async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
@@ -108,6 +112,12 @@ export class ContainerStopper {
   private async markStopped(record: ContainerRecord): Promise<void> {
     if (record.stoppedByUser) return;
     record.stoppedByUser = true;
+    await this.store.persist(record);
+  }
+
+  /** Should it end now, the user has ended it. */
+  private async markSignalled(record: ContainerRecord): Promise<void> {
+    record.signalledAt = Date.now();
     await this.store.persist(record);
   }
 
@@ -144,10 +154,10 @@ export class ContainerStopper {
     );
   }
 
-  private async signal(record: ContainerRecord, signal: number): Promise<void> {
+  private async signal(record: ContainerRecord, signal: number, { wakes = true } = {}): Promise<void> {
     this.send(record, signal);
     this.events.publish(record, 'kill', { signal: String(signal) });
-    if (record.state.Paused) await this.thaw(record);
+    if (wakes && record.state.Paused) await this.thaw(record);
   }
 
   private send(record: ContainerRecord, signal: number): void {

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { conflict, internal, invalidArgument, messageOf } from '@gantry/shared/errors';
+import { conflict, EngineError, internal, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCreator } from '../create/container-creator';
@@ -51,8 +51,8 @@ export class ContainerUpdater {
           MaximumRetryCount: RestartPolicy.MaximumRetryCount ?? 0,
         };
         if (record.hostConfig.AutoRemove && RestartPolicy.Name !== 'no') {
-          throw invalidArgument(
-            'Restart policy cannot be updated because AutoRemove is enabled for the container',
+          throw conflict(
+            `Cannot update container ${id}: Restart policy cannot be updated because AutoRemove is enabled for the container`,
           );
         }
         checkRestartPolicy(hostConfig);
@@ -80,7 +80,7 @@ export class ContainerUpdater {
       if (wanted.replace(/^\//, '') === before) {
         throw invalidArgument('Renaming a container with the same name as its current name');
       }
-      const name = this.creator.claimName(wanted, id);
+      const name = this.claim(wanted, id);
       record.name = name;
       try {
         await this.store.persist(record);
@@ -96,6 +96,15 @@ export class ContainerUpdater {
       this.store.releaseName(before, id);
       this.events.publish(record, 'rename', { oldName: `/${before}` });
     });
+  }
+
+  private claim(wanted: string, id: string): string {
+    try {
+      return this.creator.claimName(wanted.replace(/^\/?/, '/'), id);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw new EngineError(error.kind, `Error when allocating new name: ${error.message}`, { cause: error });
+    }
   }
 }
 

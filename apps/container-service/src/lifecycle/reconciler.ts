@@ -87,7 +87,11 @@ export class Reconciler {
       this.exits.scheduleRestart(record, 0);
     } else if (
       rebooted &&
-      wantsStartAtBoot(record.hostConfig.RestartPolicy, state.ExitCode, record.stoppedByUser)
+      wantsStartAtBoot(record.hostConfig.RestartPolicy, {
+        exitCode: state.ExitCode,
+        stoppedByUser: record.stoppedByUser,
+        restarts: record.restartCount,
+      })
     ) {
       if (state.StartedAt !== NEVER) await this.exits.startAtBoot(record);
     } else if (record.hostConfig.AutoRemove && state.StartedAt !== NEVER) {

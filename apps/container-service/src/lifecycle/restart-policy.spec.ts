@@ -1,4 +1,4 @@
-import { restartDelay, wantsRestart, wantsStartAtBoot } from './restart-policy';
+import { endedBySignal, restartDelay, wantsRestart, wantsStartAtBoot } from './restart-policy';
 
 const policy = (Name: string, MaximumRetryCount = 0) => ({ Name, MaximumRetryCount });
 const end = { exitCode: 1, ran: 0, stoppedByUser: false, restarts: 0 };
@@ -21,9 +21,25 @@ describe('restart policy', () => {
   });
 
   it('a boot starts `always`, and `unless-stopped` unless it was', () => {
-    expect(wantsStartAtBoot(policy('always'), 0, true)).toBe(true);
-    expect(wantsStartAtBoot(policy('unless-stopped'), 0, true)).toBe(false);
-    expect(wantsStartAtBoot(policy('unless-stopped'), 0, false)).toBe(true);
+    const stopped = { ...end, stoppedByUser: true };
+    expect(wantsStartAtBoot(policy('always'), stopped)).toBe(true);
+    expect(wantsStartAtBoot(policy('unless-stopped'), stopped)).toBe(false);
+    expect(wantsStartAtBoot(policy('unless-stopped'), end)).toBe(true);
+  });
+
+  it('a boot starts what failed, or ended with the host, while the policy would have', () => {
+    expect(wantsStartAtBoot(policy('on-failure'), { ...end, exitCode: 255 })).toBe(true);
+    expect(wantsStartAtBoot(policy('on-failure', 2), { ...end, restarts: 1 })).toBe(true);
+    expect(wantsStartAtBoot(policy('on-failure', 2), { ...end, restarts: 2 })).toBe(false);
+    expect(wantsStartAtBoot(policy('on-failure'), { ...end, exitCode: 0 })).toBe(false);
+    expect(wantsStartAtBoot(policy('on-failure'), { ...end, stoppedByUser: true })).toBe(false);
+    expect(wantsStartAtBoot(policy('no'), end)).toBe(false);
+  });
+
+  it('a signal that the container has outlived did not end it', () => {
+    expect(endedBySignal({}, 20_000)).toBe(false);
+    expect(endedBySignal({ signalledAt: 15_000 }, 20_000)).toBe(true);
+    expect(endedBySignal({ signalledAt: 10_000 }, 20_000)).toBe(false);
   });
 
   it('doubles the delay up to a minute and begins anew after a good run', () => {

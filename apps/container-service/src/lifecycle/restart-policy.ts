@@ -4,6 +4,8 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 60_000;
 /** A run of this length counts as a success: the next delay is the first again. */
 const GOOD_RUN_MS = 10_000;
+/** As long as `docker stop` gives a container to end. */
+const OUTLIVED_MS = 10_000;
 
 export interface EndOfRun {
   exitCode: number;
@@ -30,11 +32,18 @@ export function wantsRestart(policy: RestartPolicy, end: EndOfRun): boolean {
   }
 }
 
+/**
+ * Whether a container that has just ended did so because of a signal that a person sent. dockerd takes it for that however
+ * long ago it was, so that one `kill -s HUP` turns the policy off for good: what is outlived by so much was not the end.
+ */
+export function endedBySignal({ signalledAt }: { signalledAt?: number }, now = Date.now()): boolean {
+  return signalledAt !== undefined && now - signalledAt < OUTLIVED_MS;
+}
+
 /** Whether the policy wants a container that does not run to be started after a reboot of the host. */
-export function wantsStartAtBoot(policy: RestartPolicy, exitCode: number, stoppedByUser: boolean): boolean {
-  if (policy.Name === 'always') return true;
-  if (policy.Name === 'unless-stopped') return !stoppedByUser;
-  return policy.Name === 'on-failure' && exitCode !== 0 && !stoppedByUser;
+export function wantsStartAtBoot(policy: RestartPolicy, end: Omit<EndOfRun, 'ran'>): boolean {
+  // What a person has stopped stays so, but for `always`; dockerd starts it again with `on-failure`, too.
+  return policy.Name === 'always' || wantsRestart(policy, { ...end, ran: 0 });
 }
 
 /** Milliseconds until the restart: 100, doubled each time up to a minute. `previous` is the last delay, 0 for none. */

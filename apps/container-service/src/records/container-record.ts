@@ -79,6 +79,8 @@ export interface ContainerRecord {
   restartCount: number;
   /** Stopped by a person: `unless-stopped` leaves it so. */
   stoppedByUser: boolean;
+  /** When a person last sent it a signal that may have been meant to end it: milliseconds since 1970. */
+  signalledAt?: number;
   /** Of AppArmor, at the last start. */
   appArmorProfile?: string;
   /** Where the root file system gets mounted. */
