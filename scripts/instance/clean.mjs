@@ -1,7 +1,7 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
-// marker, a link only with the instance's alias, cgroups and what has no mark of its own only when a directory or the nft
-// table proves that the instance was here.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// marker, a link only with the instance's alias, a rule only with its comment, cgroups and what has no mark of its own only
+// when a directory or the nft table proves that the instance was here.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
@@ -33,6 +33,7 @@ export async function cleanInstance(names, { keepData = false, say = () => {} } 
   if (ownsName) removeProfile(names.name, say);
   await removeLinks(names.name, ownsName, say);
   if (ownsName) await removeTable(names.name, say);
+  await removeForeignRules(names.name, say);
   for (const directory of owned) {
     if (keepData && directory === names.dataRoot) continue;
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
@@ -114,11 +115,14 @@ async function removeLinks(name, ownsName, say) {
     linksOf(name, JSON.parse(await output('ip', ['-details', '-json', 'link'])), ownsName);
   for (const link of await list()) {
     // The other end of a veth pair goes with the first.
-    if (!existsSync(`/sys/class/net/${link}`)) continue;
-    await output('ip', ['link', 'delete', link]).catch((error) => {
-      if (existsSync(`/sys/class/net/${link}`)) throw error;
-    });
-    say(`removed the link ${link}`);
+    const gone = await output('ip', ['link', 'delete', link]).then(
+      () => true,
+      async (error) => {
+        if ((await list()).includes(link)) throw error;
+        return false;
+      },
+    );
+    if (gone) say(`removed the link ${link}`);
   }
 }
 
@@ -136,4 +140,16 @@ async function removeTable(name, say) {
   if (!(await hasTable(name))) return;
   await output('nft', ['delete', 'table', 'inet', name]);
   say(`removed the nft table inet ${name}`);
+}
+
+// Those in the chains of other programs, known by their comment.
+async function removeForeignRules(name, say) {
+  for (const program of ['iptables', 'ip6tables'].filter(findProgram)) {
+    const listed = (await output(program, ['-w', '5', '-S']).catch(() => '')).replaceAll('"', '').split('\n');
+    const rules = listed.filter(
+      (rule) => rule.startsWith('-A ') && rule.includes(` --comment gantry:${name} `),
+    );
+    for (const rule of rules) await output(program, ['-w', '5', '-D', ...rule.split(' ').slice(1)]);
+    if (rules.length > 0) say(`removed ${rules.length} rules of ${program}`);
+  }
 }

@@ -25,15 +25,16 @@ export class TestInstance {
     readonly certificates: string,
     readonly logFile: string,
     private readonly directory: string,
+    private readonly node: string[],
     private readonly launch: () => ChildProcess,
   ) {
     this.supervisor = launch();
   }
 
-  /** Resolves when it is ready. `hosts`: more addresses for the gateway. */
+  /** Resolves when it is ready. `hosts`: more addresses for the gateway. `netns`: the network namespace that is its host. */
   static async start(
     name: string,
-    options: { hosts?: string[]; env?: NodeJS.ProcessEnv } = {},
+    options: { hosts?: string[]; env?: NodeJS.ProcessEnv; netns?: string } = {},
   ): Promise<TestInstance> {
     const directory = await mkdtemp(join(tmpdir(), `${name}-`));
     await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
@@ -43,10 +44,12 @@ export class TestInstance {
     const logFile = join(LOGS, `${name}.log`);
     await mkdir(LOGS, { recursive: true });
     const hosts = [`unix://${runDir}/docker.sock`, ...(options.hosts ?? [])];
+    const node = options.netns ? ['nsenter', `--net=${options.netns}`, process.execPath] : [process.execPath];
     const launch = () =>
       spawn(
-        process.execPath,
+        node[0] ?? '',
         [
+          ...node.slice(1),
           join(ROOT, 'scripts', 'start.mjs'),
           ...['--instance', name, '--run-dir', runDir, '--data-root', dataRoot],
           ...hosts.flatMap((host) => ['--host', host]),
@@ -65,7 +68,7 @@ export class TestInstance {
           },
         },
       );
-    const instance = new TestInstance(name, runDir, dataRoot, certificates, logFile, directory, launch);
+    const instance = new TestInstance(name, runDir, dataRoot, certificates, logFile, directory, node, launch);
     await instance.ready();
     return instance;
   }
@@ -110,8 +113,9 @@ export class TestInstance {
   async clean(): Promise<void> {
     await this.stop();
     const child = spawn(
-      process.execPath,
+      this.node[0] ?? '',
       [
+        ...this.node.slice(1),
         join(ROOT, 'scripts', 'clean.mjs'),
         ...['--instance', this.name, '--run-dir', this.runDir, '--data-root', this.dataRoot],
       ],

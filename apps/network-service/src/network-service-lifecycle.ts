@@ -5,8 +5,8 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
+import { ForeignForward } from './firewall/foreign-forward';
 import { NetworkThread } from './kernel/network-thread';
 import { NetworksService } from './networks/networks.service';
 import { NetworkRegistry } from './records/network-registry';
@@ -25,7 +25,7 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
     private readonly networks: NetworksService,
     private readonly recovery: SandboxRecovery,
     private readonly firewall: FirewallService,
-    private readonly dockerUser: DockerUserChain,
+    private readonly foreign: ForeignForward,
     private readonly pool: SandboxPool,
     private readonly reaper: SandboxReaper,
     private readonly networkRegistry: NetworkRegistry,
@@ -42,7 +42,7 @@ export class NetworkServiceLifecycle implements OnApplicationBootstrap, BeforeAp
       this.networkRegistry.all(),
       this.sandboxRegistry.all().flatMap((sandbox) => sandbox.ports),
     );
-    this.dockerUser.watch(() => this.networkRegistry.all());
+    this.foreign.watch(() => this.networkRegistry.all());
     await this.recovery.reopenResolvers();
     await this.recovery.sweep();
     this.pool.start();

@@ -4,8 +4,8 @@ import { EventsModule } from '@gantry/shared/events';
 import { LoggingModule } from '@gantry/shared/logging';
 import { ResolverService } from './dns/resolver.service';
 import { ServiceDirectory } from './dns/service-directory';
-import { DockerUserChain } from './firewall/docker-user';
 import { FirewallService } from './firewall/firewall.service';
+import { ForeignForward } from './firewall/foreign-forward';
 import { RulesetWatch } from './firewall/ruleset-watch';
 import { IpamService } from './ipam/ipam.service';
 import { NetworkThread } from './kernel/network-thread';
@@ -39,7 +39,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     IpamService,
     RulesetWatch,
     FirewallService,
-    DockerUserChain,
+    ForeignForward,
     PortAllocator,
     PortRelay,
     HostResolver,

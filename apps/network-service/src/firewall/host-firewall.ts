@@ -1,4 +1,5 @@
 import type { KeptNftables, Nftables } from '@gantry/shared/linux';
+import type { Family } from '../ipam/cidr';
 import { changesTo } from './changes';
 import { type PresentTable, presentTable } from './present-table';
 import type { FirewallTable } from './table';
@@ -30,17 +31,18 @@ export class HostFirewall {
     return changes.length;
   }
 
-  /** Whether another program's rules drop forwarded packets that they do not know (dockerd's do). */
-  othersDropForwarded(): boolean {
+  /** Of which families another program's rules drop forwarded packets that they do not know (dockerd's do). */
+  familiesDropped(): Family[] {
     const { nftables } = this.kept().query('list chains') as {
       nftables: { chain?: { family: string; hook?: string; policy?: string } }[];
     };
-    return nftables.some(
-      ({ chain }) =>
-        chain?.hook === 'forward' &&
-        chain.policy === 'drop' &&
-        (chain.family === 'ip' || chain.family === 'inet'),
+    const dropping = new Set(
+      nftables.flatMap(({ chain }) =>
+        chain?.hook === 'forward' && chain.policy === 'drop' ? [chain.family] : [],
+      ),
     );
+    const isDropped = (name: string): boolean => dropping.has(name) || dropping.has('inet');
+    return [...(isDropped('ip') ? [4 as const] : []), ...(isDropped('ip6') ? [6 as const] : [])];
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync } from 'node:fs';
 import type { UserRemap } from '@gantry/shared/config';
 import {
@@ -24,6 +25,12 @@ import type {
 } from './plans';
 import { openResolverSockets } from './resolver-sockets';
 import { forgetStrayFlows } from './stray-flows';
+
+/** Locally administered, and of one station. */
+const randomMac = (): string =>
+  `02:42:${randomBytes(4)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$&:')}`;
 
 type Port = Pick<
   Linux,
@@ -109,9 +116,15 @@ export class NetworkStack {
 
   /** Makes the bridge, or completes the one that is there: idempotent. */
   ensureBridge(plan: BridgePlan): void {
-    const isNew = !this.host.link(plan.name);
+    const found = this.host.link(plan.name);
+    const isNew = found === undefined;
+    // A bridge whose MAC nobody has set takes that of one of its ports, and another one when that port goes: containers
+    // would go on sending to the one that they know.
     if (isNew) {
-      this.host.send([{ type: 'add-bridge', name: plan.name, alias: plan.alias, mtu: plan.mtu }]);
+      const { name, alias, mtu } = plan;
+      this.host.send([{ type: 'add-bridge', name, alias, mtu, mac: randomMac() }]);
+    } else if (found.alias === plan.alias) {
+      this.host.send([{ type: 'set-link', link: found.index, mac: found.mac }]);
     }
     const link = indexOf(this.host, plan.name);
     this.setSysctl(`net/ipv6/conf/${plan.name}/accept_ra`, '0');
@@ -239,9 +252,9 @@ export class NetworkStack {
     forgetStrayFlows(this.conntrack, ports, new Set(local));
   }
 
-  /** Whether another program's rules drop forwarded packets that they do not know (dockerd's do). */
-  othersDropForwarded(): boolean {
-    return this.hostFirewall.othersDropForwarded();
+  /** Of which families another program's rules drop forwarded packets that they do not know (dockerd's do). */
+  familiesDropped(): Family[] {
+    return this.hostFirewall.familiesDropped();
   }
 
   /** What {@link openResolverSockets} does, in a namespace. */

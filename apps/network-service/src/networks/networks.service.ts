@@ -5,8 +5,8 @@ import { conflict, EngineError, forbidden, internal, messageOf, notFound } from 
 import { engineEvent, EventPublisher, nowNanos } from '@gantry/shared/events';
 import type { FilterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import { DockerUserChain } from '../firewall/docker-user';
 import { FirewallService } from '../firewall/firewall.service';
+import { ForeignForward } from '../firewall/foreign-forward';
 import { bridgeIpv6 } from '../config';
 import { type Cidr, type Family, parseCidr } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
@@ -42,7 +42,7 @@ export class NetworksService {
     private readonly thread: NetworkThread,
     private readonly links: NetworkLinks,
     private readonly firewall: FirewallService,
-    private readonly dockerUser: DockerUserChain,
+    private readonly foreign: ForeignForward,
     private readonly bridge: DefaultBridge,
     private readonly events: EventPublisher,
   ) {}
@@ -185,7 +185,7 @@ export class NetworksService {
       await this.links.ensure(record);
       if (withFirewall && record.driver === 'bridge') {
         await this.firewall.addNetwork(record);
-        await this.dockerUser.letPass([record]);
+        await this.foreign.letPass(record);
       }
       this.networks.put(record);
     } catch (error) {
@@ -201,7 +201,7 @@ export class NetworksService {
     if (network.configOnly) return;
     if (network.driver === 'bridge') await this.firewall.removeNetwork(network);
     await this.links.remove(network);
-    if (network.driver === 'bridge') await this.dockerUser.forget(network);
+    if (network.driver === 'bridge') await this.foreign.forget(network);
     this.ipam.removeNetwork(network.id);
   }
 
