@@ -26,6 +26,8 @@ export function collapseLayers(linux: Port, { layers, below, whole }: Collapsed,
 class Collapse {
   /** Files with several names that have been written, by inode of the layer. */
   private readonly linked = new Map<string, string>();
+  /** Whether a layer has a directory at a path. */
+  private readonly directories = new Map<string, boolean>();
 
   constructor(
     private readonly linux: Port,
@@ -141,8 +143,23 @@ class Collapse {
     return status;
   }
 
+  /** Of what lies there in this layer alone: where it has a link in the place of a directory, nothing is below it. */
   private statusOf(root: string, path: string): FileStatus | undefined {
-    return this.linux.files.statAt(AT_FDCWD, join(root, path));
+    return this.hasDirectory(root, dirname(path))
+      ? this.linux.files.statAt(AT_FDCWD, join(root, path))
+      : undefined;
+  }
+
+  private hasDirectory(root: string, path: string): boolean {
+    if (path === '.') return true;
+    const key = join(root, path);
+    let known = this.directories.get(key);
+    if (known === undefined) {
+      const status = this.statusOf(root, path);
+      known = status !== undefined && isDirectory(status);
+      this.directories.set(key, known);
+    }
+    return known;
   }
 }
 
