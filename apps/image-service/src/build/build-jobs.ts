@@ -6,6 +6,7 @@ import type { BuildJob } from '@gantry/shared/queue';
 import { BuildContexts } from '../context/build-contexts';
 import type { SourceTree } from '../context/source-tree';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
+import { LayerDirectories } from '../layers/layer-directories';
 import type { JobContext } from '../jobs/image-job';
 import { JobUploads } from '../jobs/job-uploads';
 import { type OnLine, type OnLines, ProgressLines } from '../progress/progress-lines';
@@ -19,10 +20,13 @@ import { StepDirectories } from './step-directories';
 /** The job `build`: from the upload to the lines that the client reads. */
 @Injectable()
 export class BuildJobs {
+  private checked: Promise<void> | undefined;
+
   constructor(
     @Inject(JobUploads) private readonly uploads: JobUploads,
     @Inject(BuildContexts) private readonly contexts: BuildContexts,
     @Inject(StepDirectories) private readonly directories: StepDirectories,
+    @Inject(LayerDirectories) private readonly layers: LayerDirectories,
     @Inject(BuildImages) private readonly builds: BuildImages,
     @Inject(RunProcesses) private readonly processes: RunProcesses,
     @Inject(Reconcile) private readonly reconcile: Reconcile,
@@ -31,6 +35,9 @@ export class BuildJobs {
   /** A command that fails ends the build in order: the client learns its exit code from the last line. */
   async run(request: BuildJob, job: JobContext): Promise<unknown> {
     if (job.isAgain) await this.takeOver();
+    // After a power cut no step is taken from the cache before the sweep has seen that its layer is whole.
+    this.checked ??= this.layers.hasDoubtful() ? this.reconcile.run() : Promise.resolve();
+    await this.checked;
     const lines = request.quiet ? new QuietLines(job) : undefined;
     try {
       const id = await this.build(request, {

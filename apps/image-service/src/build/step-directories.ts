@@ -122,8 +122,13 @@ export class StepDirectories {
   }
 
   private mount(step: StepDirectory, layers: { lower: string[]; upper?: string; work?: string }): void {
-    this.linux.mounts.overlay({ ...layers, target: step.root, extra: OVERLAY_OPTIONS });
-    step.mounts.push(step.root);
+    try {
+      this.linux.mounts.overlay({ ...layers, target: step.root, extra: OVERLAY_OPTIONS });
+      step.mounts.push(step.root);
+    } catch (error) {
+      rmSync(step.path, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   private lowerOf(top: StoredLayer | undefined): string[] {

@@ -118,6 +118,11 @@ export class LayerDirectories {
     }
   }
 
+  /** Whether there are layers that a boot before this one may not have brought to disk: the sweep looks at them. */
+  hasDoubtful(): boolean {
+    return this.list().some(({ name }) => ![undefined, bootId()].includes(this.unflushedSince(name)));
+  }
+
   private commitNew(
     temporary: string,
     layerId: string,
