@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
 import type { SessionCall } from '@gantry/shared/buildkit';
-import { unavailable } from '@gantry/shared/errors';
+import { invalidArgument, unavailable } from '@gantry/shared/errors';
 import type { FileStatus, Linux } from '@gantry/shared/linux';
 
 type Port = Pick<Linux, 'files'>;
@@ -36,17 +36,21 @@ export async function sendTree(
   signal: AbortSignal,
 ): Promise<void> {
   const asked = new Asked(call.messages());
-  const paths: string[] = [];
-  for (const { path, stat } of describe(linux, root)) {
+  const files = new Map<number, string>();
+  let id = 0;
+  for (const { path, stat, isFile } of describe(linux, root)) {
     signal.throwIfAborted();
-    paths.push(path);
+    if (isFile) files.set(id, path);
+    id += 1;
     await send(call, { type: PacketType.PACKET_STAT, stat });
   }
   await send(call, { type: PacketType.PACKET_STAT });
   for (let packet = await asked.next(); packet; packet = await asked.next()) {
     signal.throwIfAborted();
     if (packet.type === PacketType.PACKET_REQ) {
-      await sendFile(call, packet.id, join(root, paths[packet.id] ?? ''));
+      const path = files.get(packet.id);
+      if (path === undefined) throw invalidArgument(`invalid file id ${packet.id}`);
+      await sendFile(call, packet.id, join(root, path));
     } else if (packet.type === PacketType.PACKET_FIN) {
       await send(call, { type: PacketType.PACKET_FIN });
       call.end();
@@ -90,17 +94,26 @@ class Asked {
   }
 }
 
+interface Described {
+  path: string;
+  /** {@link Stat}, encoded. */
+  stat: Buffer;
+  /** Whether it has content that can be asked for: a FIFO or a device is never opened. */
+  isFile: boolean;
+}
+
 /** In the order in which Go walks a tree: a directory before what is in it, names by their bytes. */
-function* describe(linux: Port, root: string): Generator<{ path: string; stat: Buffer }> {
+function* describe(linux: Port, root: string): Generator<Described> {
   const linked = new Map<string, string>();
-  function* below(directory: string): Generator<{ path: string; stat: Buffer }> {
+  function* below(directory: string): Generator<Described> {
     const names = readdirSync(join(root, directory)).map((name) => Buffer.from(name));
     for (const name of names.sort((a, b) => a.compare(b))) {
       const path = join(directory, name.toString());
       const status = linux.files.statAt(AT_FDCWD, join(root, path));
       if (!status || TYPES[status.mode & S_IFMT] === undefined) continue;
-      yield { path, stat: statOf(linux, root, path, status, linked) };
-      if ((status.mode & S_IFMT) === S_IFDIR) yield* below(path);
+      const type = status.mode & S_IFMT;
+      yield { path, stat: statOf(linux, root, path, status, linked), isFile: type === S_IFREG };
+      if (type === S_IFDIR) yield* below(path);
     }
   }
   yield* below('');
