@@ -1,4 +1,3 @@
-import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +11,6 @@ import {
   ServiceChannel,
   toJson,
   writeMessage,
-  type CallSettings,
   type Implementation,
 } from './index';
 
@@ -96,110 +94,6 @@ describe('gRPC wiring', () => {
       for await (const message of messages(channel, call)) expect(message.message?.$case).toBe('started');
     };
     await expect(read()).rejects.toMatchObject({ kind: 'NotFound', message: 'No such exec instance: gone' });
-  });
-
-  describe('calls on one stream', () => {
-    const asked: string[] = [];
-    const arrivals = new EventEmitter();
-    let release: () => void;
-    let held: Promise<void>;
-    let gone: Promise<void>;
-    let left: () => void;
-
-    beforeEach(() => {
-      held = new Promise((resolve) => (release = resolve));
-      gone = new Promise((resolve) => (left = resolve));
-    });
-
-    const slow: Implementation<ExecServiceServer> = {
-      ...exec,
-      create: async ({ container }, { signal }) => {
-        asked.push(container);
-        arrivals.emit(container);
-        signal.addEventListener('abort', left);
-        if (container.startsWith('slow')) await held;
-        return { id: container };
-      },
-    };
-    const start = async (name: string) => {
-      const address = `unix://${join(dir, name)}`;
-      const at = async () => {
-        const started = new GrpcServer(address, undefined, [
-          registration<ExecServiceServer>(ExecServiceService, slow),
-        ]);
-        await started.listen();
-        return started;
-      };
-      const to = new ServiceChannel('exec-service', address);
-      const ask = (container: string, settings?: CallSettings) =>
-        to
-          .client<ExecServiceServer>(ExecServiceService)
-          .create({ container, config: toJson({}).json }, settings);
-      return { at, to, ask };
-    };
-
-    it('a slow call does not hold up the others', async () => {
-      const { at, to, ask } = await start('slow.sock');
-      const service = await at();
-      const first = ask('slow');
-      await expect(ask('quick')).resolves.toEqual({ id: 'quick' });
-      release();
-      await expect(first).resolves.toEqual({ id: 'slow' });
-      to.close();
-      await service.close(100);
-    });
-
-    it('the method hears that its caller is gone, and the next call works', async () => {
-      const { at, to, ask } = await start('gone.sock');
-      const service = await at();
-      const caller = new AbortController();
-      const arrival = once(arrivals, 'slow-gone');
-      const call = ask('slow-gone', { signal: caller.signal });
-      await arrival;
-      caller.abort();
-      await expect(call).rejects.toMatchObject({ kind: 'Unavailable', message: 'request cancelled' });
-      await gone;
-      await expect(ask('next')).resolves.toEqual({ id: 'next' });
-      await expect(ask('slow', { deadlineMs: 20 })).rejects.toMatchObject({
-        kind: 'Unavailable',
-        message: 'exec-service is not reachable: Deadline exceeded',
-      });
-      to.close();
-      await service.close(100);
-    });
-
-    it('a server that stops answers what it began, and its next life what it did not', async () => {
-      const { at, to, ask } = await start('restart.sock');
-      const service = await at();
-      const arrival = once(arrivals, 'slow-begun');
-      const begun = ask('slow-begun');
-      await arrival;
-      const closed = service.close(5_000);
-      const late = ask('late');
-      release();
-      await expect(begun).resolves.toEqual({ id: 'slow-begun' });
-      await closed;
-      const next = await at();
-      await expect(late).resolves.toEqual({ id: 'late' });
-      expect(asked.filter((container) => container === 'late')).toHaveLength(1);
-      to.close();
-      await next.close(100);
-    });
-
-    it('a server that is gone fails what waits', async () => {
-      const { at, to, ask } = await start('killed.sock');
-      const service = await at();
-      const arrival = once(arrivals, 'slow-killed');
-      const call = ask('slow-killed');
-      await arrival;
-      const failed = expect(call).rejects.toMatchObject({ kind: 'Unavailable' });
-      await service.close(1);
-      await failed;
-      const next = await at();
-      await expect(ask('again')).resolves.toEqual({ id: 'again' });
-      to.close();
-      await next.close(100);
-    });
   });
 
   it('waits for a service that is not there yet', async () => {
