@@ -15,6 +15,7 @@ import { CheckController } from './check/check.controller';
 import { GATEWAY_CONFIG, loadGatewayConfig } from './config';
 import { ArchiveController } from './containers/archive.controller';
 import { ContainerStreamsController } from './containers/container-streams.controller';
+import { CheckpointsController } from './containers/checkpoints.controller';
 import { ContainersController } from './containers/containers.controller';
 import { EventsController } from './events/events.controller';
 import { ExecController } from './exec/exec.controller';
@@ -40,6 +41,7 @@ import { VolumesController } from './volumes/volumes.controller';
   controllers: [
     SystemController,
     ContainersController,
+    CheckpointsController,
     ContainerStreamsController,
     ArchiveController,
     ExecController,

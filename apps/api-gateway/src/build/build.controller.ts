@@ -12,6 +12,9 @@ import { buildOptions, isForBuildKit, outputsOf } from './build-options';
 /** API: ImageBuild. */
 @Controller()
 export class BuildController {
+  /** Of the builds that are running, by the name that their clients gave them. */
+  private readonly named = new Map<string, AbortController>();
+
   constructor(
     @Inject(ImageData) private readonly data: ImageData,
     @Inject(ImageJobQueue) private readonly jobs: ImageJobQueue,
@@ -24,7 +27,33 @@ export class BuildController {
     @ApiQuery() query: QueryParameters,
     @Req() request: Request,
     @Res() response: Response,
-    @ClientGone() signal: AbortSignal,
+    @ClientGone() gone: AbortSignal,
+  ): Promise<void> {
+    const name = query.text('buildid');
+    if (name === '') return this.run(query, request, response, gone);
+    const cancelled = new AbortController();
+    this.named.set(name, cancelled);
+    try {
+      await this.run(query, request, response, AbortSignal.any([gone, cancelled.signal]));
+    } finally {
+      if (this.named.get(name) === cancelled) this.named.delete(name);
+    }
+  }
+
+  /** That of a build which nobody runs is no error. */
+  @Post('build/cancel')
+  @HttpCode(200)
+  cancel(@ApiQuery() query: QueryParameters): void {
+    const name = query.text('id');
+    if (name === '') throw invalidArgument('build ID not provided');
+    this.named.get(name)?.abort();
+  }
+
+  private async run(
+    query: QueryParameters,
+    request: Request,
+    response: Response,
+    signal: AbortSignal,
   ): Promise<void> {
     if (isForBuildKit(query)) return this.buildKit.build(query, request, response, signal);
     const options = buildOptions(query);

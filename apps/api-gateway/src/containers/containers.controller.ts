@@ -70,6 +70,8 @@ export class ContainersController {
         'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
       );
     }
+    if (query.text('checkpoint') !== '')
+      throw invalidArgument('checkpoint is only supported in experimental mode');
     await this.services.containers.start({ container, detachKeys: query.text('detachKeys') });
   }
 

@@ -2,7 +2,7 @@
 const ACTIONS = new Set(
   (
     'json top logs changes export stats resize start stop restart kill update rename pause unpause attach wait archive ' +
-    'exec'
+    'exec checkpoints'
   ).split(' '),
 );
 const TWO_SEGMENTS = /^\/containers\/([^/?]+)\/([^/?]+)(?=[/?]|$)/;

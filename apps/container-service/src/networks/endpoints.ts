@@ -14,7 +14,8 @@ export function hasEndpoints(mode: string): boolean {
 }
 
 /**
- * The endpoints a new container gets: one on the network of its NetworkMode, first, and what NetworkingConfig adds.
+ * The endpoints a new container gets: those of NetworkingConfig, that of its NetworkMode first; where there are none, one on
+ * the network of its NetworkMode.
  * @throws InvalidArgument or Conflict in Docker's words.
  */
 export function requestedEndpoints(
@@ -36,7 +37,8 @@ export function requestedEndpoints(
     }
     return mode === 'none' || mode === 'host' ? { [mode]: Object.fromEntries(given)[mode] ?? {} } : {};
   }
-  const endpoints: Record<string, EndpointSettings> = { [mode]: {} };
+  const named = given.some(([name]) => name === mode);
+  const endpoints: Record<string, EndpointSettings> = named || given.length === 0 ? { [mode]: {} } : {};
   for (const [name, settings] of given) endpoints[name] = settings;
   const main = endpoints[mode];
   if (main && config.MacAddress && !main.MacAddress) main.MacAddress = config.MacAddress;

@@ -8,13 +8,13 @@ const DOCKER_HUB = 'docker.io';
 /** What clients call Docker Hub in their configuration. */
 const HUB_NAMES = ['https://index.docker.io/v1/', 'index.docker.io', DOCKER_HUB];
 
-/** Empty: nobody's. @throws InvalidArgument */
+/** Empty, or `null` as Go writes a map that is not there: nobody's. @throws InvalidArgument */
 export function parseRegistryConfig(header: string): RegistryConfig {
   if (header === '') return new Map();
   try {
     const document: unknown = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'));
-    if (typeof document !== 'object' || document === null) throw new Error('not an object');
-    return new Map(Object.entries(document as Record<string, RegistryCredentials>));
+    if (typeof document !== 'object') throw new Error('not an object');
+    return new Map(Object.entries((document ?? {}) as Record<string, RegistryCredentials>));
   } catch (error) {
     throw invalidArgument('invalid X-Registry-Config header: invalid JSON', error);
   }
