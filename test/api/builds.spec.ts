@@ -101,6 +101,22 @@ describe('builds', () => {
     expect((await build(context, { q: '1' })).text).toContain('Step 2/3');
   });
 
+  it('run their commands with the hosts and in the cgroup that they are told', async () => {
+    const hosts = new URLSearchParams([
+      ['networkmode', 'host'],
+      ['cgroupparent', `/${instance.name}/elsewhere`],
+      ['extrahosts', 'one:192.0.2.1'],
+      ['extrahosts', 'two:192.0.2.2'],
+    ]);
+    const context = await contextOf([
+      `RUN grep 192.0.2 /etc/hosts; cat /proc/self/cgroup # ${freshName('x')}`,
+    ]);
+    const { text } = await api.post(`/build?${hosts}`, context);
+    expect(text).toContain('192.0.2.1\\tone\\n192.0.2.2\\ttwo\\n');
+    expect(text).toContain(`:/${instance.name}/elsewhere/build-`);
+    expect(text).toContain('Successfully built');
+  });
+
   it('end when their client goes away, with what runs for them', async () => {
     const mark = freshName('sleeper');
     const context = await contextOf([`RUN echo ${mark}; sleep 600`]);

@@ -26,7 +26,7 @@ describe('system', () => {
   });
 
   it('says not built, never a false success', async () => {
-    const answer = await api.post<{ message: string }>('/build?cgroupparent=x');
+    const answer = await api.post<{ message: string }>('/plugins/pull?remote=x');
     expect(answer.status).toBe(501);
     expect(answer.body.message).not.toBe('');
   });

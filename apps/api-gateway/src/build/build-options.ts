@@ -1,4 +1,4 @@
-import { invalidArgument, notImplemented } from '@gantry/shared/errors';
+import { invalidArgument } from '@gantry/shared/errors';
 import type { BuildJob, BuildLimits } from '@gantry/shared/queue';
 import type { QueryParameters } from '../routing/query-parameters';
 
@@ -19,7 +19,6 @@ export function isForBuildKit(query: QueryParameters): boolean {
 
 /** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented */
 export function buildOptions(query: QueryParameters): BuildOptions {
-  if (query.text('cgroupparent') !== '') throw notImplemented('cgroupparent of builds is not built yet');
   if ((json<string[] | null>(query, 'securityopt') ?? []).length > 0) {
     throw invalidArgument('The daemon on this platform does not support setting security options on build');
   }
@@ -41,7 +40,7 @@ export function buildOptions(query: QueryParameters): BuildOptions {
     cacheImports: [],
     contexts: {},
     networkMode: query.text('networkmode'),
-    extraHosts: query.text('extrahosts').split(/[, ]/).filter(Boolean),
+    extraHosts: query.list('extrahosts').flatMap((hosts) => hosts.split(/[, ]/).filter(Boolean)),
     limits: limitsOf(query),
   };
 }
@@ -64,9 +63,17 @@ function limitsOf(query: QueryParameters): BuildLimits {
     cpuQuota: bytes(query, 'cpuquota'),
     cpusetCpus: query.text('cpusetcpus'),
     cpusetMems: query.text('cpusetmems'),
+    cgroupParent: cgroupParentOf(query.text('cgroupparent')),
     shmSize: bytes(query, 'shmsize'),
     ulimits: json<BuildLimits['ulimits'] | null>(query, 'ulimits') ?? [],
   };
+}
+
+/** @throws InvalidArgument for a path that leads out */
+export function cgroupParentOf(path: string): string {
+  if (path.split('/').includes('..') || path.includes('\0'))
+    throw invalidArgument(`invalid cgroup parent: ${path}`);
+  return path === '' || path.startsWith('/') ? path : `/${path}`;
 }
 
 /** dockerd takes what is no number for none. */

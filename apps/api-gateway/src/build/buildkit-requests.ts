@@ -90,6 +90,7 @@ function frontendAttributes(options: BuildOptions): Record<string, string> {
     'image-resolve-mode': options.pull ? 'pull' : 'default',
     'force-network-mode': networkMode === 'default' ? '' : networkMode,
     'add-hosts': options.extraHosts.map((host) => host.replace(':', '=')).join(','),
+    'cgroup-parent': options.limits.cgroupParent,
     'shm-size': String(options.limits.shmSize),
     ulimit: options.limits.ulimits.map(({ Name, Soft, Hard }) => `${Name}=${Soft}:${Hard}`).join(','),
     'cache-from': options.cacheFrom.join(','),

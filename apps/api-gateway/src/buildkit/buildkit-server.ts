@@ -61,7 +61,7 @@ export class BuildKitServer implements OnModuleDestroy {
     this.server.addService(ControlService, {
       solve: unary((call: ServerUnaryCall<SolveRequest, SolveResponse>) => this.solve(call)),
       status: (call: ServerWritableStream<StatusRequest, StatusResponse>) => void this.status(call),
-      listWorkers: unary(async () => this.workers()),
+      listWorkers: unary(async () => this.workers(await this.hostGateway())),
       info: unary(async () => ({ buildkitVersion: VERSION })),
       diskUsage: unary(async () => ({ record: await this.usage() })),
       prune: (call: ServerWritableStream<PruneRequest, UsageRecord>) => void this.prune(call),
@@ -166,7 +166,18 @@ export class BuildKitServer implements OnModuleDestroy {
     setTimeout(later, KEPT_MS).unref();
   }
 
-  private workers(): ListWorkersResponse {
+  /** What `host-gateway` of an added host means; empty: there is no default bridge. */
+  private async hostGateway(): Promise<string> {
+    try {
+      const bridge = await this.services.networks.inspect({ network: 'bridge', verbose: false, scope: '' });
+      const { IPAM } = fromJson<{ IPAM?: { Config?: { Gateway?: string }[] | null } }>(bridge);
+      return IPAM?.Config?.[0]?.Gateway ?? '';
+    } catch {
+      return '';
+    }
+  }
+
+  private workers(hostGateway: string): ListWorkersResponse {
     return {
       record: [
         {
@@ -175,6 +186,7 @@ export class BuildKitServer implements OnModuleDestroy {
             'org.mobyproject.buildkit.worker.executor': 'containerd',
             'org.mobyproject.buildkit.worker.hostname': hostname(),
             'org.mobyproject.buildkit.worker.network': 'host',
+            'org.mobyproject.buildkit.worker.moby.host-gateway-ip': hostGateway,
           },
           platforms: [
             { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64', variant: '' },

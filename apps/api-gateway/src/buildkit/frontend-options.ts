@@ -1,5 +1,6 @@
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { BuildExport, BuildJob } from '@gantry/shared/queue';
+import { cgroupParentOf } from '../build/build-options';
 
 /** What a client asks of the Dockerfile frontend, by the names of BuildKit's dockerfile.v0. */
 export interface FrontendBuild {
@@ -81,6 +82,7 @@ export function frontendBuild(frontend: string, attributes: Attributes, exporter
         cpuQuota: 0,
         cpusetCpus: '',
         cpusetMems: '',
+        cgroupParent: cgroupParentOf(attributes['cgroup-parent'] ?? ''),
         shmSize: Number(attributes['shm-size'] ?? 0),
         ulimits: ulimitsOf(attributes['ulimit'] ?? ''),
       },
@@ -112,7 +114,6 @@ function refuseUnknown(attributes: Attributes): void {
     if (name === 'platform' && value.includes(',')) {
       throw invalidArgument('multi-platform builds are not supported: name one platform');
     }
-    if (name === 'cgroup-parent' && value !== '') throw notImplemented(`${name} of builds is not built yet`);
     if (name === 'requestid') throw notImplemented(`the frontend's request ${value} is not built yet`);
     if (name.startsWith(ATTESTATION) && !isDefaultAttestation(value)) {
       throw notImplemented(`${name} is not built yet: build with --provenance=false --sbom=false`);

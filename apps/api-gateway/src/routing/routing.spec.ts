@@ -78,7 +78,7 @@ describe('routing and errors', () => {
       400,
       'Builder V1 does not support outputs option',
     ],
-    ['POST', '/build?cgroupparent=x', 501, 'not built yet'],
+    ['POST', '/build?cgroupparent=..%2Fx', 400, 'invalid cgroup parent: ../x'],
     ['POST', '/build?buildargs=x', 400, 'error reading buildargs'],
     ['GET', '/plugins/nonesuch/json', 404, 'plugin "nonesuch" not found'],
     ['DELETE', '/plugins/nonesuch', 404, 'plugin "nonesuch" not found'],

@@ -151,8 +151,9 @@ export class RunStep {
           seccomp,
           appArmorProfile,
         });
+      const { cgroupParent } = scope.request.limits;
       const tell: OnOutput = (stream, text) => output.command(stream, text);
-      const code = await this.processes.run({ name, bundle, spec }, tell, scope.signal);
+      const code = await this.processes.run({ name, bundle, cgroupParent, spec }, tell, scope.signal);
       removeStubs(this.linux, step.root, stubs);
       if (scope.request.removesContainers) output.removed(hostname);
       if (code !== 0) throw new CommandFailed(argv.join(' '), code);

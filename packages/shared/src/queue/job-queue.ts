@@ -74,6 +74,7 @@ export interface BuildLimits {
   cpuQuota: number;
   cpusetCpus: string;
   cpusetMems: string;
+  cgroupParent: string;
   shmSize: number;
   ulimits: { Name: string; Soft: number; Hard: number }[];
 }

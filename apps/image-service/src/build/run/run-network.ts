@@ -21,7 +21,7 @@ export interface RunNetwork {
 }
 
 const OWNER = 'build';
-const HOST: RunNetwork = { hosts: [] };
+const HOST = 'host';
 
 /** Network namespaces for build steps, from the network service. */
 @Injectable()
@@ -65,11 +65,11 @@ export class RunNetworks {
       containerName: name,
       hostname: '',
       domainname: '',
-      endpoints: mode === 'none' ? [] : [{ network: mode, settings: toJson({}).json }],
+      endpoints: ['none', HOST].includes(mode) ? [] : [{ network: mode, settings: toJson({}).json }],
       portBindings: toJson({}).json,
       exposedPorts: toJson({}).json,
       publishAllPorts: false,
-      mode: mode === 'none' ? 'none' : 'bridge',
+      mode: ['none', HOST].includes(mode) ? mode : 'bridge',
       dns: [],
       dnsSearch: [],
       dnsOptions: [],
@@ -80,10 +80,12 @@ export class RunNetworks {
     const { Networks } = fromJson<{ Networks: Record<string, { IPAddress?: string }> }>(
       answer.networkSettings,
     );
+    const hosts = answer.hosts.map(({ ip, names }) => `${ip}\t${names.join(' ')}`);
+    if (mode === HOST) return { id, network: { hosts } };
     const network: RunNetwork = {
       netns: answer.netnsPath,
       resolvConf: answer.resolvConf,
-      hosts: answer.hosts.map(({ ip, names }) => `${ip}\t${names.join(' ')}`),
+      hosts,
       address: Object.values(Networks)[0]?.IPAddress || undefined,
     };
     return { id, network };
@@ -110,7 +112,7 @@ export class BuildNetworks {
 
   /** `mode`: `default`, `none`, `host` or the name of a network. @throws InvalidArgument, NotFound */
   async use<T>(mode: string, work: (network: RunNetwork) => Promise<T>): Promise<T> {
-    if (mode === 'host') return work(HOST);
+    if (mode === HOST) return work((await this.attach(HOST)).network);
     if (mode.startsWith('container:')) {
       throw invalidArgument(`network mode "${mode}" is not supported for builds`);
     }

@@ -14,6 +14,8 @@ export interface RunOrder {
   name: string;
   /** Where its files may lie: gone with the step. */
   bundle: string;
+  /** A path from the root of each hierarchy; empty: the instance's own. */
+  cgroupParent: string;
   spec: (facts: { cgroup: string } & Awaited<ReturnType<RunRuntimes['choose']>>) => OciSpec;
 }
 
@@ -35,10 +37,14 @@ export class RunProcesses {
    * The exit code. Nothing of it is left when this returns or throws.
    * @throws what the runtime says where the process did not begin; the signal's reason
    */
-  async run({ name, bundle, spec }: RunOrder, onOutput: OnOutput, signal: AbortSignal): Promise<number> {
+  async run(
+    { name, bundle, cgroupParent, spec }: RunOrder,
+    onOutput: OnOutput,
+    signal: AbortSignal,
+  ): Promise<number> {
     signal.throwIfAborted();
     const runtime = await this.runtimes.choose();
-    const cgroup = this.runtimes.cgroup(name);
+    const cgroup = this.runtimes.place(name, cgroupParent);
     const specification = spec({ ...runtime, cgroup });
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(specification));
     const log = join(bundle, 'runtime.log');
@@ -82,7 +88,7 @@ export class RunProcesses {
   abandoned(): string[] {
     const { state } = this.runtimes;
     const groups = Object.values(this.linux.cgroups.directories(this.runtimes.cgroup()));
-    const names = new Set([state, ...groups].flatMap(directoriesIn));
+    const names = new Set([...[state, ...groups].flatMap(directoriesIn), ...this.runtimes.placed()]);
     return [...names].filter((name) => makerOf(this.linux, name, RUN_PREFIX) === 'gone');
   }
 
@@ -97,6 +103,7 @@ export class RunProcesses {
     await this.linux.cgroups.killAll(cgroup);
     await this.linux.cgroups.remove(cgroup);
     rmSync(join(this.runtimes.state, name), { recursive: true, force: true });
+    this.runtimes.forget(name);
   }
 
   /** Again and again: the runtime may be just about to make the process. */

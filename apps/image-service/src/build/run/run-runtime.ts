@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
@@ -15,6 +15,8 @@ export interface RunRuntime {
 
 /** Of the names of build steps on the host; the rest says whose they are (see process-names). */
 export const RUN_PREFIX = 'build-';
+/** A file beside the runtime's directories: the parent of a process's cgroup, where that is not the instance's. */
+const PLACE = '.cgroup';
 /** In the order in which container-service prefers them. */
 const CANDIDATES = ['crun', 'runc'];
 /** The versions of crun that are known to take a compiled seccomp program. */
@@ -36,8 +38,37 @@ export class RunRuntimes {
     this.appArmor = new DefaultAppArmorProfile(linux, config.instance);
   }
 
+  /** Of a process, or, without a name, where they are. */
   cgroup(name = ''): string {
-    return join(this.config.cgroupParent, 'build', name);
+    const elsewhere = name === '' ? undefined : this.parentOf(name);
+    return elsewhere === undefined ? join(this.config.cgroupParent, 'build', name) : join(elsewhere, name);
+  }
+
+  /** Says where the cgroup of a process will be, and keeps it for whoever has to end that. */
+  place(name: string, parent: string): string {
+    if (parent !== '') writeFileSync(this.placeFile(name), parent, { mode: 0o600 });
+    return this.cgroup(name);
+  }
+
+  forget(name: string): void {
+    rmSync(this.placeFile(name), { force: true });
+  }
+
+  /** The names of processes whose cgroups are elsewhere. */
+  placed(): string[] {
+    if (!existsSync(this.state)) return [];
+    return readdirSync(this.state)
+      .filter((file) => file.endsWith(PLACE))
+      .map((file) => file.slice(0, -PLACE.length));
+  }
+
+  private parentOf(name: string): string | undefined {
+    const file = this.placeFile(name);
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  }
+
+  private placeFile(name: string): string {
+    return join(this.state, `${name}${PLACE}`);
   }
 
   /** @throws Unavailable where there is none */
