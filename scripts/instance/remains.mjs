@@ -65,7 +65,9 @@ export function foreignGroupsOf(name, containers) {
 function groupOf(record) {
   try {
     const group = JSON.parse(readFileSync(record, 'utf8')).process?.cgroup;
-    return typeof group === 'string' && /^\/.+\/[0-9a-f]{64}$/.test(group) ? group : undefined;
+    // In a scope of systemd's the runtime has made a group of its own: all of the scope is the container's.
+    const whole = typeof group === 'string' ? group.replace(/\.scope\/.*$/, '.scope') : '';
+    return /^\/(.+\/)?([a-z0-9]+-)?[0-9a-f]{64}(\.scope)?$/.test(whole) ? whole : undefined;
   } catch {
     return undefined;
   }

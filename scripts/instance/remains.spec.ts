@@ -55,14 +55,20 @@ describe('foreignGroupsOf', () => {
   afterAll(() => rmSync(directory, { recursive: true }));
 
   it('finds what containers have outside of the instance', () => {
-    const ids = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(64));
-    const groups = [`/mine/${ids[0]}`, `/other/${ids[1]}`, '/etc', `/../${ids[3]}`];
+    const ids = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(64));
+    const groups = [
+      `/mine/${ids[0]}`,
+      `/other/${ids[1]}`,
+      '/etc',
+      `/../${ids[3]}`,
+      `/system.slice/mine-${ids[4]}.scope/container`,
+    ];
     ids.forEach((id, index) => {
       mkdirSync(join(directory, id));
       const record = JSON.stringify({ process: { cgroup: groups[index] } });
       writeFileSync(join(directory, id, 'container.json'), record);
     });
-    expect(foreignGroupsOf('mine', directory)).toEqual([groups[1]]);
+    expect(foreignGroupsOf('mine', directory)).toEqual([groups[1], `/system.slice/mine-${ids[4]}.scope`]);
     expect(foreignGroupsOf('mine', join(directory, 'nothing'))).toEqual([]);
   });
 });

@@ -86,7 +86,7 @@ export class Supervised {
    *   `limit`: milliseconds
    * @returns {Promise<number>} its pid
    */
-  ready({ notPid, limit = 60_000 } = {}) {
+  ready({ notPid, limit = 180_000 } = {}) {
     if (this.#ready && this.pid !== notPid) return Promise.resolve(this.pid);
     return new Promise((resolve, reject) => {
       const waiter = { notPid, resolve, reject };

@@ -1,6 +1,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { itHas, outputOf, refusalOf, runScript } from '../support/cli-flags';
-import { cgroupV2, ContainerCgroup, kernelHas, type ControlFile } from '../support/container-cgroup';
+import {
+  blockWeight,
+  cgroupV2,
+  ContainerCgroup,
+  kernelHas,
+  type ControlFile,
+} from '../support/container-cgroup';
 import { freshName } from '../support/containers';
 import { docker, instance } from '../support/engine';
 
@@ -161,13 +167,14 @@ describe('resource flags of docker run', () => {
       ...['--blkio-weight', '300'],
       ...(disk ? ['--blkio-weight-device', `/dev/${disk}:400`] : []),
     ]);
-    const weight: ControlFile = { v1: ['blkio', 'blkio.weight'], v2: 'io.bfq.weight' };
-    if (kernelHas(weight, group)) expect(group.read(weight)).toContain('300');
+    const weight = blockWeight(300, group);
+    if (weight) expect(group.read(weight.file)).toContain(weight.value);
     else
       expect(stderr).toContain(
         'does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
       );
-    if (disk && !kernelHas({ v1: ['blkio', 'blkio.weight_device'], v2: 'io.bfq.weight' }, group)) {
+    const forDevice: ControlFile = { v1: ['blkio', 'blkio.weight_device'], v2: weight?.file.v2 ?? '' };
+    if (disk && !(weight && kernelHas(forDevice, group))) {
       expect(stderr).toContain('Weight-device discarded.');
     }
   });

@@ -1,5 +1,11 @@
 import { flagsOf } from '../support/cli-flags';
-import { cgroupV2, ContainerCgroup, kernelHas, type ControlFile } from '../support/container-cgroup';
+import {
+  blockWeight,
+  cgroupV2,
+  ContainerCgroup,
+  kernelHas,
+  type ControlFile,
+} from '../support/container-cgroup';
 import { freshName } from '../support/containers';
 import { docker } from '../support/engine';
 import { eventually } from '../support/eventually';
@@ -68,9 +74,9 @@ describe('docker update', () => {
   });
 
   it('--blkio-weight, --cpu-rt-period, --cpu-rt-runtime: set, or said that they cannot be', async () => {
-    const weight: ControlFile = { v1: ['blkio', 'blkio.weight'], v2: 'io.bfq.weight' };
+    const weight = blockWeight(300, group);
     const said = await update('--blkio-weight', '300');
-    if (kernelHas(weight, group)) expect(group.read(weight)).toContain('300');
+    if (weight) expect(group.read(weight.file)).toContain(weight.value);
     else expect(said).toContain('does not support Block I/O weight');
     const period: ControlFile = { v1: ['cpu', 'cpu.rt_period_us'], v2: 'none' };
     const { code, stderr } = await docker([

@@ -40,3 +40,18 @@ export function kernelHas({ v1: [controller, file], v2 }: ControlFile, group?: C
   if (!cgroupV2) return existsSync(join('/sys/fs/cgroup', controller, file));
   return group?.read({ v1: [controller, file], v2 }) !== undefined;
 }
+
+/**
+ * Where the weight of block devices is, and how it stands there; undefined where this kernel has none. Without bfq v2 counts from
+ * 1 to 10000 (the OCI runtimes convert from 10 to 1000 linearly).
+ */
+export function blockWeight(
+  weight: number,
+  group: ContainerCgroup,
+): { file: ControlFile; value: string } | undefined {
+  const bfq: ControlFile = { v1: ['blkio', 'blkio.weight'], v2: 'io.bfq.weight' };
+  if (kernelHas(bfq, group)) return { file: bfq, value: String(weight) };
+  const plain: ControlFile = { v1: bfq.v1, v2: 'io.weight' };
+  const converted = 1 + Math.floor(((weight - 10) * 9999) / 990);
+  return kernelHas(plain, group) ? { file: plain, value: String(converted) } : undefined;
+}

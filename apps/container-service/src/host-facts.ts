@@ -27,6 +27,7 @@ export class HostFactsProvider {
       cpus: this.linux.host.cpuCount(),
       kernel: kernelLimits(this.linux.cgroups.layout()),
       appArmor: this.linux.appArmor.available(),
+      cgroupDriver: this.instance.cgroupDriver,
       defaultRuntime: this.runtimes.choose('').name,
       userRemap: this.instance.userRemap !== undefined,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),

@@ -120,7 +120,7 @@ export class RealContainers {
 
   async start(record: ContainerRecord): Promise<void> {
     const { Tty, OpenStdin, StdinOnce } = record.config;
-    const monitor = new Conmon(this.linux, this.paths);
+    const monitor = new Conmon(this.linux, this.paths, this.config());
     const { pid, monitorPid } = await monitor.create({
       id: record.id,
       name: record.name,
@@ -184,6 +184,7 @@ export class RealContainers {
       dataRoot: this.directory,
       runDir: join(this.directory, 'run'),
       cgroupParent: `/gantryspec${process.pid}`,
+      cgroupDriver: 'cgroupfs',
     } as InstanceConfig;
   }
 

@@ -22,6 +22,7 @@ const facts = {
   },
   appArmor: false,
   userRemap: false,
+  cgroupDriver: 'cgroupfs' as const,
   defaultRuntime: 'crun',
   runtimes: ['crun', 'runc'],
 };

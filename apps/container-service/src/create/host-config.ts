@@ -1,3 +1,4 @@
+import type { InstanceConfig } from '@gantry/shared/config';
 import { containerCapabilities, MASKED_PATHS, READONLY_PATHS } from '@gantry/shared/oci';
 import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
 import type { HostConfig, Resources } from '../records/api-documents';
@@ -14,6 +15,7 @@ const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 /** What of the host decides about defaults. */
 export interface HostFacts extends LimitFacts {
   appArmor: boolean;
+  cgroupDriver: InstanceConfig['cgroupDriver'];
   defaultRuntime: string;
   runtimes: string[];
   /** Whether users of containers are not those of the host, unless a container says so. */

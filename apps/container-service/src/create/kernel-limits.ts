@@ -55,7 +55,9 @@ function legacyLimits({ mounts }: CgroupLayout): KernelLimits {
 function unifiedLimits({ controllers, mounts }: CgroupLayout): KernelLimits {
   const root = mounts['unified'] ?? '/sys/fs/cgroup';
   const has = (controller: string): boolean => controllers.includes(controller);
-  const weight = has('io') && (anyGroupHas(root, 'io.weight') || anyGroupHas(root, 'io.bfq.weight'));
+  // The root's files of iocost tell of io.weight before any group has the controller: systemd's have it on demand.
+  const weighs = existsSync(join(root, 'io.cost.qos')) || anyGroupHas(root, 'io.bfq.weight');
+  const weight = has('io') && (weighs || anyGroupHas(root, 'io.weight'));
   return {
     memory: has('memory'),
     swap: has('memory') && anyGroupHas(root, 'memory.swap.max'),

@@ -1,10 +1,11 @@
 import { invalidArgument } from '@gantry/shared/errors';
+import type { HostFacts } from './host-config';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 
 /** The namespaces, the runtime and the storage of a container. @throws InvalidArgument in Docker's words. */
 export function checkModes(
   hostConfig: HostConfig,
-  facts: { runtimes: string[]; userRemap: boolean },
+  facts: Pick<HostFacts, 'runtimes' | 'userRemap' | 'cgroupDriver'>,
   warnings: string[],
 ): void {
   const { IpcMode, PidMode, NetworkMode, Isolation, OomScoreAdj, Umask } = hostConfig;
@@ -45,7 +46,7 @@ export function checkModes(
   if ('' in (hostConfig.Annotations ?? {})) {
     throw invalidArgument('invalid Annotations: the empty string is not permitted as an annotation key');
   }
-  checkCgroupParent(hostConfig.CgroupParent);
+  checkCgroupParent(hostConfig.CgroupParent, facts.cgroupDriver);
 }
 
 /** `container:<name or id>`. */
@@ -68,8 +69,11 @@ function checkRemapped({ Privileged, NetworkMode, PidMode }: HostConfig): void {
   }
 }
 
-/** The group of the container is made below it, in every hierarchy. */
-function checkCgroupParent(parent: string): void {
+/** The group of the container is made below it, in every hierarchy: a path, or one of systemd's slices. */
+function checkCgroupParent(parent: string, driver: HostFacts['cgroupDriver']): void {
+  if (driver === 'systemd' && parent !== '' && !/^[^/\0]+\.slice$/.test(parent)) {
+    throw invalidArgument('cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"');
+  }
   if (parent.split('/').includes('..') || parent.includes('\0')) {
     throw invalidArgument(`invalid cgroup parent: ${parent}`);
   }

@@ -9,6 +9,7 @@ import { linkEnvironment, linksOf } from '../networks/legacy-links';
 import type { ContainerProcess, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { timestamp } from '../records/timestamps';
+import { isInScope } from '../runtime/cgroup-names';
 import { Conmon, RuntimeCreateError, type MonitorRequest } from '../runtime/conmon';
 import { ExitWatch } from '../runtime/exit-watch';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -170,9 +171,14 @@ export class ContainerStarter {
       monitorPid,
       monitorStartTime: this.linux.processes.startTime(monitorPid) ?? 0,
       runtime: runtime.name,
-      cgroup: this.paths.cgroup(id, hostConfig.CgroupParent),
+      cgroup: this.groupOf(pid, this.paths.cgroup(id, hostConfig.CgroupParent)),
       bootId: this.facts.bootId,
     };
+  }
+
+  /** In a scope of systemd's it is for the runtime where the processes are. */
+  private groupOf(pid: number, named: string): string {
+    return isInScope(named) ? (this.linux.cgroups.pathOf(pid, 'memory') ?? named) : named;
   }
 
   /** Gives back what was taken, and leaves in the record why. */

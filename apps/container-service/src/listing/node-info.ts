@@ -53,7 +53,7 @@ export class NodeInfo {
       NCPU: host.cpuCount(),
       MemTotal: host.memoryTotal(),
       Name: host.hostname(),
-      CgroupDriver: 'cgroupfs',
+      CgroupDriver: this.facts.get().cgroupDriver,
       CgroupVersion: v2 ? '2' : '1',
       LoggingDriver: DEFAULT_LOG_DRIVER,
       LogDrivers: LOG_DRIVERS,

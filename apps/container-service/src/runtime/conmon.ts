@@ -1,6 +1,7 @@
 import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { internal, unavailable } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { MonitorPaths } from './monitor-paths';
@@ -40,6 +41,7 @@ export class Conmon {
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
   ) {}
 
   /** Resolves when the container is created, its process waiting to begin. @throws RuntimeCreateError */
@@ -79,6 +81,7 @@ export class Conmon {
   private arguments(request: MonitorRequest, bundle: string, monitorPidFile: string): string[] {
     const { id, runtime, log } = request;
     const flags = [
+      ...(this.config.cgroupDriver === 'systemd' ? ['--systemd-cgroup'] : []),
       ...(request.terminal ? ['-t'] : []),
       ...(request.stdin ? ['-i'] : []),
       ...(request.stdin && request.keepStdin ? ['--leave-stdin-open'] : []),

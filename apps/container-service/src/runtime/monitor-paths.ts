@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { containerGroup } from './cgroup-names';
 
 /** Where the files of a container and of its monitor (conmon) are. */
 @Injectable()
@@ -74,6 +75,6 @@ export class MonitorPaths {
   }
   /** Below the root of every cgroup hierarchy. `parent`: of `--cgroup-parent`. */
   cgroup(id: string, parent = ''): string {
-    return join(parent === '' ? this.config.cgroupParent : join('/', parent), id);
+    return containerGroup(this.config, id, parent);
   }
 }

@@ -5,6 +5,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { internal } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
+import { isInScope } from './cgroup-names';
 import { MonitorPaths } from './monitor-paths';
 import { Runtimes, type RuntimeChoice } from './runtimes';
 
@@ -37,8 +38,9 @@ export class OciRuntime {
   /** Kills what is left of a container and forgets it. Not knowing it is no error. */
   private async delete({ id, hostConfig, process }: ContainerRecord, runtimeName: string): Promise<void> {
     const runtime = this.runtimes.all().find((known) => known.name === runtimeName);
-    const cgroup = this.paths.cgroup(id, hostConfig.CgroupParent);
-    if (runtime?.fastPath && !process?.hooked) {
+    const cgroup = process?.cgroup ?? this.paths.cgroup(id, hostConfig.CgroupParent);
+    // What systemd made only its own word takes away for sure: a scope of that name may be wanted again at once.
+    if (runtime?.fastPath && !process?.hooked && !isInScope(cgroup)) {
       if (!(await this.removeEmptyGroup(cgroup))) await this.linux.cgroups.killAll(cgroup);
     } else if (runtime && existsSync(join(this.paths.runtimeRoot(runtimeName), id))) {
       await this.command(runtime, ['delete', '--force', id]);

@@ -6,6 +6,7 @@ import { invalidArgument, unavailable } from '@gantry/shared/errors';
 import { bootId } from '@gantry/shared/faults';
 import { LINUX, MountFlag, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { ociCgroupsPath } from './cgroup-names';
 import { MonitorPaths } from './monitor-paths';
 
 /** An OCI runtime of this host. */
@@ -102,14 +103,19 @@ export class Runtimes {
     const id = `probe-${name}`;
     mkdirSync(root, { recursive: true, mode: 0o700 });
     const done = join(bundle, 'works');
-    const key = `${bootId()} ${path}`;
+    const key = `${bootId()} ${path} ${this.config.cgroupDriver}`;
     if (existsSync(done) && readFileSync(done, 'utf8') === key) return undefined;
     mkdirSync(join(bundle, 'rootfs'), { recursive: true });
     writeFileSync(
       join(bundle, 'config.json'),
-      JSON.stringify(probeSpec(`${this.config.cgroupParent}/${id}`)),
+      JSON.stringify(probeSpec(ociCgroupsPath(this.config, id, ''))),
     );
-    const command = [path, '--root', root];
+    const command = [
+      path,
+      '--root',
+      root,
+      ...(this.config.cgroupDriver === 'systemd' ? ['--systemd-cgroup'] : []),
+    ];
     await this.linux.processes.run([...command, 'delete', '--force', id]);
     const result = await this.linux.processes.run([...command, 'run', '--bundle', bundle, id], {
       cwd: bundle,

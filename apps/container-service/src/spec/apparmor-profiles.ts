@@ -1,17 +1,28 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { DefaultAppArmorProfile, UNCONFINED } from '@gantry/shared/oci';
 import type { ContainerRecord } from '../records/container-record';
 import { parseSecurityOptions } from './security-options';
 
 /** Which AppArmor profile confines a container, and that the kernel has it. */
 @Injectable()
-export class AppArmorProfiles {
+export class AppArmorProfiles implements OnModuleInit {
   private readonly standard: DefaultAppArmorProfile;
 
-  constructor(@Inject(LINUX) linux: Linux, @Inject(INSTANCE_CONFIG) config: InstanceConfig) {
+  constructor(
+    @Inject(LINUX) linux: Linux,
+    @Inject(INSTANCE_CONFIG) config: InstanceConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
     this.standard = new DefaultAppArmorProfile(linux, config.instance);
+  }
+
+  /** The first container need not wait until the profile is compiled. */
+  onModuleInit(): void {
+    if (!this.standard.available()) return;
+    this.standard.ensure(this.standard.name).catch((error: unknown) => this.logger.warn({ err: error }));
   }
 
   /** Of a container that is being started: notes its profile in the record. @throws Internal where it cannot be loaded */

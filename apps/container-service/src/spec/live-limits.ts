@@ -1,4 +1,4 @@
-import type { Cgroups } from '@gantry/shared/linux';
+import { type Cgroups, hasCode } from '@gantry/shared/linux';
 import type { Resources } from '../records/api-documents';
 import { blockDevice, cpuLimits } from './resources';
 
@@ -55,12 +55,13 @@ export class LiveLimits {
 
   private blockIo(write: Write, v2: boolean, before: Resources, after: Resources): void {
     if (after.BlkioWeight !== before.BlkioWeight) {
-      write(v2 ? 'io' : 'blkio', v2 ? 'io.weight' : 'blkio.weight', after.BlkioWeight);
+      if (v2) this.weightV2(write, after.BlkioWeight);
+      else write('blkio', 'blkio.weight', after.BlkioWeight);
     }
     if (after.BlkioWeightDevice !== before.BlkioWeightDevice) {
       for (const { Path, Weight } of after.BlkioWeightDevice ?? []) {
-        const file = v2 ? 'io.weight' : 'blkio.weight_device';
-        write(v2 ? 'io' : 'blkio', file, `${deviceId(Path)} ${Weight}`);
+        if (v2) this.weightV2(write, Weight, `${deviceId(Path)} `);
+        else write('blkio', 'blkio.weight_device', `${deviceId(Path)} ${Weight}`);
       }
     }
     for (const [field, key, file] of THROTTLES) {
@@ -69,6 +70,16 @@ export class LiveLimits {
         if (v2) write('io', 'io.max', `${deviceId(Path)} ${key}=${Rate}`);
         else write('blkio', `blkio.throttle.${file}`, `${deviceId(Path)} ${Rate}`);
       }
+    }
+  }
+
+  /** As the runtime sets it at the start: bfq's own file has the API's 10 to 1000, io.weight has 1 to 10000. */
+  private weightV2(write: Write, weight: number, device = ''): void {
+    try {
+      write('io', 'io.bfq.weight', `${device}${weight}`);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      write('io', 'io.weight', `${device}${1 + Math.floor(((weight - 10) * 9999) / 990)}`);
     }
   }
 

@@ -2,12 +2,13 @@ import { closeSync } from 'node:fs';
 import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { UserRemap } from '@gantry/shared/config';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
 import { hasCode, LINUX, rootOf, type Linux } from '@gantry/shared/linux';
 import { DeviceRequests } from '../cdi/device-requests';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
-import { MonitorPaths } from '../runtime/monitor-paths';
+import { ociCgroupsPath } from '../runtime/cgroup-names';
 import type { RuntimeChoice } from '../runtime/runtimes';
 import {
   containerCapabilities,
@@ -52,7 +53,7 @@ export class SpecBuilder {
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly store: ContainerStore,
-    private readonly paths: MonitorPaths,
+    @Inject(INSTANCE_CONFIG) private readonly instance: InstanceConfig,
     private readonly seccomp: SeccompProfiles,
     private readonly devices: DeviceRequests,
   ) {}
@@ -76,7 +77,7 @@ export class SpecBuilder {
       }),
       linux: {
         namespaces: this.namespaces(record, facts),
-        cgroupsPath: this.paths.cgroup(record.id, hostConfig.CgroupParent),
+        cgroupsPath: ociCgroupsPath(this.instance, record.id, hostConfig.CgroupParent),
         resources: { devices: devices.rules, ...ociResources(hostConfig) },
         devices: devices.devices,
         sysctl: sysctls(record, facts),

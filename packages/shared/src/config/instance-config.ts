@@ -34,6 +34,8 @@ export interface InstanceConfig {
   nftTable: string;
   /** Below every cgroup hierarchy, with the leading slash. */
   cgroupParent: string;
+  /** Who makes the cgroups of containers: the runtime, or systemd when the runtime asks it to. */
+  cgroupDriver: 'cgroupfs' | 'systemd';
   /** The link alias that marks interfaces as ours starts with it. */
   linkAlias: string;
   addresses: {
@@ -71,6 +73,7 @@ const environment = z.object({
   GANTRY_RPC_CERT: z.string().optional(),
   GANTRY_RPC_KEY: z.string().optional(),
   GANTRY_USERNS_REMAP: z.string().optional(),
+  GANTRY_CGROUP_DRIVER: z.enum(['cgroupfs', 'systemd']).default('cgroupfs'),
   GANTRY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
 });
 
@@ -113,6 +116,7 @@ export function loadInstanceConfig(env: NodeJS.ProcessEnv = process.env): Instan
     bridgeName: `${e.GANTRY_INSTANCE}0`,
     nftTable: e.GANTRY_INSTANCE,
     cgroupParent: `/${e.GANTRY_INSTANCE}`,
+    cgroupDriver: e.GANTRY_CGROUP_DRIVER,
     linkAlias: `gantry:${e.GANTRY_INSTANCE}:`,
     addresses: {
       image: e.GANTRY_IMAGE_ADDRESS ?? socket('image'),

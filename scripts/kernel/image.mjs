@@ -1,0 +1,155 @@
+// The disk of the virtual machine: Debian with systemd, its ordinary kernel, and what Gantry and its tests need of a host.
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { findProgram, run } from '../host/programs.mjs';
+import { StartError } from '../instance/names.mjs';
+import { root } from '../workspace/root.mjs';
+
+const PACKAGES = [
+  ...['systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'initramfs-tools'],
+  // What Gantry needs; see scripts/host/requirements.mjs.
+  ...[
+    'crun',
+    'runc',
+    'conmon',
+    'iproute2',
+    'nftables',
+    'libnftables1',
+    'libseccomp2',
+    'tini',
+    'isal',
+    'procps',
+  ],
+  ...['postgresql', 'redis-server', 'apparmor', 'libstdc++6'],
+  // What its tests need.
+  ...['busybox-static', 'openssl', 'curl', 'git', 'ca-certificates', 'docker-registry', 'skopeo', 'zstd'],
+  ...[
+    'btrfs-progs',
+    'xfsprogs',
+    'e2fsprogs',
+    'nfs-kernel-server',
+    'nfs-common',
+    'cifs-utils',
+    'ksmbd-tools',
+    'socat',
+  ],
+];
+/** Gantry starts its own; the others are the tests' business. */
+const UNWANTED_UNITS =
+  'postgresql redis-server docker-registry nfs-server ksmbd rpcbind apt-daily.timer apt-daily-upgrade.timer fstrim.timer';
+const KERNELS = { x64: 'linux-image-amd64', arm64: 'linux-image-arm64' };
+const DISK_SIZE = '12G';
+
+/**
+ * @typedef {object} MachineImage
+ * @property {string} disk ext4, never written to
+ * @property {string} kernel
+ * @property {string} initrd
+ */
+
+/**
+ * Made once and kept in GANTRY_KERNEL_DIR, `~/.cache/gantry-kernel` by default.
+ * @param {(line: string) => void} say
+ * @returns {Promise<MachineImage>}
+ */
+export async function machineImage(say) {
+  const programs = { 'qemu-system-x86_64': 'qemu-system-x86', mmdebstrap: 'mmdebstrap', mke2fs: 'e2fsprogs' };
+  const missing = Object.entries(programs).filter(([program]) => findProgram(program) === undefined);
+  if (missing.length > 0) {
+    throw new StartError(`not installed: apt-get install ${missing.map(([, name]) => name).join(' ')}`);
+  }
+  const docker = findProgram('docker');
+  if (docker === undefined)
+    throw new StartError('docker CLI: not found, the tests in the machine use this host’s');
+  const directory = join(cacheDirectory(), keyOf([process.execPath, docker]));
+  if (!existsSync(directory)) await make(directory, docker, say);
+  return {
+    disk: join(directory, 'disk'),
+    kernel: join(directory, 'kernel'),
+    initrd: join(directory, 'initrd'),
+  };
+}
+
+function cacheDirectory() {
+  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  return process.env.GANTRY_KERNEL_DIR ?? join(cache, 'gantry-kernel');
+}
+
+/** Another image where this file, the job's unit, or one of the programs that are copied into it changed. */
+function keyOf(programs) {
+  const hash = createHash('sha256');
+  for (const file of ['image.mjs', 'gantry-job.service']) {
+    hash.update(readFileSync(join(root, 'scripts', 'kernel', file)));
+  }
+  for (const program of programs)
+    hash.update(`${program} ${statSync(program).size} ${statSync(program).mtimeMs}`);
+  return hash.digest('hex').slice(0, 12);
+}
+
+async function make(directory, docker, say) {
+  const kernelPackage = KERNELS[process.arch];
+  if (kernelPackage === undefined) throw new StartError(`no kernel package is known for ${process.arch}`);
+  const making = `${directory}.${process.pid}`;
+  const files = join(making, 'files');
+  mkdirSync(making, { recursive: true });
+  say(`making the disk of the virtual machine in ${directory}: some minutes, once`);
+  try {
+    await run('mmdebstrap', [
+      ...[
+        '--mode=root',
+        '--variant=minbase',
+        '--quiet',
+        `--include=${[...PACKAGES, kernelPackage].join(',')}`,
+      ],
+      ...['man', 'locale', 'doc'].map((what) => `--dpkgopt=path-exclude=/usr/share/${what}/*`),
+      ...hooks(docker).map((hook) => `--customize-hook=${hook}`),
+      ...[debianRelease(), files],
+    ]);
+    const boot = readdirSync(join(files, 'boot'));
+    for (const [name, prefix] of [
+      ['kernel', 'vmlinuz-'],
+      ['initrd', 'initrd.img-'],
+    ]) {
+      cpSync(join(files, 'boot', boot.find((file) => file.startsWith(prefix)) ?? ''), join(making, name));
+    }
+    await run('mke2fs', ['-q', '-t', 'ext4', '-d', files, join(making, 'disk'), DISK_SIZE]);
+    rmSync(files, { recursive: true });
+    renameSync(making, directory);
+  } finally {
+    rmSync(making, { recursive: true, force: true });
+  }
+}
+
+/** Shell commands that run on this host; $1 is the new system. */
+function hooks(docker) {
+  const unit = join(root, 'scripts', 'kernel', 'gantry-job.service');
+  return [
+    `cp '${process.execPath}' "$1/usr/local/bin/node"`,
+    `cp -L '${docker}' "$1/usr/local/bin/docker"`,
+    `cp '${unit}' "$1/etc/systemd/system/"`,
+    'mkdir -p "$1/gantry" "$1/job" "$1/tree"; echo gantry-vm >"$1/etc/hostname"',
+    'chroot "$1" systemctl enable --quiet gantry-job.service',
+    `chroot "$1" systemctl disable --quiet ${UNWANTED_UNITS}; rm -rf "$1"/etc/postgresql/*`,
+    // No more modules than it takes to mount the disk: the machine is emulated, and they are unpacked at every boot.
+    'printf "virtio_pci\\nvirtio_blk\\next4\\n" >"$1/etc/initramfs-tools/modules"',
+    'sed -i s/^MODULES=.*/MODULES=list/ "$1/etc/initramfs-tools/initramfs.conf"; chroot "$1" update-initramfs -u',
+  ];
+}
+
+/** That of this host, whose node is copied into the machine. */
+function debianRelease() {
+  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+  const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];
+  return /^ID=debian$/m.test(release) && codename ? codename : 'bookworm';
+}
