@@ -105,6 +105,7 @@ export class RealContainers {
         Cmd: options.args,
       },
       hostConfig: {
+        NetworkMode: 'none',
         LogConfig: options.log ?? { Type: 'json-file', Config: {} },
         GroupAdd: null,
         ReadonlyRootfs: false,

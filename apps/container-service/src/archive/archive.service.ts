@@ -62,7 +62,10 @@ export class ArchiveService {
       try {
         const stat = { stat: this.document(view, path, located.status) };
         if (!(await writeMessage(call, { message: { $case: 'stat', value: stat } }))) return;
-        const packer = new TreePacker(this.linux.files, undefined, view.mapping);
+        const packer = new TreePacker(this.linux.files, {
+          mapping: view.mapping,
+          leavesOut: this.kernelDevices(view),
+        });
         for await (const value of packer.packEntry(located.directory, located.name, goBase(path))) {
           if (!(await writeMessage(call, { message: { $case: 'data', value } }))) return;
         }
@@ -91,7 +94,7 @@ export class ArchiveService {
     await this.views.use(record, false, async (view) => {
       const root = this.linux.paths.openInRoot(view.root, '/', O_RDONLY | O_DIRECTORY);
       try {
-        const packer = new TreePacker(this.linux.files, undefined, view.mapping);
+        const packer = new TreePacker(this.linux.files, { mapping: view.mapping });
         for await (const data of packer.packContents(root, '')) {
           if (!(await writeMessage(call, { data }))) return;
         }
@@ -100,6 +103,15 @@ export class ArchiveService {
       }
     });
     this.events.publish(record, 'export');
+  }
+
+  /** What the kernel shows a running container is no file of its: dockerd does not see it at all. */
+  private kernelDevices({ root }: ContainerView): Set<bigint> {
+    const own = this.linux.files.statAt(root, '.')?.device;
+    const devices = ['proc', 'sys', 'dev'].flatMap(
+      (name) => this.linux.files.statAt(root, name)?.device ?? [],
+    );
+    return new Set(devices.filter((device) => device !== own));
   }
 
   private async unpack(

@@ -21,6 +21,7 @@ import type {
 import { fromJson } from '@gantry/shared/grpc';
 import { TarReader, tarOf, type TarEntry } from '@gantry/shared/tar';
 import { ContainerLocks } from '../lifecycle/container-locks';
+import { ContainerFiles } from '../lifecycle/container-files';
 import { ImageMounts } from '../lifecycle/image-mounts';
 import { UserRemapping } from '../lifecycle/user-remapping';
 import { VolumeMounts } from '../lifecycle/volume-mounts';
@@ -83,6 +84,7 @@ const usable =
       new ContainerLocks(),
       cleaner,
       new ImageMounts(peers, remapping),
+      new ContainerFiles(real.linux, real.paths, real.store, remapping),
       new VolumeMounts(peers),
       remapping,
     );

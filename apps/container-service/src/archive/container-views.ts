@@ -3,6 +3,7 @@ import { join, posix } from 'node:path';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { hasCode, LINUX, rootOf, type IdMapping, type Linux } from '@gantry/shared/linux';
 import { ContainerCleaner } from '../lifecycle/container-cleaner';
+import { ContainerFiles } from '../lifecycle/container-files';
 import { ContainerLocks } from '../lifecycle/container-locks';
 import { ImageMounts } from '../lifecycle/image-mounts';
 import { bindMapped } from '../lifecycle/mapped-bind';
@@ -26,6 +27,8 @@ export interface ContainerView {
   mapping?: IdMapping;
 }
 
+type ViewedMount = Pick<ContainerMount, 'Source' | 'Destination' | 'recursive' | 'subpath' | 'plain'>;
+
 /**
  * The files of containers as their processes see them, with volumes and binds: of a running one through its own mount
  * namespace, of a stopped one mounted for the time being.
@@ -42,6 +45,7 @@ export class ContainerViews implements OnModuleInit {
     private readonly locks: ContainerLocks,
     private readonly cleaner: ContainerCleaner,
     private readonly images: ImageMounts,
+    private readonly files: ContainerFiles,
     private readonly volumes: VolumeMounts,
     private readonly remapping: UserRemapping,
   ) {}
@@ -65,7 +69,7 @@ export class ContainerViews implements OnModuleInit {
     }
     const rootfs = await this.locks.hold(record.id, () => this.mount(record));
     try {
-      const path = withMounts && record.mounts.length > 0 ? this.assemble(record, rootfs) : rootfs;
+      const path = withMounts ? this.assemble(record, rootfs) : rootfs;
       try {
         const root = openSync(path, O_PATH | O_DIRECTORY);
         return await this.closing({ root, path, mapping: this.remapping.of(record)?.mapping }, action);
@@ -124,13 +128,14 @@ export class ContainerViews implements OnModuleInit {
     await this.volumes.unmount(record);
   }
 
-  /** The root file system with the mounts of the record over it, in a place of its own. */
+  /** The root file system with the mounts of the container over it, in a place of its own. */
   private assemble(record: ContainerRecord, rootfs: string): string {
     const path = join(this.directory, `${record.id}-${this.count++}`);
     mkdirSync(path, { recursive: true, mode: 0o700 });
     try {
       this.linux.mounts.bindMount(rootfs, path, { propagation: 'private' });
-      const byDepth = [...record.mounts].sort((a, b) => a.Destination.length - b.Destination.length);
+      const mounts = [...record.mounts, ...this.networkFiles(record)];
+      const byDepth = mounts.sort((a, b) => a.Destination.length - b.Destination.length);
       const mapping = this.remapping.of(record)?.mapping;
       for (const mount of byDepth) this.addMount(path, mount, mapping);
       return path;
@@ -140,7 +145,16 @@ export class ContainerViews implements OnModuleInit {
     }
   }
 
-  private addMount(root: string, mount: ContainerMount, mapping: IdMapping | undefined): void {
+  /** What its processes find in /etc: of a container that never ran there is none. */
+  private networkFiles(record: ContainerRecord): ViewedMount[] {
+    const { hosts, hostname, resolvConf } = this.files.networkFiles(record);
+    const all = { '/etc/hosts': hosts, '/etc/hostname': hostname, '/etc/resolv.conf': resolvConf };
+    return Object.entries(all)
+      .filter(([destination]) => record.mounts.every((mount) => mount.Destination !== destination))
+      .map(([Destination, Source]) => ({ Destination, Source, recursive: false }));
+  }
+
+  private addMount(root: string, mount: ViewedMount, mapping: IdMapping | undefined): void {
     const opened = mount.subpath ? openSubpath(this.linux, mount) : undefined;
     const source = opened === undefined ? mount.Source : `/proc/self/fd/${opened}`;
     try {

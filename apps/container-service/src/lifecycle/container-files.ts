@@ -102,9 +102,8 @@ export class ContainerFiles {
 
   networkFiles(record: ContainerRecord): NetworkFiles {
     const mode = record.hostConfig.NetworkMode;
-    const owner = mode.startsWith('container:')
-      ? (this.store.resolve(mode.slice('container:'.length)).id ?? record.id)
-      : record.id;
+    const donor = mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
+    const owner = (donor === undefined ? undefined : this.store.get(donor)?.id) ?? record.id;
     return {
       hosts: this.paths.hosts(owner),
       resolvConf: this.paths.resolvConf(owner),

@@ -7,7 +7,10 @@ import type { ContainerMount } from '../records/container-record';
  * An O_PATH descriptor of `volume-subpath` in its volume. Symlinks are followed as long as they stay inside, by the kernel
  * and in one step. @throws Internal in dockerd's words.
  */
-export function openSubpath(linux: Pick<Linux, 'paths'>, mount: ContainerMount): number {
+export function openSubpath(
+  linux: Pick<Linux, 'paths'>,
+  mount: Pick<ContainerMount, 'Source' | 'subpath'>,
+): number {
   const { Source: base, subpath = '' } = mount;
   try {
     return linux.paths.openBeneath(base, subpath, O_PATH);

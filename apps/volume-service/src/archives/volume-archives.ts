@@ -108,7 +108,7 @@ export class VolumeArchives {
     send: (archive: Archive) => Promise<void>,
   ): Promise<void> {
     const before = await fingerprintTree(this.linux, directory);
-    const packer = new TreePacker(this.linux.files, isKeptXattr);
+    const packer = new TreePacker(this.linux.files, { keeps: isKeptXattr });
     const plain = packer.packEntry(directory, '.', './');
     await send({ ...before, content: zstd ? zstdCompressed(this.linux, plain) : plain });
     if ((await fingerprintTree(this.linux, directory)).hash !== before.hash) {

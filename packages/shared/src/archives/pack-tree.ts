@@ -28,6 +28,15 @@ interface Place {
   entryName: string;
 }
 
+export interface PackOptions {
+  /** Which extended attributes go into the archive. Default: capabilities and those of users. */
+  keeps?: (attribute: string) => boolean;
+  /** Whose the owners are on this host: in the archive they are named as inside. */
+  mapping?: IdMapping;
+  /** Devices of file systems that are met as empty directories, unless the archive begins on one. */
+  leavesOut?: ReadonlySet<bigint>;
+}
+
 /**
  * Makes a tar archive of files, reading them by descriptors of their directories so that nobody can lead it elsewhere:
  * numeric owners, hard links among what is packed, extended attributes, times to the nanosecond.
@@ -36,16 +45,17 @@ export class TreePacker {
   private readonly linked = new Map<string, string>();
   private parts: Buffer[] = [];
   private size = 0;
+  /** The device on which the archive begins. */
+  private start?: bigint;
 
-  /** `keeps`: which extended attributes go into the archive. `mapping`: whose the owners are on this host; in it they are named as inside. */
   constructor(
     private readonly files: Files,
-    private readonly keeps: (attribute: string) => boolean = isKeptXattr,
-    private readonly mapping?: IdMapping,
+    private readonly options: PackOptions = {},
   ) {}
 
   /** One file, symlink ... or a directory with all that is in it, under the name `entryName`. */
   async *packEntry(directory: number, name: string, entryName: string): AsyncGenerator<Buffer> {
+    this.start = this.files.statAt(directory, name)?.device;
     yield* this.entry({ directory, name, entryName });
     yield* this.end();
   }
@@ -87,7 +97,8 @@ export class TreePacker {
     try {
       const entryName = place.entryName.endsWith('/') ? place.entryName : `${place.entryName}/`;
       this.add(this.header({ ...place, entryName }, 'directory', status));
-      yield* this.contents(opened, entryName);
+      const leftOut = status.device !== this.start && this.options.leavesOut?.has(status.device);
+      if (!leftOut) yield* this.contents(opened, entryName);
     } finally {
       closeSync(opened);
     }
@@ -134,13 +145,16 @@ export class TreePacker {
   }
 
   private ownerOf({ uid, gid }: FileStatus): Owner {
-    if (!this.mapping) return { uid, gid };
-    return { uid: idInside(this.mapping.uids, uid), gid: idInside(this.mapping.gids, gid) };
+    const { mapping } = this.options;
+    if (!mapping) return { uid, gid };
+    return { uid: idInside(mapping.uids, uid), gid: idInside(mapping.gids, gid) };
   }
 
   private addXattrs(xattrs: Map<string, Buffer>, { directory, name }: Place): void {
     try {
-      for (const attribute of this.files.listXattrsAt(directory, name).filter(this.keeps)) {
+      for (const attribute of this.files
+        .listXattrsAt(directory, name)
+        .filter(this.options.keeps ?? isKeptXattr)) {
         const value = this.files.getXattrAt(directory, name, attribute);
         if (value) xattrs.set(attribute, value);
       }

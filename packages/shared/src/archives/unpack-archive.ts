@@ -1,10 +1,12 @@
 import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs';
 import { posix } from 'node:path';
-import { invalidArgument } from '../errors';
+import { internal, invalidArgument } from '../errors';
 import {
   hasCode,
   idOnHost,
   rootOf,
+  SystemError,
+  systemErrorText,
   type FileStatus,
   type IdMapping,
   type IdRange,
@@ -143,20 +145,27 @@ export class ArchiveUnpacker implements TarVisitor {
     if (this.options.noOverwriteDirNonDir && becomes) {
       throw invalidArgument(`cannot overwrite non-directory "${path}" with directory "${this.target}"`);
     }
-    this.linux.files.removeTreeAt(parent, name);
+    try {
+      this.linux.files.removeTreeAt(parent, name, { refuseMounts: true });
+    } catch (error) {
+      if (!hasCode(error, 'EBUSY')) throw error;
+      throw internal(`unlinkat ${path}: device or resource busy`, error);
+    }
   }
 
   private hardLink(entry: TarEntry, parent: number, name: string): void {
     const target = this.pathOf(entry.linkName);
-    const from = this.linux.paths.openInRoot(
-      this.root,
-      posix.join(this.target, posix.dirname(target)),
-      O_PATH | O_DIRECTORY,
-    );
+    const paths = [target, this.pathOf(entry.name)].map((path) => posix.join(this.target, path));
+    let from: number | undefined;
     try {
+      const directory = posix.join(this.target, posix.dirname(target));
+      from = this.linux.paths.openInRoot(this.root, directory, O_PATH | O_DIRECTORY);
       this.linux.files.linkAt(from, posix.basename(target), parent, name);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      throw internal(`link ${paths.join(' ')}: ${systemErrorText(error)}`, error);
     } finally {
-      closeSync(from);
+      if (from !== undefined) closeSync(from);
     }
   }
 

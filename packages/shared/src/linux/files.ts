@@ -30,8 +30,11 @@ export interface Files {
   exchange(path: string, other: string): void;
   unlinkAt(directory: number, name: string): void;
   rmdirAt(directory: number, name: string): void;
-  /** Removes a file or a whole tree, without ever following a symlink. No error when it does not exist. */
-  removeTreeAt(directory: number, name: string): void;
+  /**
+   * Removes a file or a whole tree, without ever following a symlink. No error when it does not exist. `refuseMounts`: EBUSY
+   * where something is mounted on it or in it; the kernel itself would take a mount of another namespace away with its name.
+   */
+  removeTreeAt(directory: number, name: string, options?: { refuseMounts?: boolean }): void;
   readlinkAt(directory: number, name: string): string;
   /** lstat; undefined when it does not exist. */
   statAt(directory: number, name: string): FileStatus | undefined;
@@ -92,6 +95,9 @@ const fchmodat2 = libc.declare(
 );
 const utimensat = libc.declare('int utimensat(int directory, const char *name, void *times, int flags)');
 
+const statx = libc.declare(
+  'int statx(int directory, const char *name, int flags, uint32_t mask, void *status)',
+);
 const flock = libc.declare('int flock(int fd, int operation)');
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -101,6 +107,9 @@ const KEEP_ID = 0xffffffff;
 const EOPNOTSUPP = 95;
 const RENAME_EXCHANGE = 2;
 const EAGAIN = 11;
+const EBUSY = 16;
+const STATX_SIZE = 256;
+const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const NANOSECONDS = 1_000_000_000n;
@@ -146,8 +155,8 @@ export class KernelFiles implements Files {
     check(unlinkat(directory, name, AT_REMOVEDIR), 'unlinkat', name);
   }
 
-  removeTreeAt(directory: number, name: string): void {
-    removeTree(directory, Buffer.from(`${name}\0`), name);
+  removeTreeAt(directory: number, name: string, { refuseMounts = false } = {}): void {
+    removeTree(directory, Buffer.from(`${name}\0`), name, refuseMounts);
   }
 
   readlinkAt(directory: number, name: string): string {
@@ -238,7 +247,8 @@ export class KernelFiles implements Files {
 }
 
 /** Names are bytes, with their NUL: a hostile layer holds some that are no UTF-8. `shown` is for messages. */
-function removeTree(directory: number, name: Buffer, shown: string): void {
+function removeTree(directory: number, name: Buffer, shown: string, refuseMounts: boolean): void {
+  if (refuseMounts && isMountRoot(directory, name)) throw new SystemError(EBUSY, 'unlinkat', shown);
   if (unlinkat(directory, name, 0) === 0) return;
   const refused = new SystemError(lastErrno(), 'unlinkat', shown);
   if (refused.code === 'ENOENT') return;
@@ -247,12 +257,21 @@ function removeTree(directory: number, name: Buffer, shown: string): void {
   const opened = check(openat(directory, name, flags, 0), 'openat', shown);
   try {
     for (const entry of readdirSync(`/proc/self/fd/${opened}`, { encoding: 'buffer' })) {
-      removeTree(opened, Buffer.concat([entry, Buffer.alloc(1)]), `${shown}/${entry.toString()}`);
+      const inside = `${shown}/${entry.toString()}`;
+      removeTree(opened, Buffer.concat([entry, Buffer.alloc(1)]), inside, refuseMounts);
     }
   } finally {
     closeSync(opened);
   }
   check(unlinkat(directory, name, AT_REMOVEDIR), 'unlinkat', shown);
+}
+
+/** Whether the name leads to another mount (Linux 5.8; before, never). */
+function isMountRoot(directory: number, name: Buffer): boolean {
+  // struct statx: u64 stx_attributes at 8.
+  const status = Buffer.alloc(STATX_SIZE);
+  if (statx(directory, name, AT_SYMLINK_NOFOLLOW, 0, status) < 0) return false;
+  return (status.readBigUInt64LE(8) & STATX_ATTR_MOUNT_ROOT) !== 0n;
 }
 
 /** A path for calls without an *at form: the kernel goes straight to the directory, then takes the one name. */
