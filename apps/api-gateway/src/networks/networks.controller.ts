@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import type { Response } from 'express';
-import { invalidArgument } from '@gantry/shared/errors';
+import { checkFieldTypes, ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
+import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
@@ -12,6 +13,17 @@ import { sendPruned } from '../streaming/prune-answer';
 
 /** Until then a list said of each network what an inspection says. */
 const INSPECTED_UNTIL = 28;
+
+/** API: NetworkConnectRequest. */
+const CONNECT_REQUEST: Struct = {
+  struct: 'network.ConnectRequest',
+  fields: { Container: 'string', EndpointConfig: ENDPOINT_SETTINGS },
+};
+/** API: NetworkDisconnectRequest. */
+const DISCONNECT_REQUEST: Struct = {
+  struct: 'network.DisconnectRequest',
+  fields: { Container: 'string', Force: 'bool' },
+};
 
 /** API, tag Network. Connecting goes to container-service, which knows whether the container runs. */
 @Controller()
@@ -65,6 +77,7 @@ export class NetworksController {
     @ApiMinor() minor: number,
     @RequiredJson() { document }: JsonObjectBody,
   ): Promise<void> {
+    checkTypes(document, CONNECT_REQUEST);
     const settings = normalizeEndpointSettings(document['EndpointConfig'], minor);
     await this.services.containers.connectNetwork({
       network,
@@ -79,6 +92,7 @@ export class NetworksController {
     @Param('id') network: string,
     @RequiredJson() { document }: JsonObjectBody,
   ): Promise<void> {
+    checkTypes(document, DISCONNECT_REQUEST);
     await this.services.containers.disconnectNetwork({
       network,
       container: containerOf(document),
@@ -95,6 +109,15 @@ export class NetworksController {
   ): Promise<void> {
     const request = { filters: query.filters() };
     await sendPruned(response, { query, minor }, this.services.networks.prune(request));
+  }
+}
+
+/** @throws InvalidArgument in dockerd's words */
+function checkTypes(document: object, request: Struct): void {
+  try {
+    checkFieldTypes(document, request);
+  } catch (error) {
+    throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkFieldTypes, ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
 import { conflict, invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import { type Client, toJson } from '@gantry/shared/grpc';
 import type { SandboxServiceServer } from '@gantry/proto/network';
@@ -7,6 +8,11 @@ import type { ContainerConfig, EndpointSettings, HostConfig } from '../records/a
 export interface NetworkingConfig {
   EndpointsConfig?: Record<string, EndpointSettings | null> | null;
 }
+
+const NETWORKING_CONFIG: Struct = {
+  struct: 'network.NetworkingConfig',
+  fields: { EndpointsConfig: { map: ENDPOINT_SETTINGS } },
+};
 
 /** Whether a container of this mode may have endpoints on several networks. */
 export function hasEndpoints(mode: string): boolean {
@@ -23,6 +29,7 @@ export function requestedEndpoints(
   hostConfig: HostConfig,
   networking: NetworkingConfig | null | undefined,
 ): Record<string, EndpointSettings> {
+  checkFieldTypes(networking ?? {}, NETWORKING_CONFIG, 'NetworkingConfig.');
   const mode = hostConfig.NetworkMode;
   const given = Object.entries(networking?.EndpointsConfig ?? {}).map(
     ([name, settings]) => [name === 'default' ? 'bridge' : name, settings ?? {}] as const,

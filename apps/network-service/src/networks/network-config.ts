@@ -42,7 +42,8 @@ export function parseNetworkConfig(
 ): NetworkDraft {
   const name = given.Name ?? '';
   if (name.trim() === '') throw invalidArgument('invalid network name: name is empty');
-  if (isPredefined(name)) throw forbidden(`operation is not permitted on predefined ${name} network `);
+  if (isPredefined(name) || name === 'default')
+    throw forbidden(`operation is not permitted on predefined ${name} network `);
   checkConfigOnly(given);
   // A config-only network is shown with the driver `null`, as dockerd does, and checked as what it will be used for.
   const driver = parseDriver(given);
@@ -78,7 +79,8 @@ export function parseNetworkConfig(
 
 function parseDriver(config: NetworkCreateConfig): NetworkDriver {
   const name = config.Driver || 'bridge';
-  if (name === 'overlay') {
+  const isLocal = ['', 'local', 'swarm'].includes(config.Scope ?? '');
+  if (name === 'overlay' || !isLocal) {
     throw forbidden(
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
     );

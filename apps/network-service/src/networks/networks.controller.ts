@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { fromJson, type Implementation, toJson } from '@gantry/shared/grpc';
+import { type Implementation, toJson } from '@gantry/shared/grpc';
 import { filterTerms } from '@gantry/shared/filters';
 import type {
   CreateNetworkRequest,
@@ -9,7 +9,7 @@ import type {
   NetworkServiceServer,
   PruneNetworksRequest,
 } from '@gantry/proto/network';
-import type { NetworkCreateConfig } from './network-config';
+import { parseCreateRequest } from './create-request';
 import { NetworksService } from './networks.service';
 
 /** gRPC: NetworkService. */
@@ -18,7 +18,7 @@ export class NetworksController implements Implementation<NetworkServiceServer> 
   constructor(private readonly networks: NetworksService) {}
 
   async create(request: CreateNetworkRequest) {
-    const id = await this.networks.create(fromJson<NetworkCreateConfig>(request.config));
+    const id = await this.networks.create(parseCreateRequest(request.config));
     return toJson({ Id: id, Warning: '' });
   }
 

@@ -1,0 +1,32 @@
+import { ENDPOINT_SETTINGS } from './endpoint-settings';
+import { checkFieldTypes } from './field-types';
+
+it.each([
+  [{ Aliases: 'x' }, 'string into Go struct field EndpointSettings.Aliases of type []string'],
+  [{ Aliases: [3] }, 'number into Go struct field EndpointSettings.Aliases of type string'],
+  [
+    { IPAMConfig: 'x' },
+    'string into Go struct field EndpointSettings.IPAMConfig of type network.EndpointIPAMConfig',
+  ],
+  [
+    { IPAMConfig: { IPv4Address: true } },
+    'bool into Go struct field EndpointIPAMConfig.IPAMConfig.IPv4Address of type string',
+  ],
+  [{ DriverOpts: [] }, 'array into Go struct field EndpointSettings.DriverOpts of type map[string]string'],
+  [{ DriverOpts: { a: {} } }, 'object into Go struct field EndpointSettings.DriverOpts of type string'],
+  [{ GwPriority: 1.5 }, 'number into Go struct field EndpointSettings.GwPriority of type int'],
+])('%j is refused', (document, complaint) => {
+  expect(() => checkFieldTypes(document, ENDPOINT_SETTINGS)).toThrow(`json: cannot unmarshal ${complaint}`);
+});
+
+it('takes what fits, nothing at all, and fields that it does not know', () => {
+  const document = {
+    Aliases: ['x'],
+    Links: null,
+    IPAMConfig: {},
+    DriverOpts: { a: 'b' },
+    GwPriority: 1,
+    Other: 5,
+  };
+  expect(() => checkFieldTypes(document, ENDPOINT_SETTINGS)).not.toThrow();
+});

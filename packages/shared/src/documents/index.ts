@@ -1,0 +1,2 @@
+export * from './endpoint-settings';
+export * from './field-types';
