@@ -23,7 +23,6 @@ const DIRECTORY = 'sessions';
 const OFFERED: readonly string[] = Object.values(SESSION_CALLS);
 const UNAVAILABLE = '14';
 const UNIMPLEMENTED = '12';
-const NOT_FOUND = '5';
 
 /**
  * Carries calls of image-services to the clients that are connected to this gateway: a build asks for its secrets when a step
@@ -77,7 +76,7 @@ export class SessionRelay implements OnModuleDestroy {
     const path = String(headers[':path']);
     const session = this.sessions.connectedAs(String(headers[SESSION_HEADER]));
     if (!OFFERED.includes(path)) return answer(stream, UNIMPLEMENTED, `unknown method ${path}`);
-    if (!session) return answer(stream, NOT_FOUND, 'the client of the build has gone');
+    if (!session) return answer(stream, UNAVAILABLE, 'the client of the build has gone');
     joinCalls(stream, session, path, metadataOf(headers));
   }
 }

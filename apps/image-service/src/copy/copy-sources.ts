@@ -49,6 +49,7 @@ export async function copySources(
     for (const item of items) {
       const path = target.resolve(wanted);
       if (item.unpack) await unpackInto(linux, item, { root, target, path, owner: copier.chown, signal });
+      else if (parents) await copier.copyWithParents(item, path);
       else await copier.copy(item, path, isDirectory || target.isDirectory(path));
     }
   } catch (error) {
@@ -87,30 +88,27 @@ class Copier {
 
   async copy(item: Selected, path: string, intoDirectory: boolean): Promise<void> {
     this.linked.clear();
-    const withParents = item.name.includes('/');
-    if (withParents) this.copyParents(item, path);
-    if (item.isDirectory) {
-      const name = withParents ? item.name : '';
-      await this.copyDirectory(item, posix.join(path, name).replace(/\/$/, ''));
-      return;
-    }
+    if (item.isDirectory) return this.copyDirectory(item, path);
     const to = intoDirectory ? posix.join(path, item.name) : path;
     const above = posix.dirname(to);
     this.target.makeDirectories(above === '.' ? '' : above, this.chown ?? ROOT);
     if (!item.isExcluded(item.path)) await this.copyFile(item, item.path, to);
   }
 
-  /** With --parents the directories on the way are copied too. */
-  private copyParents({ tree, path: source, name }: Selected, path: string): void {
+  /** The directories on the way are copied too, and a directory itself. */
+  async copyWithParents(item: Selected, path: string): Promise<void> {
+    const { tree, path: source, name, isDirectory } = item;
     this.target.makeDirectories(path, this.chown ?? ROOT);
-    const names = name.split('/').slice(0, -1);
-    const top = source.split('/').slice(0, -names.length - 1);
+    const all = name.split('/').filter(Boolean);
+    const names = isDirectory ? all : all.slice(0, -1);
+    const top = source.split('/').slice(0, source.split('/').length - all.length);
     for (let depth = 1; depth <= names.length; depth++) {
       const node = tree.status([...top, ...names.slice(0, depth)].join('/'));
       const to = posix.join(path, ...names.slice(0, depth));
       if (node?.type === 'directory') this.target.make(to, this.changed(node));
       else this.target.makeDirectories(to, this.chown ?? ROOT);
     }
+    await this.copy(item, isDirectory ? posix.join(path, ...all) : posix.join(path, name), false);
   }
 
   /** What is in a directory; of itself only that it is there. */

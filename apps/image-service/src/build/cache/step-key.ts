@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /** Changes when what a step does to the same input changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * The name of a step's result in the cache: of the step before it, and of whatever else the step depends on, as JSON. What does

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  mkdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { invalidArgument } from '@gantry/shared/errors';
@@ -216,9 +226,15 @@ export class RunMounts {
     return selection.items;
   }
 
-  /** What is written to it is lost. A file is written to as it is: it is a copy, or nobody may. */
+  /** What is written to it is lost. */
   private writable(step: StepDirectory, name: string, path: string): string {
-    return statSync(path).isDirectory() ? this.throwaway.over(step, name, path) : path;
+    const { mode, uid, gid } = statSync(path);
+    if ((mode & constants.S_IFMT) === constants.S_IFDIR) return this.throwaway.over(step, name, path);
+    const copy = join(step.path, name);
+    copyFileSync(path, copy);
+    chownSync(copy, uid, gid);
+    chmodSync(copy, mode & 0o7777);
+    return copy;
   }
 }
 
