@@ -40,6 +40,22 @@ describe('system', () => {
     expect(body).toMatchObject({ OSType: 'linux', Driver: 'overlay2' });
     expect(body['NCPU']).toBeGreaterThan(0);
     expect(body['MemTotal']).toBeGreaterThan(0);
+    expect(body['DriverStatus']).toContainEqual(['Supports d_type', 'true']);
+    expect(body['Plugins']).toMatchObject({
+      Volume: expect.arrayContaining(['local']),
+      Network: expect.arrayContaining(['bridge', 'macvlan']),
+      Log: expect.arrayContaining(['json-file', 'local']),
+    });
+    expect(body).not.toHaveProperty('Components');
+  });
+
+  it('says what runs its containers', async () => {
+    const [{ body: version }, { body: info }] = await Promise.all([
+      api.get<{ Components: { Name: string; Version: string }[] }>('/version'),
+      api.get<{ DefaultRuntime: string }>('/info'),
+    ]);
+    const names = version.Components.map(({ Name }) => Name);
+    expect(names).toEqual(expect.arrayContaining(['Engine', info.DefaultRuntime]));
   });
 
   it('refuses a body that is not JSON', async () => {

@@ -93,6 +93,7 @@ export class Fixture {
       new VolumeListing(this.volumes, drivers, local),
       new VolumeSizes(this.volumes, local),
       events,
+      drivers,
     );
     const snapshots = new VolumeSnapshots(this.linux, this.volumes, drivers, marks);
     this.archives = new VolumeArchives(this.linux, this.volumes, disk, local, snapshots);

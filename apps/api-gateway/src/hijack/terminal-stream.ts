@@ -1,11 +1,12 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
+import { pauseAfterHead } from '../shaping/client-needs';
 import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { type HijackableConnection, hijackable } from './hijacked-connection';
@@ -52,8 +53,8 @@ export async function joinTerminal(
       return await sendOutput(messages, stream, true);
     }
     const { early } = connection.open({ contentType: streamContentType(tty, client.apiMinor) });
-    // Some clients read the head through a buffer and go on with the bare socket: what came along with it would be lost to them.
-    await setImmediate();
+    const pause = pauseAfterHead(client.request.headers['user-agent']);
+    await (pause > 0 ? sleep(pause) : setImmediate());
     sendStdin(socket, early, stdin);
     await sendOutput(messages, socket, tty);
   } finally {

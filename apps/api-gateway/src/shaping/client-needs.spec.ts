@@ -1,5 +1,5 @@
 import { parseJsonObject } from '../routing/json-body';
-import { withLogDriverOf } from './client-needs';
+import { pauseAfterHead, withLogDriverOf } from './client-needs';
 
 const body = (document: object) => parseJsonObject(Buffer.from(JSON.stringify(document)));
 const created = (userAgent: string | undefined, document: object) =>
@@ -22,4 +22,9 @@ it('leaves a driver that is named, and other clients alone', () => {
   const given = body({ Image: 'a' });
   expect(withLogDriverOf('Docker-Client/28.2.2 (linux)', given)).toBe(given);
   expect(withLogDriverOf(undefined, given)).toBe(given);
+});
+
+it('gives docker-py the time to read a head', () => {
+  expect(pauseAfterHead('docker-sdk-python/7.1.0')).toBeGreaterThan(0);
+  expect(pauseAfterHead('Docker-Client/28.2.2 (linux)')).toBe(0);
 });

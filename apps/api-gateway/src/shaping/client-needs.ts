@@ -3,6 +3,16 @@ import { objectOr } from './json-objects';
 
 const DOCKER_PY = /^docker-sdk-python\//;
 
+/** docker-py reads its socket's head for so long at the most, on a machine that is busy. Milliseconds. */
+const HEAD_READ_MS = 25;
+
+/**
+ * docker-py reads the head of a raw stream through a buffer and goes on with the bare socket: output that comes along with the
+ * head would be lost to it. How long to wait after the head; milliseconds.
+ */
+export const pauseAfterHead = (userAgent: string | undefined): number =>
+  DOCKER_PY.test(userAgent ?? '') ? HEAD_READ_MS : 0;
+
 /**
  * docker-py's `containers.run` gives back what a container printed only where its log driver is `json-file` or `journald`, of
  * which Docker's default is one and ours (`local`, ADR 0014) is not. Its containers get the former unless it names a driver.

@@ -15,8 +15,14 @@ const GO_ARCHITECTURES: Record<string, string> = {
 
 export const goArchitecture = (): string => GO_ARCHITECTURES[process.arch] ?? process.arch;
 
+/** A program that the engine runs containers with. */
+export interface Component {
+  Name: string;
+  Version: string;
+}
+
 /** API: SystemVersion. */
-export function engineVersion(): object {
+export function engineVersion(components: Component[]): object {
   const facts = {
     ApiVersion: NEWEST_API_VERSION,
     MinAPIVersion: OLDEST_API_VERSION,
@@ -31,7 +37,10 @@ export function engineVersion(): object {
     Platform: { Name: 'Gantry Engine' },
     Version: ENGINE_VERSION,
     ...facts,
-    Components: [{ Name: 'Engine', Version: ENGINE_VERSION, Details: { ...facts, Experimental: 'false' } }],
+    Components: [
+      { Name: 'Engine', Version: ENGINE_VERSION, Details: { ...facts, Experimental: 'false' } },
+      ...components.map((component) => ({ ...component, Details: { GitCommit: component.Version } })),
+    ],
   };
 }
 

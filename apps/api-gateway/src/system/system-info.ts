@@ -1,22 +1,47 @@
+import { readdirSync } from 'node:fs';
 import os from 'node:os';
 import type { InstanceConfig } from '@gantry/shared/config';
+import type { GatewayConfig } from '../config';
 import type { JsonObject } from '../shaping/json-objects';
 
+/** What the services know of their parts of the host. */
+export interface HostParts {
+  /** API: SystemInfo, as far as container-service knows it; with what is not of the API: LogDrivers, Components. */
+  node: JsonObject;
+  images: number;
+  driverStatus: unknown;
+  volumeDrivers: string[];
+}
+
+/** Whoever can reach one of `hosts` without a certificate is root here. */
+function openHosts({ hosts, tls }: GatewayConfig): string[] {
+  return hosts
+    .filter((host) => host.startsWith('tcp://') && tls === undefined)
+    .map(
+      (host) =>
+        `WARNING: API is accessible on http://${host.slice('tcp://'.length)} without encryption.\n` +
+        '         Access to the remote API is equivalent to root access on the host. Refer\n' +
+        "         to the 'Docker daemon attack surface' section in the documentation for\n" +
+        '         more information: https://docs.docker.com/go/attack-surface/',
+    );
+}
+
 /** API: SystemInfo. What container-service knows of its node goes over what can be said without it. */
-export function systemInfo(config: InstanceConfig, node: JsonObject, images: number): JsonObject {
-  const { LogDrivers: logDrivers, ...known } = node;
+export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts: HostParts): JsonObject {
+  const { LogDrivers: logDrivers, Warnings: ofNode, ...known } = parts.node;
+  const warnings = [...openHosts(gateway), ...(Array.isArray(ofNode) ? (ofNode as unknown[]) : [])];
   return {
     ID: config.nodeId,
     Containers: 0,
     ContainersRunning: 0,
     ContainersPaused: 0,
     ContainersStopped: 0,
-    Images: images,
+    Images: parts.images,
     Driver: 'overlay2',
-    DriverStatus: [],
+    DriverStatus: parts.driverStatus,
     Plugins: {
-      Volume: ['local'],
-      Network: ['bridge', 'host', 'null'],
+      Volume: parts.volumeDrivers,
+      Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
       Authorization: null,
       Log: logDrivers ?? [],
     },
@@ -29,7 +54,7 @@ export function systemInfo(config: InstanceConfig, node: JsonObject, images: num
     PidsLimit: false,
     IPv4Forwarding: false,
     Debug: false,
-    NFd: 0,
+    NFd: readdirSync('/proc/self/fd').length,
     OomKillDisable: false,
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
@@ -80,7 +105,8 @@ export function systemInfo(config: InstanceConfig, node: JsonObject, images: num
     SecurityOptions: [],
     CDISpecDirs: [],
     FirewallBackend: { Driver: 'nftables' },
-    Warnings: null,
     ...known,
+    Components: undefined, // GET /version has them
+    Warnings: warnings.length > 0 ? warnings : null,
   };
 }

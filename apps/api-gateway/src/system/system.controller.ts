@@ -3,13 +3,14 @@ import type { Response } from 'express';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
+import { GATEWAY_CONFIG, type GatewayConfig } from '../config';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { type CollectedUsage, shapeDiskUsage, type UsageType } from '../shaping/disk-usage';
 import type { JsonObject } from '../shaping/json-objects';
 import { shapeSystemInfo } from '../shaping/system-documents';
-import { engineVersion } from './engine-version';
+import { type Component, engineVersion } from './engine-version';
 import { systemInfo } from './system-info';
 
 const PING_HEADERS = {
@@ -28,6 +29,7 @@ export class SystemController {
   constructor(
     @Inject(ServiceClients) private readonly services: ServiceClients,
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(GATEWAY_CONFIG) private readonly gateway: GatewayConfig,
   ) {}
 
   @Head('_ping')
@@ -40,18 +42,27 @@ export class SystemController {
     response.writeHead(200, { ...PING_HEADERS, 'Content-Length': 2 }).end('OK');
   }
 
+  /** Also while container-service is away, then without what it runs containers with. */
   @Get('version')
-  version(): object {
-    return engineVersion();
+  async version(): Promise<object> {
+    const node = await this.services.containers.nodeInfo({}).catch(() => undefined);
+    return engineVersion(node ? (fromJson<{ Components?: Component[] }>(node).Components ?? []) : []);
   }
 
   @Get('info')
   async info(@ApiMinor() minor: number): Promise<JsonObject> {
-    const [node, { images }] = await Promise.all([
+    const [node, { images, driverStatus }, { names: volumeDrivers }] = await Promise.all([
       this.services.containers.nodeInfo({}),
       this.services.images.count({}),
+      this.services.volumes.drivers({}),
     ]);
-    return shapeSystemInfo(systemInfo(this.config, fromJson<JsonObject>(node), images), minor);
+    const parts = {
+      node: fromJson<JsonObject>(node),
+      images,
+      driverStatus: fromJson(driverStatus),
+      volumeDrivers,
+    };
+    return shapeSystemInfo(systemInfo(this.config, this.gateway, parts), minor);
   }
 
   @Get('system/df')

@@ -6,6 +6,7 @@ import { HostFactsProvider } from '../host-facts';
 import { DEFAULT_LOG_DRIVER, LOG_DRIVERS } from '../log-drivers/log-drivers';
 import { ContainerStore } from '../records/container-store';
 import { Runtimes } from '../runtime/runtimes';
+import { hostWarnings } from './host-warnings';
 
 /** This node's part of `docker info`: its containers, its kernel and what that can limit. */
 @Injectable()
@@ -24,6 +25,7 @@ export class NodeInfo {
     const v2 = cgroups.layout().version === 'v2';
     const cdi = this.cdi.read();
     const { kernel, defaultRuntime } = this.facts.get();
+    const forwarding = host.sysctl('net.ipv4.ip_forward') === '1';
     const records = this.store.all();
     const count = (status: string): number => records.filter(({ state }) => state.Status === status).length;
     const [running, paused] = [count('running') + count('restarting'), count('paused')];
@@ -42,7 +44,7 @@ export class NodeInfo {
       CPUSet: kernel.cpuset,
       PidsLimit: kernel.pids,
       OomKillDisable: kernel.oomKillDisable,
-      IPv4Forwarding: host.sysctl('net.ipv4.ip_forward') === '1',
+      IPv4Forwarding: forwarding,
       BridgeNfIptables: bridgeFilter('iptables'),
       BridgeNfIp6tables: bridgeFilter('ip6tables'),
       KernelVersion: host.uname().release,
@@ -61,11 +63,12 @@ export class NodeInfo {
         this.runtimes.all().map(({ name }) => [name, { path: host.which(name) ?? name }]),
       ),
       DefaultRuntime: defaultRuntime,
+      Components: this.runtimes.all().map(({ name, version }) => ({ Name: name, Version: version })),
       RuncCommit: { ID: this.runtimes.all().find(({ name }) => name === 'runc')?.version ?? '' },
       InitBinary: this.facts.initProgram()?.split('/').at(-1) ?? '',
       CDISpecDirs: this.cdi.directories,
       DiscoveredDevices: [...cdi.devices.keys()].map((ID) => ({ Source: 'cdi', ID })),
-      Warnings: cdi.warnings.length > 0 ? cdi.warnings : null,
+      Warnings: [...hostWarnings(kernel, { v2, forwarding }), ...cdi.warnings],
       SecurityOptions: [
         ...(this.linux.appArmor.available() ? ['name=apparmor'] : []),
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),

@@ -1,9 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ImageServiceServer } from '@gantry/proto/image';
+import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, type Implementation, toJson, writeMessage } from '@gantry/shared/grpc';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
+import { driverStatus } from '../layers/driver-status';
 import { parseNamed } from '../references/reference';
 import { platformOfJson, type RuntimeConfig } from './image-config';
 import { ImageLookup } from './image-lookup';
@@ -29,6 +31,7 @@ export class ImagesController implements Service {
     @Inject(ImageAttestations) private readonly attested: ImageAttestations,
     @Inject(CommitContainer) private readonly committing: CommitContainer,
     @Inject(ImageDatabase) private readonly database: ImageDatabase,
+    @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
   ) {}
 
   list: Service['list'] = async ({ filters, ...options }) =>
@@ -83,5 +86,6 @@ export class ImagesController implements Service {
 
   count: Service['count'] = async () => ({
     images: await this.database.image.count({ where: { nodeId: this.images.nodeId } }),
+    driverStatus: toJson(driverStatus(this.config.dataRoot)).json,
   });
 }

@@ -16,6 +16,11 @@ export class VolumeDrivers {
     return name === '' || name === 'local' ? this.local : this.plugins.get(name);
   }
 
+  /** Of all there are, whether or not they answer. */
+  names(): string[] {
+    return ['local', ...this.plugins.names()].sort();
+  }
+
   /** The plugin that has a volume of that name, though we may not know of it. */
   whoHas(name: string): Promise<VolumeDriver | undefined> {
     return this.plugins.whoHas(name);

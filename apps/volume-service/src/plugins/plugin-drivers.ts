@@ -37,6 +37,10 @@ export class PluginDrivers {
     return driver;
   }
 
+  names(): string[] {
+    return this.discovery.names();
+  }
+
   /** Those that answer soon; the others are named. */
   async list(): Promise<PluginVolumes> {
     const found = await this.glance((driver) => driver.list());

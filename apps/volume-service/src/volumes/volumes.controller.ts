@@ -12,6 +12,7 @@ import type {
   VolumeReference,
   VolumeServiceServer,
 } from '@gantry/proto/volume';
+import { VolumeDrivers } from '../drivers/volume-drivers';
 import { toApi } from './volume';
 import { VolumeCatalogue } from './volume-catalogue';
 import { listFilter, pruneFilter } from './volume-filters';
@@ -35,7 +36,12 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
     private readonly listing: VolumeListing,
     private readonly sizes: VolumeSizes,
     private readonly events: EventPublisher,
+    private readonly installed: VolumeDrivers,
   ) {}
+
+  async drivers(): Promise<{ names: string[] }> {
+    return { names: this.installed.names() };
+  }
 
   async create(request: CreateVolumeRequest): Promise<JsonDocument> {
     const config = fromJson<VolumeCreateRequest>(request.config);
