@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { docker, instance } from '../support/engine';
@@ -196,6 +196,27 @@ describe('docker run with mounts', () => {
     const read = ['-v', `${seeded}:/data`];
     expect((await run(read, 'cat /data/seed; echo mine >/data/seed')).stdout).toBe('image-content\n');
     expect((await run(read, 'cat /data/seed')).stdout).toBe('mine\n');
+  });
+
+  it('leaves what it was mounted on as a dockerd does', async () => {
+    const name = freshName('points');
+    names.push(name);
+    const places = [
+      '-v',
+      `${shared}:/a/b`,
+      '-v',
+      `${join(host, 'file')}:/f/file`,
+      '-v',
+      '/v',
+      '--tmpfs',
+      '/t',
+    ];
+    expect((await docker(['run', '--name', name, ...places, 'busybox', 'true'])).code).toBe(0);
+    const upper = (await docker(['inspect', '-f', '{{.GraphDriver.Data.UpperDir}}', name])).stdout.trim();
+    const modes = ['a', 'a/b', 'f', 'f/file', 'v', 't'].map(
+      (path) => statSync(join(upper, path)).mode & 0o7777,
+    );
+    expect(modes).toEqual(modes.map(() => 0o755));
   });
 
   it('keeps no mount of its own when the containers are gone', async () => {

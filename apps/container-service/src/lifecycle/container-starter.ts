@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { conflict, EngineError, internal, messageOf, notModified } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
-import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LINUX, rootOf, type Linux } from '@gantry/shared/linux';
 import { HostFactsProvider } from '../host-facts';
 import { ContainerNetworks, idleSettings } from '../networks/container-networks';
 import { linkEnvironment, linksOf } from '../networks/legacy-links';
@@ -26,6 +26,7 @@ import { ContainerLifecycleEvents } from './container-lifecycle-events';
 import { ContainerLocks } from './container-locks';
 import { ContainerRemover } from './container-remover';
 import { ImageMounts } from './image-mounts';
+import { makeMountPoints } from './mount-points';
 import { MountSources } from './mount-sources';
 import { giveStreams, hostOwner } from './stream-owner';
 import { UserRemapping } from './user-remapping';
@@ -123,6 +124,9 @@ export class ContainerStarter {
       resolvConf: networkFiles.resolvConf,
       hostnameFile: networkFiles.hostname,
     });
+    const makePoints = (): void => makeMountPoints(this.linux, snapshot.rootfs, spec.mounts);
+    if (remap) this.linux.credentials.as(rootOf(remap.mapping), makePoints);
+    else makePoints();
     writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
     this.exits.taken(record.id); // of an earlier run that a kill of this service left
     const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
