@@ -182,30 +182,39 @@ it('hides containers behind the host, in both families', async () => {
   expect(await read(path('one'), '2001:db8::2', 86)).toBe('2001:db8::1');
 });
 
-it.each(['made', 'found'])('keeps the MAC of a bridge that was %s, whatever ports come and go', (origin) => {
-  const name = `tb${origin}`;
-  const bridge = { name, alias: `test:${name}`, addresses: [], ipv6: false };
-  onHost((stack) => {
-    const socket = linux.netlink.open();
-    const mac = () => socket.link(name)?.mac;
-    const port = {
-      type: 'add-veth',
-      name: 'vlow',
-      mac: '02:00:00:00:00:01',
-      peer: { name: 'vlowpeer' },
-    } as const;
-    if (origin === 'found') socket.send([{ type: 'add-bridge', name, alias: bridge.alias }]);
-    stack.ensureBridge(bridge);
-    const before = mac();
-    socket.send([{ ...port, master: socket.link(name)?.index }]);
-    expect(mac()).toBe(before);
-    socket.send([
-      { type: 'delete-link', link: 'vlow' },
-      { type: 'delete-link', link: name },
-    ]);
-    socket.close();
-  });
-});
+it.each(['made', 'found', 'left'])(
+  'keeps the MAC of a bridge that was %s, whatever ports come and go',
+  (origin) => {
+    const name = `tb${origin}`;
+    const bridge = { name, alias: `test:${name}`, addresses: [], ipv6: false };
+    onHost((stack) => {
+      const socket = linux.netlink.open();
+      const mac = () => socket.link(name)?.mac;
+      const port = {
+        type: 'add-veth',
+        name: 'vlow',
+        mac: '02:00:00:00:00:01',
+        peer: { name: 'vlowpeer' },
+      } as const;
+      if (origin !== 'made') socket.send([{ type: 'add-bridge', name, alias: bridge.alias }]);
+      if (origin === 'left') {
+        socket.send([{ ...port, master: socket.link(name)?.index }]);
+        socket.send([{ type: 'delete-link', link: 'vlow' }]);
+        expect(mac()).toBe('00:00:00:00:00:00');
+      }
+      stack.ensureBridge(bridge);
+      const before = mac();
+      expect(before).not.toBe('00:00:00:00:00:00');
+      socket.send([{ ...port, master: socket.link(name)?.index }]);
+      expect(mac()).toBe(before);
+      socket.send([
+        { type: 'delete-link', link: 'vlow' },
+        { type: 'delete-link', link: name },
+      ]);
+      socket.close();
+    });
+  },
+);
 
 it('connects macvlan interfaces of a parent that leads nowhere', async () => {
   const macvlan = (name: string, address: string): InterfacePlan => ({

@@ -27,6 +27,7 @@ import { openResolverSockets } from './resolver-sockets';
 import { forgetStrayFlows } from './stray-flows';
 
 /** Locally administered, and of one station. */
+const NO_MAC = '00:00:00:00:00:00';
 const randomMac = (): string =>
   `02:42:${randomBytes(4)
     .toString('hex')
@@ -124,7 +125,9 @@ export class NetworkStack {
       const { name, alias, mtu } = plan;
       this.host.send([{ type: 'add-bridge', name, alias, mtu, mac: randomMac() }]);
     } else if (found.alias === plan.alias) {
-      this.host.send([{ type: 'set-link', link: found.index, mac: found.mac }]);
+      // One that has lost all of its ports has none.
+      const mac = found.mac === NO_MAC ? randomMac() : found.mac;
+      this.host.send([{ type: 'set-link', link: found.index, mac }]);
     }
     const link = indexOf(this.host, plan.name);
     this.setSysctl(`net/ipv6/conf/${plan.name}/accept_ra`, '0');
