@@ -141,6 +141,8 @@ function hooks(docker) {
     'mkdir -p "$1/gantry" "$1/job" "$1/tree"; echo gantry-vm >"$1/etc/hostname"',
     'chroot "$1" systemctl enable --quiet gantry-job.service',
     `chroot "$1" systemctl disable --quiet ${UNWANTED_UNITS}; rm -rf "$1"/etc/postgresql/*`,
+    // Before the job begins, which wants the console and the shares.
+    'printf "virtio_console\\n9p\\n9pnet_virtio\\n" >"$1/etc/modules-load.d/gantry.conf"',
     // No more modules than it takes to mount the disk: the machine is emulated, and they are unpacked at every boot.
     'printf "virtio_pci\\nvirtio_blk\\next4\\n" >"$1/etc/initramfs-tools/modules"',
     'sed -i s/^MODULES=.*/MODULES=list/ "$1/etc/initramfs-tools/initramfs.conf"; chroot "$1" update-initramfs -u',

@@ -1,6 +1,6 @@
 # Runs in the virtual machine, as its one job. /gantry is the repository, read-only; /job is what machine.mjs asks for:
 # `environment`, `arguments` (a path pattern a line), and takes: `exit-code`, `results.json`, `test-logs`.
-export TERM=dumb CI=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 GANTRY_NO_INSTALL=1
+export GANTRY_TEST_MACHINE=1 TERM=dumb CI=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 GANTRY_NO_INSTALL=1
 
 # What is written into the repository stays here.
 mount -t tmpfs tmpfs /tree

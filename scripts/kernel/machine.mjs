@@ -8,7 +8,7 @@ import { root } from '../workspace/root.mjs';
 const PROCESSORS = 2;
 const MEMORY_MIB = 4096;
 /** How many times longer a test may take inside. */
-const SLOWNESS = 8;
+const SLOWNESS = 10;
 /** What the instances inside and the kernel wrote. */
 const LOGS = join(root, '.cache', 'kernel-logs');
 
