@@ -25,14 +25,12 @@ export class ImageLookup {
   async find(text: string): Promise<Image> {
     const conditions = this.conditions(text);
     for (const condition of conditions) {
-      const rows = await this.database.$queryRaw<{ id: string }[]>`
-        SELECT i.id FROM images i WHERE i.node_id = ${this.nodeId} AND ${condition} LIMIT 2`;
+      const [image, another] = await this.database.$queryRaw<Image[]>`
+        SELECT i.node_id AS "nodeId", i.id, i.config, i.top_chain_id AS "topChainId", i.parent_id AS "parentId", i.size,
+          i.created_at AS "createdAt", i.added_at AS "addedAt", i.last_tagged_at AS "lastTaggedAt"
+        FROM images i WHERE i.node_id = ${this.nodeId} AND ${condition} LIMIT 2`;
       // Two mean that the beginning of an id is not enough.
-      if (rows.length !== 1) continue;
-      const image = await this.database.image.findUnique({
-        where: { nodeId_id: { nodeId: this.nodeId, id: rows[0]?.id ?? '' } },
-      });
-      if (image) return image;
+      if (image && !another) return image;
     }
     throw noSuchImage(text);
   }
