@@ -56,8 +56,8 @@ function unifiedLimits({ controllers, mounts }: CgroupLayout): KernelLimits {
   const root = mounts['unified'] ?? '/sys/fs/cgroup';
   const has = (controller: string): boolean => controllers.includes(controller);
   // The root's files of iocost tell of io.weight before any group has the controller: systemd's have it on demand.
-  const weighs = existsSync(join(root, 'io.cost.qos')) || anyGroupHas(root, 'io.bfq.weight');
-  const weight = has('io') && (weighs || anyGroupHas(root, 'io.weight'));
+  const weighs = existsSync(join(root, 'io.cost.qos')) || anyGroupHas(root, 'io.weight');
+  const bfq = anyGroupHas(root, 'io.bfq.weight');
   return {
     memory: has('memory'),
     swap: has('memory') && anyGroupHas(root, 'memory.swap.max'),
@@ -69,8 +69,9 @@ function unifiedLimits({ controllers, mounts }: CgroupLayout): KernelLimits {
     cpuCfs: has('cpu'),
     cpuRealtime: false,
     cpuset: has('cpuset'),
-    blkioWeight: weight,
-    blkioWeightDevice: weight,
+    blkioWeight: has('io') && (weighs || bfq),
+    // The runtimes have no other way: crun fails without it, runc does nothing.
+    blkioWeightDevice: has('io') && bfq,
     blkioThrottle: has('io'),
     cpus: contents(join(root, 'cpuset.cpus.effective')),
     memoryNodes: contents(join(root, 'cpuset.mems.effective')),

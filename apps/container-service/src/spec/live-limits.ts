@@ -60,7 +60,7 @@ export class LiveLimits {
     }
     if (after.BlkioWeightDevice !== before.BlkioWeightDevice) {
       for (const { Path, Weight } of after.BlkioWeightDevice ?? []) {
-        if (v2) this.weightV2(write, Weight, `${deviceId(Path)} `);
+        if (v2) write('io', 'io.bfq.weight', `${deviceId(Path)} ${Weight}`);
         else write('blkio', 'blkio.weight_device', `${deviceId(Path)} ${Weight}`);
       }
     }
@@ -74,12 +74,12 @@ export class LiveLimits {
   }
 
   /** As the runtime sets it at the start: bfq's own file has the API's 10 to 1000, io.weight has 1 to 10000. */
-  private weightV2(write: Write, weight: number, device = ''): void {
+  private weightV2(write: Write, weight: number): void {
     try {
-      write('io', 'io.bfq.weight', `${device}${weight}`);
+      write('io', 'io.bfq.weight', weight);
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      write('io', 'io.weight', `${device}${1 + Math.floor(((weight - 10) * 9999) / 990)}`);
+      write('io', 'io.weight', 1 + Math.floor(((weight - 10) * 9999) / 990));
     }
   }
 
