@@ -11,7 +11,7 @@ import type {
   PutArchiveRequest,
   PutArchiveStart,
 } from '@gantry/proto/container';
-import { ArchiveUnpacker, decompressed, TreePacker } from '@gantry/shared/archives';
+import { ArchiveUnpacker, maybeDecompressed, TreePacker } from '@gantry/shared/archives';
 import { forbidden, invalidArgument, notFound } from '@gantry/shared/errors';
 import { incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { hasCode, LINUX, type FileStatus, type Linux } from '@gantry/shared/linux';
@@ -131,7 +131,7 @@ export class ArchiveService {
     });
     try {
       const reader = new TarReader(unpacker);
-      for await (const chunk of decompressed(this.linux, data)) reader.write(chunk);
+      for await (const chunk of maybeDecompressed(this.linux, data)) reader.write(chunk);
       reader.end();
       unpacker.finish();
     } finally {

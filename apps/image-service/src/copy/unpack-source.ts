@@ -1,6 +1,6 @@
 import { closeSync, constants } from 'node:fs';
 import { posix } from 'node:path';
-import { ArchiveUnpacker, decompressed } from '@gantry/shared/archives';
+import { ArchiveUnpacker, maybeDecompressed } from '@gantry/shared/archives';
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { hasCode, type Linux } from '@gantry/shared/linux';
 import { TarReader, type TarVisitor } from '@gantry/shared/tar';
@@ -35,7 +35,7 @@ export async function unpackInto(
   const unpacker = new ArchiveUnpacker(linux, top, posix.join('/', path), options);
   try {
     const reader = new TarReader(unpacker);
-    for await (const chunk of decompressed(linux, tree.content(source, signal))) reader.write(chunk);
+    for await (const chunk of maybeDecompressed(linux, tree.content(source, signal))) reader.write(chunk);
     reader.end();
     unpacker.finish();
   } catch (error) {
@@ -54,7 +54,7 @@ export async function isArchive(linux: Port, tree: SourceTree, path: string): Pr
   const seen = new FirstEntry();
   const reader = new TarReader(seen);
   try {
-    for await (const chunk of decompressed(linux, tree.content(path))) {
+    for await (const chunk of maybeDecompressed(linux, tree.content(path))) {
       reader.write(chunk.subarray(0, 4096));
       if (seen.found || reader.ended) break;
     }

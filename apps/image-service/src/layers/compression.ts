@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type Compression, compressionOfHead } from './decompression';
+import { type Compression, compressionOfHead } from '@gantry/shared/archives';
 
 /** A part of a file. Bytes. */
 export interface FilePart {

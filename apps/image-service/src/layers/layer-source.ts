@@ -1,9 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { compressionOfHead, decompressed } from '@gantry/shared/archives';
 import { invalidArgument } from '@gantry/shared/errors';
 import type { Linux } from '@gantry/shared/linux';
-import { compressionOfHead, decompressed } from './decompression';
 import { tarOfUpper } from './overlay-tar';
 
 /** Where a layer archive comes from. */

@@ -1,11 +1,11 @@
 import { createReadStream, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Inject, Injectable } from '@nestjs/common';
+import { decompressed } from '@gantry/shared/archives';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { BlobStore } from '../blobs/blob-store';
 import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
 import { compressionOf } from '../layers/compression';
-import { decompressed } from '../layers/decompression';
 import { checkUnpackedSize } from '../layers/unpacked-size';
 
 const READ_SIZE = 256 * 1024;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { decompressed, TreePacker, zstdCompressed } from '@gantry/shared/archives';
+import { maybeDecompressed, TreePacker, zstdCompressed } from '@gantry/shared/archives';
 import { conflict, invalidArgument, notImplemented } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { TarReader } from '@gantry/shared/tar';
@@ -131,7 +131,7 @@ export class VolumeArchives {
     const unpacker = new VolumeUnpacker(this.linux, join(directory, '_data'));
     try {
       const reader = new TarReader(unpacker);
-      for await (const chunk of decompressed(this.linux, hashing(content, hash))) reader.write(chunk);
+      for await (const chunk of maybeDecompressed(this.linux, hashing(content, hash))) reader.write(chunk);
       reader.end();
       unpacker.finish();
     } finally {

@@ -1,3 +1,3 @@
-export * from './decompressed';
+export * from './decompression';
 export * from './pack-tree';
 export * from './unpack-archive';

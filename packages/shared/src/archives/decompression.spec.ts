@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { createLinux } from '@gantry/shared/linux';
-import { decompressed } from './decompression';
+import { createLinux } from '../linux';
+import { decompressed, maybeDecompressed, zstdCompressed } from './decompression';
 
 const linux = createLinux();
 const wrongChecksum = (packed: Buffer) => packed.fill(0, packed.length - 8, packed.length - 4);
@@ -9,6 +9,11 @@ const plain = Buffer.from('a layer '.repeat(100_000));
 
 async function* pieces(packed: Buffer, size = 1000): AsyncGenerator<Buffer> {
   for (let at = 0; at < packed.length; at += size) yield packed.subarray(at, at + size);
+}
+
+async function* slowlyBegun(packed: Buffer): AsyncGenerator<Buffer> {
+  yield* pieces(packed.subarray(0, 4), 1);
+  yield* pieces(packed.subarray(4));
 }
 
 async function all(parts: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -56,4 +61,31 @@ it('says which program is missing', () => {
   expect(() => decompressed(withoutPrograms, 'xz', pieces(plain))).toThrow(
     'xz is not installed on this host',
   );
+});
+
+describe('what may be compressed or not', () => {
+  it.each([
+    ['plain', async () => plain],
+    ['plain and short', async () => Buffer.from('ab')],
+    ['nothing', async () => Buffer.alloc(0)],
+    ['gzip', async () => gzipSync(plain)],
+    ['zstd', () => all(zstdCompressed(linux, pieces(plain)))],
+  ])('is given as it was: %s', async (name, packed) => {
+    const expected = ['plain and short', 'nothing'].includes(name) ? await packed() : plain;
+    const given = await all(maybeDecompressed(linux, slowlyBegun(await packed())));
+    expect(given.equals(expected)).toBe(true);
+  });
+
+  it('lets go of its source with its reader', async () => {
+    let released = false;
+    async function* source() {
+      try {
+        yield* pieces(plain);
+      } finally {
+        released = true;
+      }
+    }
+    for await (const part of maybeDecompressed(linux, source())) if (part.length > 0) break;
+    expect(released).toBe(true);
+  });
 });
