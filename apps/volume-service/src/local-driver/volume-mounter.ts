@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal, messageOf } from '@gantry/shared/errors';
 import { LINUX, MountFlag, SystemError, systemErrorText, type Linux } from '@gantry/shared/linux';
@@ -38,8 +38,9 @@ export class VolumeMounter {
   private async runMount(
     mountpoint: string,
     type: string,
-    { device, o }: { device: string; o: string },
+    place: { device: string; o: string },
   ): Promise<void> {
+    const { device, o } = this.linux.host.which(`mount.${type}`) ? forHelper(type, place) : place;
     const argv = ['mount', '-t', type, ...(o ? ['-o', o] : []), '--', device, mountpoint];
     const { code, stderr, timedOut } = await this.linux.processes.run(argv, { timeoutMs: LONGEST_MS });
     if (timedOut) {
@@ -88,9 +89,27 @@ async function resolveServer(
   return { device: device.replace(`//${server}`, `//${await addressOf(server)}`), o };
 }
 
+/**
+ * mount.nfs asks the server that the device names. That of `addr=` only the kernel knows what to do with, and dockerd, which calls it
+ * directly, has taught everybody to write `device=:/path` and `o=addr=server`.
+ */
+function forHelper(
+  type: string,
+  { device, o }: { device: string; o: string },
+): { device: string; o: string } {
+  const words = o.split(',');
+  const server = words.find((word) => word.startsWith('addr='))?.slice('addr='.length);
+  if (!/^nfs4?$/.test(type) || !device.startsWith(':') || !server) return { device, o };
+  return {
+    device: `${isIPv6(server) ? `[${server}]` : server}${device}`,
+    o: words.filter((word) => !word.startsWith('addr=')).join(','),
+  };
+}
+
 async function addressOf(host: string): Promise<string> {
   try {
-    return (await lookup(host)).address;
+    // Of both families IPv4, as in dockerd.
+    return (await lookup(host, { verbatim: false })).address;
   } catch (error) {
     throw internal(`error resolving passed in network volume address: ${messageOf(error)}`, error);
   }
