@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import packet from 'dns-packet';
@@ -156,6 +157,25 @@ describe('with servers of its own', () => {
   it('asks them from the network of the container, whichever of them answers', async () => {
     expect(await lookUp(id, 'outside.test')).toEqual(['192.0.2.7']);
     expect(await lookUp(id, 'nowhere.test')).toEqual(['NXDOMAIN']);
+  });
+
+  it('has answers while another container asks without end', async () => {
+    const flooder = await start(await network(), { Dns: ['192.0.2.254'] });
+    const questions = Array.from({ length: 3_000 }, (_, count) =>
+      packet
+        .encode({ type: 'query', id: count, questions: [{ name: `${count}.flood.test`, type: 'A' }] })
+        .toString('base64'),
+    );
+    const program = `
+      const socket = require('node:dgram').createSocket('udp4').on('error', () => {});
+      const questions = require('node:fs').readFileSync(0, 'utf8').split(' ');
+      Promise.all(questions.map((each) => new Promise((done) =>
+        socket.send(Buffer.from(each, 'base64'), 53, '127.0.0.11', done)))).then(() => socket.close());`;
+    const { Pid } = (await inspect(flooder.id)).State;
+    execFileSync('nsenter', [`--net=/proc/${Pid}/ns/net`, process.execPath, '-e', program], {
+      input: questions.join(' '),
+    });
+    expect(await lookUp(id, 'outside.more.test')).toEqual(['192.0.2.7']);
   });
 
   it('has short names completed, and does not ask for them as they are', async () => {

@@ -48,18 +48,38 @@ export const serverFailure = (query: Packet): Packet => reply(query, [], SERVFAI
 /** There may be such a name, but nothing is known of it. */
 export const noData = (query: Packet): Packet => reply(query, []);
 
-/** The bytes of an answer, cut to what the client takes: as many records as fit, and the mark that there are more. */
+/**
+ * The bytes of an answer, cut to what the client takes: as many records as fit, and the mark that there are more. What
+ * servers add to their answers goes first.
+ */
 export function encodeAnswer(answer: Packet, limit: number): Buffer {
-  const whole = packet.encode(answer);
-  if (whole.length <= limit) return whole;
-  const answers = answer.answers ?? [];
-  const size = packet.encode({ ...answer, answers: [] }).length;
-  const each = (whole.length - size) / answers.length;
-  return packet.encode({
+  let bytes = packet.encode(answer);
+  const cut = {
     ...answer,
     flags: (answer.flags ?? 0) | packet.TRUNCATED_RESPONSE,
-    answers: answers.slice(0, Math.floor((limit - size) / each)),
-  });
+    authorities: [],
+    additionals: answer.additionals?.filter(({ type }) => type === 'OPT'),
+  };
+  for (let answers = answer.answers ?? []; bytes.length > limit;) {
+    bytes = packet.encode({ ...cut, answers });
+    if (answers.length === 0) break;
+    const fitting = Math.floor((answers.length * limit) / bytes.length);
+    answers = answers.slice(0, Math.min(answers.length - 1, fitting));
+  }
+  return bytes;
+}
+
+/**
+ * The answer of a server, cut to what the client takes. One that cannot be read, which is the client's to judge while it fits,
+ * is only said to be too long.
+ */
+export function cutAnswer(query: Packet, answer: Buffer, limit: number): Buffer {
+  if (answer.length <= limit) return answer;
+  try {
+    return encodeAnswer(packet.decode(answer), limit);
+  } catch {
+    return packet.encode(reply(query, [], packet.TRUNCATED_RESPONSE));
+  }
 }
 
 /** Bytes that the client takes in one UDP message (RFC 6891). */
@@ -67,6 +87,7 @@ export function udpLimit(query: Packet): number {
   return Math.max(SMALLEST_LIMIT, optionsOf(query)?.udpPayloadSize ?? 0);
 }
 
+/** @param code RCODE, and other flags */
 function reply(query: Packet, answers: Answer[], code = 0): Packet {
   const wantsRecursion = (query.flags ?? 0) & packet.RECURSION_DESIRED;
   return {

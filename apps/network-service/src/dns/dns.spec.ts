@@ -1,5 +1,5 @@
 import packet, { type Packet } from 'dns-packet';
-import { encodeAnswer, localAnswer, nameError, serverFailure, udpLimit } from './answer';
+import { cutAnswer, encodeAnswer, localAnswer, nameError, serverFailure, udpLimit } from './answer';
 import { framed, unframed } from './framing';
 
 type Type = 'A' | 'AAAA' | 'PTR' | 'MX';
@@ -97,6 +97,40 @@ it('gives as many addresses as the client takes, and says that there are more', 
   const whole = sent(localAnswer(long, names, 0), udpLimit(long));
   expect(whole).toMatchObject({ flag_tc: false });
   expect(whole!.answers).toHaveLength(60);
+});
+
+describe('an answer from outside that is too long', () => {
+  const question = query('web', 'A');
+  const response = (answers: packet.Answer[], more: Partial<Packet> = {}): Buffer =>
+    packet.encode({ type: 'response', id: 77, questions: question.questions, answers, ...more });
+  const text = (length: number): packet.Answer => ({
+    type: 'TXT',
+    name: 'web',
+    data: ['x'.repeat(length)],
+  });
+
+  it.each([
+    ['records of all sizes', response([text(10), text(200), text(3), text(250), text(240)]), 3],
+    ['one that fits nowhere', response([text(254), text(254)]), 1],
+    ['much said beside', response([text(10)], { authorities: Array.from({ length: 9 }, () => text(99)) }), 1],
+  ])('is cut to the limit: %s', (_, long, left) => {
+    const cut = cutAnswer(question, long, 512);
+    const decoded = packet.decode(cut) as Decoded;
+    expect(cut.length).toBeLessThanOrEqual(512);
+    expect(decoded).toMatchObject({ id: 77, flag_tc: true });
+    expect(decoded.answers).toHaveLength(left);
+  });
+
+  it('and cannot be read is said to be too long, and left as it is where it fits', () => {
+    const broken = Buffer.concat([response([]), Buffer.alloc(600, 0xc0)]);
+    broken.writeUInt16BE(9, 6);
+    expect(packet.decode(cutAnswer(question, broken, 512))).toMatchObject({
+      id: 77,
+      flag_tc: true,
+      answers: [],
+    });
+    expect(cutAnswer(question, broken, 4096)).toBe(broken);
+  });
 });
 
 it('speaks EDNS to those who do', () => {

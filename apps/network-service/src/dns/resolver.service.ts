@@ -6,7 +6,7 @@ import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { NetworkThread } from '../kernel/network-thread';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { HostResolver } from '../resolv/host-resolver';
-import { encodeAnswer, localAnswer, nameError, noData, serverFailure, udpLimit } from './answer';
+import { cutAnswer, encodeAnswer, localAnswer, nameError, noData, serverFailure, udpLimit } from './answer';
 import { framed, unframed } from './framing';
 import { containerSockets, hostSockets } from './outgoing-sockets';
 import { ServiceDirectory } from './service-directory';
@@ -14,14 +14,18 @@ import { Upstream } from './upstream';
 
 const TCP_IDLE_MS = 10_000;
 const LARGEST_MESSAGE = 65_535;
-/** Questions that wait for servers outside, of all containers together; as in dockerd. */
-const MAX_ASKING = 1_024;
+/** Questions that wait for servers outside, of all containers together. */
+const MAX_ASKING = 2_048;
+/** And of one container: it shall not take the answers away from all others. */
+const MAX_ASKING_EACH = 256;
 
 interface Listening {
   netnsPath: string;
   udp: UdpSocket;
   tcp: Server;
   connections: Set<Socket>;
+  /** Questions that wait for servers outside. */
+  asking: number;
 }
 
 /**
@@ -53,7 +57,7 @@ export class ResolverService implements OnApplicationShutdown {
     const udp = createSocket('udp4');
     const tcp = createServer();
     const connections = new Set<Socket>();
-    this.listening.set(containerId, { netnsPath, udp, tcp, connections });
+    this.listening.set(containerId, { netnsPath, udp, tcp, connections, asking: 0 });
     const failed = (err: Error) => this.logger.warn({ err: err.message, container: containerId }, 'resolver');
     udp.on('error', failed).on('message', (message, from) => {
       void this.answer(containerId, message, false).then((reply) => {
@@ -115,7 +119,7 @@ export class ResolverService implements OnApplicationShutdown {
     if (local) return encodeAnswer(local, limit);
     const outside = await this.askOutside(containerId, query, message, overTcp);
     if (!Buffer.isBuffer(outside)) return encodeAnswer(outside, limit);
-    return outside.length <= limit ? outside : encodeAnswer(decode(outside), limit);
+    return cutAnswer(query, outside, limit);
   }
 
   private async askOutside(
@@ -128,15 +132,18 @@ export class ResolverService implements OnApplicationShutdown {
     const own = this.sandboxes.get(containerId)?.resolver ?? { servers: [], search: [], options: [] };
     // Who sets ndots wants short names to be completed, and not to be asked for as they are.
     if (isShort(query) && own.options.some((option) => /^ndots:[1-9]/.test(option))) return noData(query);
-    if (this.asking >= MAX_ASKING) return serverFailure(query);
+    const listening = this.listening.get(containerId);
+    if (!listening || listening.asking >= MAX_ASKING_EACH || this.asking >= MAX_ASKING)
+      return serverFailure(query);
     const servers = own.servers.length > 0 ? own.servers : this.hostResolver.serversOfHost();
-    const netnsPath = this.listening.get(containerId)?.netnsPath ?? '';
-    const sockets = own.servers.length > 0 ? containerSockets(this.thread, netnsPath) : hostSockets;
+    const sockets = own.servers.length > 0 ? containerSockets(this.thread, listening.netnsPath) : hostSockets;
     this.asking++;
+    listening.asking++;
     try {
       return (await this.upstream.ask(servers, message, sockets, overTcp)) ?? serverFailure(query);
     } finally {
       this.asking--;
+      listening.asking--;
     }
   }
 }
