@@ -198,6 +198,35 @@ describe('docker run with mounts', () => {
     expect((await run(read, 'cat /data/seed')).stdout).toBe('mine\n');
   });
 
+  it('is no way around what the host forbids for a mount', async () => {
+    const [locked, strict] = [join(host, 'locked'), join(host, 'strict')];
+    for (const place of [locked, strict]) mkdirSync(place);
+    const forbidding = freshName('forbidding');
+    try {
+      mount('--bind', host, locked);
+      mount('-o', 'remount,bind,ro', locked);
+      mount('-t', 'tmpfs', '-o', 'nosuid,nodev,noexec,noatime', 'gantry-test', strict);
+      for (const form of [
+        ['-v', `${locked}:/m`],
+        ['--mount', `type=bind,src=${locked},dst=/m,bind-recursive=disabled`],
+      ]) {
+        const { stdout } = await run(form, `${SEE}; ${WRITE}`);
+        expect(stdout).toMatch(/^ro,/);
+        expect(stdout).toContain('Read-only file system');
+      }
+      expect((await run(['-v', `${strict}:/m`], SEE)).stdout).toMatch(/^rw,nosuid,nodev,noexec,noatime /);
+      expect((await run(['-v', `${strict}:/m:ro`], SEE)).stdout).toMatch(/^ro,nosuid,nodev,noexec,noatime /);
+      const options = ['type=tmpfs', 'device=tmpfs', 'o=nosuid,noexec'].flatMap((option) => ['-o', option]);
+      await docker(['volume', 'create', ...options, forbidding]);
+      expect((await run(['-v', `${forbidding}:/m`], SEE)).stdout).toMatch(/^rw,nosuid,noexec,/);
+      const shm = `awk '$5=="/dev/shm"{print $6}' /proc/self/mountinfo`;
+      expect((await run(['--ipc', 'shareable'], shm)).stdout).toMatch(/^rw,nosuid,nodev,noexec,/);
+    } finally {
+      for (const place of [locked, strict]) execFileSync('umount', ['-l', place]);
+      await docker(['volume', 'rm', '-f', forbidding]);
+    }
+  });
+
   it('leaves what it was mounted on as a dockerd does', async () => {
     const name = freshName('points');
     names.push(name);

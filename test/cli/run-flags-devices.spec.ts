@@ -87,6 +87,11 @@ describe('device and storage flags of docker run', () => {
     });
   });
 
+  itHas(['--cap-add'], 'a tunnel device that the image makes itself', async () => {
+    const script = 'mkdir -p /dev/net; mknod /dev/net/tun c 10 200; cat /dev/net/tun 2>&1; true';
+    expect(await outputOf(['--cap-add', 'NET_ADMIN'], script)).not.toContain('not permitted');
+  });
+
   itHas(['--read-only'], 'nothing but what is mounted can be written', async () => {
     const script =
       'for path in /file /etc/hosts /dev/shm/file /mine/file; do (echo x >>$path) 2>/dev/null && echo $path; done; true';

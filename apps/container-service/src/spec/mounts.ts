@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { invalidArgument } from '@gantry/shared/errors';
+import { hasCode, type Mounts } from '@gantry/shared/linux';
 import type { ContainerMount } from '../records/container-record';
 import type { HostConfig, MountRequest } from '../records/api-documents';
 import type { OciMount } from '@gantry/shared/oci';
@@ -128,6 +129,27 @@ function tmpfs(destination: string, options: string[]): OciMount {
 
 function bind(source: string, destination: string, options: string[]): OciMount {
   return { destination, type: 'bind', source, options };
+}
+
+/**
+ * A bind with what its source's mount forbids: crun mounts it anew with the flags that it is told and no others, so that a
+ * read-only mount of the host would be writable in the container.
+ */
+export function keepRestrictions(mounts: Pick<Mounts, 'restrictionsAt'>, mount: OciMount): OciMount {
+  if (mount.type !== 'bind') return mount;
+  const kept = restrictionsOf(mounts, mount.source).filter(
+    (option) => !mount.options.includes(option) && !(option === 'ro' && mount.options.includes('rro')),
+  );
+  return kept.length === 0 ? mount : { ...mount, options: [...mount.options, ...kept] };
+}
+
+function restrictionsOf(mounts: Pick<Mounts, 'restrictionsAt'>, source: string): string[] {
+  try {
+    return mounts.restrictionsAt(source);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []; // the runtime says so
+    throw error;
+  }
 }
 
 /** `/a` before `/a/b`. */

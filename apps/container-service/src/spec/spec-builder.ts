@@ -19,7 +19,7 @@ import {
   resolveUser,
 } from '@gantry/shared/oci';
 import { planDevices } from './devices';
-import { ociMounts, rootfsPropagation } from './mounts';
+import { keepRestrictions, ociMounts, rootfsPropagation } from './mounts';
 import { ociResources, rlimits } from './resources';
 import { SeccompProfiles } from './seccomp-profile';
 import { parseSecurityOptions, type SecurityOptions } from './security-options';
@@ -92,6 +92,7 @@ export class SpecBuilder {
     }
     spec.annotations = { ...hostConfig.Annotations };
     this.devices.addTo(spec, hostConfig);
+    spec.mounts = spec.mounts.map((mount) => keepRestrictions(this.linux.mounts, mount));
     this.addSeccomp(spec, security, capabilities, facts.runtime);
     return spec;
   }

@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseMountInfo } from './mount-info';
-import { KernelMounts } from './mounts';
+import { KernelMounts, MountFlag } from './mounts';
 import { mountOverlay } from './overlay-mount';
 
 const mounts = new KernelMounts();
@@ -30,6 +30,14 @@ afterEach(() => {
     if (entry.mountPoint.startsWith(root)) mounts.umount(entry.mountPoint, 2);
   }
   rmSync(root, { recursive: true });
+});
+
+it('tells what a mount forbids', () => {
+  const place = directory('strict');
+  expect(mounts.restrictionsAt(place)).toEqual([]);
+  mounts.mount('tmpfs', place, 'tmpfs', MountFlag.NOSUID | MountFlag.NOEXEC | MountFlag.RDONLY);
+  expect(mounts.restrictionsAt(place)).toEqual(['ro', 'nosuid', 'noexec']);
+  expect(() => mounts.restrictionsAt(join(place, 'none'))).toThrow('ENOENT');
 });
 
 it('reads the escapes of mountinfo', () => {

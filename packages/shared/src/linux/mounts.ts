@@ -58,6 +58,8 @@ export interface Mounts {
   listMounts(): MountInfo[];
   /** Whether something is mounted exactly at `path` (bind mounts of files included). */
   isMountPoint(path: string): boolean;
+  /** What the mount that holds `path` forbids, as options of mount(8): `ro`, `nosuid`, `nodev`, `noexec`; and `noatime`. */
+  restrictionsAt(path: string): string[];
   setPropagation(target: string, propagation: Propagation): void;
   /** Whether the attributes of the mounts below one can be set with it (mount_setattr(2), Linux 5.12). */
   canSetBelow(): boolean;
@@ -71,6 +73,7 @@ const mount = libc.declare(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 );
 const umount2 = libc.declare('int umount2(const char *target, int flags)');
+const statfs = libc.declare('int statfs(const char *path, void *status)');
 const syncfs = libc.declareAsync('int syncfs(int fd)');
 const mountSetattr = libc.declare(
   'long syscall(long number, long dirfd, const char *path, long flags, void *attr, long size)',
@@ -81,6 +84,11 @@ const moveMount = libc.declare(
   'long syscall(long number, long fromFd, const char *from, long toFd, const char *to, long flags)',
 );
 
+/** struct statfs: long f_flags at 80. */
+const STATFS_SIZE = 120;
+const STATFS_FLAGS = 80;
+/** ST_* of statfs(2). */
+const RESTRICTIONS = { ro: 1, nosuid: 2, nodev: 4, noexec: 8, noatime: 1024 } as const;
 const AT_RECURSIVE = 0x8000;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE = 1;
@@ -180,6 +188,13 @@ export class KernelMounts implements Mounts {
   isMountPoint(path: string): boolean {
     const wanted = resolve(path);
     return this.listMounts().some((entry) => entry.mountPoint === wanted);
+  }
+
+  restrictionsAt(path: string): string[] {
+    const status = Buffer.alloc(STATFS_SIZE);
+    check(statfs(path, status), 'statfs', path);
+    const flags = Number(status.readBigUInt64LE(STATFS_FLAGS));
+    return Object.entries(RESTRICTIONS).flatMap(([name, flag]) => (flags & flag ? [name] : []));
   }
 
   setPropagation(target: string, propagation: Propagation): void {

@@ -28,7 +28,12 @@ export class RecordingLinux implements Linux {
   readonly calls: RecordedCall[] = [];
   private readonly answers = new Map<string, unknown>();
 
-  readonly mounts = this.port('mounts', { listMounts: [], isMountPoint: false, canSetBelow: true });
+  readonly mounts = this.port('mounts', {
+    listMounts: [],
+    isMountPoint: false,
+    canSetBelow: true,
+    restrictionsAt: [],
+  });
   readonly namespaces = this.port('namespaces', {
     openNetworkNamespace: 0,
     withinNetworkNamespace: (_namespace: unknown, action: () => unknown) => action(),

@@ -14,6 +14,14 @@ describe('spawn', () => {
     expect(await processes.wait(shell('kill -TERM $$'))).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
+  it('leaves no signal ignored or blocked, not even those of the C library', async () => {
+    const [read, write] = processes.pipe();
+    const pid = shell('grep -E "Sig(Ign|Blk)" /proc/self/status', { 1: write });
+    closeSync(write);
+    expect((await processes.readAll(read)).toString().match(/0{16}/g)).toHaveLength(2);
+    await processes.wait(pid);
+  });
+
   it('passes extra descriptors, the working directory and only the given environment', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'spawn-'));
     const [read, write] = processes.pipe();

@@ -22,7 +22,6 @@ const attributesSetDefault = libc.declare(
   'int posix_spawnattr_setsigdefault(void *attributes, void *signals)',
 );
 const attributesSetMask = libc.declare('int posix_spawnattr_setsigmask(void *attributes, void *signals)');
-const sigfillset = libc.declare('int sigfillset(void *signals)');
 const sigemptyset = libc.declare('int sigemptyset(void *signals)');
 const fcntl = libc.declare('int fcntl(int fd, int command, int argument)');
 
@@ -99,9 +98,9 @@ function spawnAttributes(setsid: boolean): Buffer {
   const known = attributes.get(setsid);
   if (known) return known;
   const made = Buffer.alloc(ATTRIBUTES_SIZE);
-  const signals = Buffer.alloc(SIGSET_SIZE);
+  // Not sigfillset(3): it leaves out two signals of the C library, which posix_spawn then has ignored.
+  const signals = Buffer.alloc(SIGSET_SIZE, 0xff);
   attributesInit(made);
-  sigfillset(signals);
   attributesSetDefault(made, signals);
   sigemptyset(signals);
   attributesSetMask(made, signals);
