@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { once } from 'node:events';
 import { api, docker, instance } from '../support/engine';
 import { busyboxRootfs } from '../support/busybox-image';
-import { freshName } from '../support/containers';
+import { freshName, removeContainer, startContainer } from '../support/containers';
 import { eventually } from '../support/eventually';
 
 interface Seen {
@@ -47,6 +47,28 @@ describe('events', () => {
       ['create', 'local'],
       ['destroy', 'local'],
     ]);
+  });
+
+  it('have the words of dockerd', async () => {
+    const since = Date.now() / 1000;
+    const id = await startContainer({ cmd: ['sleep', '60'] });
+    const name = freshName('words');
+    const exec = await api.post<{ Id: string }>(`/containers/${id}/exec`, { Cmd: ['true'] });
+    await api.post(`/exec/${exec.body.Id}/start`, { Detach: true });
+    await api.post(`/commit?container=${id}&repo=docker.io/library/${name}&pause=0`);
+    await removeContainer(id);
+    await api.post('/networks/prune?filters=%7B%22label%22%3A%5B%22nonesuch%22%5D%7D');
+    await api.delete(`/images/${name}`);
+    await eventually(async () => {
+      const { text } = await api.get(`/events?since=${since}&until=${Date.now() / 1000}`);
+      const seen = lines(text);
+      const actions = seen.filter(({ Actor }) => Actor.ID === id).map(({ Action }) => Action);
+      expect(actions).toEqual(expect.arrayContaining(['exec_create: true ', 'exec_start: true ']));
+      const committed = seen.find(({ Action, Actor }) => Action === 'commit' && Actor.ID === id);
+      expect(committed?.Actor.Attributes['imageRef']).toBe(`${name}:latest`);
+      const pruned = seen.find(({ Type, Action }) => Type === 'network' && Action === 'prune');
+      expect(pruned?.Actor.Attributes).toEqual({ reclaimed: '0' });
+    });
   });
 
   it('arrive while they happen', async () => {

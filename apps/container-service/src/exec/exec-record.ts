@@ -36,7 +36,10 @@ export interface ExecRecord {
 }
 
 /** How the events of an exec name it: `exec_start: sh -c true`. */
-export const commandLine = ({ config }: ExecRecord): string => (config.Cmd ?? []).join(' ');
+export function commandLine({ config }: ExecRecord): string {
+  const [program = '', ...args] = config.Cmd ?? [];
+  return `${program} ${args.join(' ')}`;
+}
 
 /** API: ExecInspectResponse. */
 export function execDocument(record: ExecRecord, detachKeys: Buffer): object {

@@ -26,7 +26,7 @@ export class ContainerCommitter {
     const pause = request.pause && state.Running && !state.Paused && !state.Restarting;
     if (pause) await this.pauser.pause(record.id);
     try {
-      const { imageId } = await this.peers.images.commit({
+      const { imageId, reference } = await this.peers.images.commit({
         containerId: record.id,
         repository: request.repository,
         tag: request.tag,
@@ -38,7 +38,7 @@ export class ContainerCommitter {
       this.events.publish(record, 'commit', {
         comment: request.comment,
         imageID: imageId,
-        imageRef: request.repository && `${request.repository}${request.tag && `:${request.tag}`}`,
+        imageRef: reference,
       });
       return imageId;
     } finally {

@@ -3,10 +3,10 @@ import { notFound } from '@gantry/shared/errors';
 import { applyChanges } from '../changes/apply-changes';
 import { hostPlatform, type ImageConfig, parseImageConfig, type RuntimeConfig } from '../images/image-config';
 import { shortId } from '../images/image-references';
-import { ImageStore } from '../images/image-store';
+import { ImageStore, taggable } from '../images/image-store';
 import { EMPTY_LAYER } from '../layers/empty-layer';
 import { LayerStore } from '../layers/layer-store';
-import { parseRepositoryAndTag } from '../references/reference';
+import { familiar, parseRepositoryAndTag } from '../references/reference';
 import { SnapshotDirectories } from '../snapshots/snapshot-directories';
 
 export interface CommitOptions {
@@ -46,8 +46,8 @@ export class CommitContainer {
     @Inject(ImageStore) private readonly images: ImageStore,
   ) {}
 
-  /** Returns the new image's id. */
-  async commit(options: CommitOptions): Promise<string> {
+  /** The new image, and the name it was given as people write it. */
+  async commit(options: CommitOptions): Promise<{ imageId: string; reference: string }> {
     const record = this.snapshots.record(options.containerId);
     if (!record) throw notFound(`No such container: ${shortId(options.containerId)}`);
     const name =
@@ -88,7 +88,7 @@ export class CommitContainer {
     if (isEmpty) await this.layers.release(layer.chainId);
     const id = await this.images.create(Buffer.from(JSON.stringify(document)), layers, parent?.id ?? null);
     if (name) await this.images.tag(id, name);
-    return id;
+    return { imageId: id, reference: name ? familiar(taggable(name)) : '' };
   }
 }
 

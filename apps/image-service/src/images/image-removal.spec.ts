@@ -20,7 +20,7 @@ const name = (familiar: string) => ({ repository: `docker.io/library/${familiar}
 /** An image on top of another one, without a container that uses it. */
 async function childOf(image: string, repository: string, comment: string): Promise<string> {
   const containerId = await node.prepare(image);
-  const id = await node.app.get(CommitContainer).commit({
+  const { imageId: id } = await node.app.get(CommitContainer).commit({
     ...{ containerId, repository, tag: '1', author: '', comment, changes: [], containerConfig: {} },
   });
   await node.app.get(SnapshotStore).remove(containerId);

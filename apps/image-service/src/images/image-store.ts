@@ -70,9 +70,14 @@ export class ImageStore {
 
   /** `docker tag`: points a name at an image; it may have pointed elsewhere, whose id is returned then. */
   async tag(imageId: string, name: NamedReference): Promise<string | undefined> {
-    const { repository, tag } = taggable(name);
-    const before = await this.point(imageId, { repository, tag });
-    await this.announce(imageId, 'tag', familiar({ repository, tag }));
+    const before = await this.name(imageId, name);
+    await this.announce(imageId, 'tag', familiar(taggable(name)));
+    return before;
+  }
+
+  /** The same, silently: a load says of itself what it did. */
+  async name(imageId: string, name: NamedReference): Promise<string | undefined> {
+    const before = await this.point(imageId, taggable(name));
     return before !== null && before !== imageId ? before : undefined;
   }
 

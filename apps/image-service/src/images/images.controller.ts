@@ -81,7 +81,7 @@ export class ImagesController implements Service {
 
   commit: Service['commit'] = async ({ containerConfig, ...options }) => {
     const config = containerConfig.length === 0 ? {} : fromJson<RuntimeConfig>(containerConfig);
-    return { imageId: await this.committing.commit({ ...options, containerConfig: config }) };
+    return this.committing.commit({ ...options, containerConfig: config });
   };
 
   count: Service['count'] = async () => ({

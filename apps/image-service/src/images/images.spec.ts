@@ -132,7 +132,7 @@ describe('images', () => {
       { Path: '/etc/new', Kind: 1 },
       { Path: '/seed', Kind: 2 },
     ]);
-    const id = await app.get(CommitContainer).commit({
+    const { imageId: id } = await app.get(CommitContainer).commit({
       containerId: container,
       repository: 'c',
       tag: '',

@@ -106,7 +106,7 @@ export class LoadImages {
 
   private async name({ image: { id }, names }: WantedImage, onLine: OnLine): Promise<void> {
     for (const name of names) {
-      const before = await this.images.tag(id, name);
+      const before = await this.images.name(id, name);
       const shown = familiar(name);
       if (before) {
         const text = `The image ${shown} already exists, renaming the old one with ID ${before} to empty string\n`;

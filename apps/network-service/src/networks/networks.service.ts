@@ -120,6 +120,7 @@ export class NetworksService {
         if (!(error instanceof EngineError)) throw error;
       }
     }
+    this.events.publish(engineEvent('network', 'prune', '', { reclaimed: '0' }));
     return removed;
   }
 
