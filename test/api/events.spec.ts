@@ -26,6 +26,9 @@ describe('events', () => {
     const network = await api.post<{ Id: string }>('/networks/create', { Name: name });
     expect(network.status).toBe(201);
     await api.delete(`/networks/${name}`);
+    // Of a label that nobody has: other specs keep their networks.
+    const nobodys = encodeURIComponent(JSON.stringify({ label: [`nobodys=${name}`] }));
+    await api.post(`/networks/prune?filters=${nobodys}`);
     await api.post(`/images/create?fromSrc=-&repo=${name}`, await busyboxRootfs());
     await api.delete(`/images/${name}`);
     const wanted = [
@@ -33,6 +36,7 @@ describe('events', () => {
       'volume destroy',
       'network create',
       'network destroy',
+      'network prune',
       'image import',
       'image untag',
     ];
