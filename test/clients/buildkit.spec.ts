@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { buildWithSession, type OfferedFile } from '../support/buildkit-client';
+import { buildWithSession, type OfferedFile, pruneCache } from '../support/buildkit-client';
 import { api, docker, instance } from '../support/engine';
 
 const file = (path: string, content: string, more: Partial<OfferedFile> = {}): OfferedFile => ({
@@ -68,6 +68,19 @@ describe('a client of BuildKit', () => {
     const outcome = await buildWithSession(instance.socket, files, { attributes });
     expect(outcome.error).toContain(message);
     expect(outcome.response).toEqual({});
+  });
+
+  it('prunes what its filters say, and nothing for a filter that there is not', async () => {
+    const mark = randomBytes(6).toString('hex');
+    const files = ['a', 'b'].map((name) => [dockerfile(`FROM busybox\nRUN echo ${mark} ${name}\n`)]);
+    for (const one of files)
+      expect(await buildWithSession(instance.socket, one)).toMatchObject({ error: '' });
+    await expect(pruneCache(instance.socket, ['nonesuch==x'])).rejects.toThrow(
+      'failed to parse prune filters [nonesuch==x]',
+    );
+    expect(await pruneCache(instance.socket, [`description~=${mark} c`])).toEqual([]);
+    expect(await pruneCache(instance.socket, [`description~=${mark} a`])).toHaveLength(1);
+    expect(await pruneCache(instance.socket, [`description~=${mark}`])).toHaveLength(1);
   });
 
   it('is told where it does not ask for HTTP/2', async () => {

@@ -2,10 +2,12 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import {
+  PruneRequest,
   SolveRequest,
   SolveResponse,
   StatusRequest,
   StatusResponse,
+  UsageRecord,
   type Vertex,
 } from '@gantry/proto/buildkit';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
@@ -96,6 +98,21 @@ export async function buildWithSession(
     control.close();
     server.forceShutdown();
     session.destroy();
+  }
+}
+
+/** Prunes the cache. Returns the ids of what went. @throws what the engine says */
+export async function pruneCache(socketPath: string, filter: string[]): Promise<string[]> {
+  const control = new SessionConnection(await hijack(socketPath, '/grpc', {}));
+  try {
+    const call = control.open('/moby.buildkit.v1.Control/Prune', {});
+    call.send(PruneRequest.encode(PruneRequest.fromPartial({ all: true, filter })).finish());
+    call.end();
+    const ids: string[] = [];
+    for await (const message of call.messages()) ids.push(UsageRecord.decode(message).id);
+    return ids;
+  } finally {
+    control.close();
   }
 }
 

@@ -13,6 +13,8 @@ import type { Duplex } from 'node:stream';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import {
   ControlService,
+  type DiskUsageRequest,
+  type DiskUsageResponse,
   type ListWorkersResponse,
   type PruneRequest,
   type SolveRequest,
@@ -32,6 +34,7 @@ import { ENGINE_VERSION } from '@gantry/shared/config';
 import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
+import { matcherOf } from './cache-filters';
 import { ClientBuilds } from './client-builds';
 import { frontendBuild } from './frontend-options';
 import { RunningSolve } from './running-solve';
@@ -63,7 +66,9 @@ export class BuildKitServer implements OnModuleDestroy {
       status: (call: ServerWritableStream<StatusRequest, StatusResponse>) => void this.status(call),
       listWorkers: unary(async () => this.workers(await this.hostGateway())),
       info: unary(async () => ({ buildkitVersion: VERSION })),
-      diskUsage: unary(async () => ({ record: await this.usage() })),
+      diskUsage: unary(async ({ request }: ServerUnaryCall<DiskUsageRequest, DiskUsageResponse>) => ({
+        record: (await this.usage()).filter(matcherOf(request.filter)),
+      })),
       prune: (call: ServerWritableStream<PruneRequest, UsageRecord>) => void this.prune(call),
     } as UntypedServiceImplementation);
     this.server.addService(LLBBridgeService, {
@@ -204,14 +209,21 @@ export class BuildKitServer implements OnModuleDestroy {
 
   private async prune(call: ServerWritableStream<PruneRequest, UsageRecord>): Promise<void> {
     try {
-      const before = new Map((await this.usage()).map((record) => [record.id, record]));
+      const { all, keepBytes, keepDuration, filter } = call.request;
+      const wanted = (await this.usage()).filter(matcherOf(filter));
+      const before = new Map(wanted.map((record) => [record.id, record]));
       const { CachesDeleted } = fromJson<{ CachesDeleted?: string[] | null }>(
         await this.services.buildCache.prune({
-          all: call.request.all,
-          reservedSpace: call.request.keepBytes,
+          all,
+          reservedSpace: keepBytes,
           maxUsedSpace: 0,
           minFreeSpace: 0,
-          filters: { terms: {} },
+          filters: {
+            terms: {
+              ...(filter.some(Boolean) && { id: { values: ids(wanted) } }),
+              ...(keepDuration > 0 && { until: { values: [`${keepDuration}ns`] } }),
+            },
+          },
         }),
       );
       for (const id of CachesDeleted ?? []) {
@@ -220,10 +232,15 @@ export class BuildKitServer implements OnModuleDestroy {
       }
       call.end();
     } catch (error) {
-      call.destroy(Object.assign(new Error(messageOf(error)), { code: status.UNKNOWN }));
+      // What grpc-js makes the status of a stream.
+      call.emit('error', { code: status.UNKNOWN, details: messageOf(error) });
     }
   }
 }
+
+/** Where nothing matches, an id that no record has. */
+const ids = (records: UsageRecord[]): string[] =>
+  records.length === 0 ? ['none'] : records.map(({ id }) => id);
 
 /** API: BuildCache. */
 interface CacheRecord {

@@ -8,6 +8,15 @@ const GRPC_OK = '0';
 /** What clients say so of: a secret that they have not, a service that they do not offer. */
 const KINDS: Readonly<Record<string, ErrorKind>> = { '5': 'NotFound', '12': 'NotImplemented' };
 
+/** What a client says is percent-encoded, if it does as it should. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A name may have several values. */
 export type Metadata = Record<string, string | string[]>;
 
@@ -105,7 +114,7 @@ export class SessionCall {
         const code = headers['grpc-status'];
         if (code === undefined) return;
         if (code === GRPC_OK) return resolve();
-        const said = decodeURIComponent(String(headers['grpc-message'] ?? code));
+        const said = decoded(String(headers['grpc-message'] ?? code));
         reject(new EngineError(KINDS[String(code)] ?? 'InvalidArgument', said));
       };
       this.stream.once('response', check);
