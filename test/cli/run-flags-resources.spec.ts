@@ -10,6 +10,8 @@ import {
 import { freshName } from '../support/containers';
 import { docker, instance } from '../support/engine';
 
+const withSystemd = process.env['GANTRY_CGROUP_DRIVER'] === 'systemd';
+
 /** Limits of `docker run`: each read from the control files of the container, or from /proc in it. */
 describe('resource flags of docker run', () => {
   const names: string[] = [];
@@ -41,7 +43,12 @@ describe('resource flags of docker run', () => {
         ...['--memory-swappiness', '30', '--kernel-memory', '64m'],
         ...['--cpu-shares', '512', '--cpu-period', '50000', '--cpu-quota', '25000'],
         ...['--cpuset-cpus', '0', '--cpuset-mems', '0', '--pids-limit', '50'],
-        ...['--cgroup-parent', `/${instance.name}/parent`, '--oom-score-adj', '345'],
+        ...[
+          '--cgroup-parent',
+          withSystemd ? `${instance.name}-parent.slice` : `/${instance.name}/parent`,
+          '--oom-score-adj',
+          '345',
+        ],
       ]));
     });
 
@@ -81,9 +88,11 @@ describe('resource flags of docker run', () => {
     });
 
     it('--cgroup-parent', () => {
-      expect(group.path(cgroupV2 ? '' : 'memory')).toMatch(
-        new RegExp(`^/${instance.name}/parent/[0-9a-f]{64}$`),
-      );
+      const { name } = instance;
+      const path = withSystemd
+        ? `^/${name}\\.slice/${name}-parent\\.slice/${name}-[0-9a-f]{64}\\.scope(/container)?$`
+        : `^/${name}/parent/[0-9a-f]{64}$`;
+      expect(group.path(cgroupV2 ? '' : 'memory')).toMatch(new RegExp(path));
     });
 
     it('--kernel-memory: gone from the API since 1.42, and nothing is limited by it', () => {
@@ -215,7 +224,10 @@ describe('resource flags of docker run', () => {
     [['--oom-score-adj', '1001'], 'range for oom score adj is [-1000, 1000]'],
     [['--device-read-bps', '/dev/nonesuch:1mb'], 'stat /dev/nonesuch: no such file or directory'],
     [['--ulimit', 'nofile=300:200'], 'soft limit must be less than or equal to hard limit'],
-    [['--cgroup-parent', '/../up'], 'invalid cgroup parent: /../up'],
+    [
+      ['--cgroup-parent', '/../up'],
+      withSystemd ? 'should be a valid slice' : 'invalid cgroup parent: /../up',
+    ],
   ])('%j is refused', async (args, words) => {
     expect(await refusalOf(args)).toContain(words);
   });

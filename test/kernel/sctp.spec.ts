@@ -24,25 +24,23 @@ describeInMachine('published SCTP ports', () => {
       '600',
     ]);
     const pid = (await docker(['inspect', '-f', '{{.State.Pid}}', name])).stdout.trim();
-    const server = spawn('nsenter', ['-t', pid, '-n', 'socat', 'SCTP-LISTEN:7,fork', 'EXEC:cat'], {
-      stdio: 'ignore',
-    });
+    // SCTP knows no half-closed connection: the server speaks, and ends it.
+    const listen = ['SCTP-LISTEN:7,fork', 'SYSTEM:echo over sctp'];
+    const server = spawn('nsenter', ['-t', pid, '-n', 'socat', ...listen], { stdio: 'ignore' });
     const { stdout } = await docker(['port', name]);
     const elsewhere = /192\.0\.2\.10:(\d+)/.exec(stdout)?.[1] ?? '';
-    const said = (to: string) =>
-      execFileSync('socat', ['-t', '5', '-', `SCTP-CONNECT:${to},connect-timeout=5`], {
-        input: 'over sctp\n',
-        encoding: 'utf8',
-        stdio: ['pipe', 'pipe', 'ignore'],
-      });
+    const heard = (from: string): void => {
+      const client = ['-u', `SCTP-CONNECT:${from},connect-timeout=5`, '-'];
+      expect(execFileSync('socat', client, { encoding: 'utf8', stdio: 'pipe' })).toBe('over sctp\n');
+    };
     try {
       for (const to of ['127.0.0.1:7777', `192.0.2.10:${elsewhere}`]) {
-        expect(await eventually(() => said(to))).toBe('over sctp\n');
+        await eventually(() => heard(to));
       }
     } finally {
       server.kill('SIGKILL');
       await docker(['rm', '-f', name]);
     }
-    expect(() => said('127.0.0.1:7777')).toThrow();
+    expect(() => heard('127.0.0.1:7777')).toThrow();
   });
 });
