@@ -62,6 +62,23 @@ export class IpamService {
     }
   }
 
+  /** @throws Internal in dockerd's words where a new network sets an address apart twice, or one that nobody can have. */
+  checkReservations({ ipam }: Pick<NetworkRecord, 'ipam'>): void {
+    for (const { subnet, gateway, auxiliaryAddresses } of ipam.config) {
+      const space = new AddressSpace(required(parseCidr(subnet), subnet));
+      const reserve = (what: string, address: string): void => {
+        const ip = parseIp(address);
+        if (ip === undefined) return;
+        if (space.isUsed(ip)) throw internal(`failed to allocate ${what}: Address already in use`);
+        space.claim(ip);
+      };
+      reserve(`gateway (${gateway})`, gateway);
+      for (const [name, address] of Object.entries(auxiliaryAddresses)) {
+        reserve(`secondary ip address (${name}:${address})`, address);
+      }
+    }
+  }
+
   /** Takes the subnets of a network, its gateways and auxiliary addresses. */
   addNetwork(network: NetworkRecord): void {
     const spaces = network.ipam.config.map((config) => {

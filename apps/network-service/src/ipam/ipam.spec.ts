@@ -204,3 +204,30 @@ describe('IpamService', () => {
     );
   });
 });
+
+describe('what a new network sets apart', () => {
+  const ipam = new IpamService({ nodeId: 'node-1' });
+  const check = (gateway: string, auxiliaryAddresses: Record<string, string> = {}, subnet = '10.1.0.0/24') =>
+    ipam.checkReservations({
+      ipam: {
+        driver: 'default',
+        options: {},
+        config: [{ subnet, gateway, auxiliaryAddresses, chosen: true }],
+      },
+    });
+
+  it.each([
+    ['10.1.0.0', {}, 'gateway (10.1.0.0)'],
+    ['10.1.0.255', {}, 'gateway (10.1.0.255)'],
+    ['10.1.0.1', { a: '10.1.0.1' }, 'secondary ip address (a:10.1.0.1)'],
+    ['10.1.0.1', { a: '10.1.0.5', b: '10.1.0.5' }, 'secondary ip address (b:10.1.0.5)'],
+  ])('gateway %s and %j are refused', (gateway, auxiliary, what) => {
+    expect(() => check(gateway, auxiliary)).toThrow(`failed to allocate ${what}: Address already in use`);
+  });
+
+  it('may be each address once, and none', () => {
+    expect(() => check('10.1.0.254', { a: '10.1.0.1', b: '10.1.0.2' })).not.toThrow();
+    expect(() => check('', {})).not.toThrow();
+    expect(() => check('fd00::1', { a: 'fd00::ffff' }, 'fd00::/64')).not.toThrow();
+  });
+});

@@ -170,7 +170,9 @@ export class NetworksService {
     for (const { subnet } of config) this.ipam.checkFree(cidr(subnet));
     const missing = families.filter((family) => !config.some(({ subnet }) => cidr(subnet).family === family));
     const picked = missing.length > 0 ? await this.pickSubnets(record, missing) : [];
-    return { ...record, ipam: { ...draft.ipam, config: [...config, ...picked] } };
+    const completed = { ...record, ipam: { ...draft.ipam, config: [...config, ...picked] } };
+    this.ipam.checkReservations(completed);
+    return completed;
   }
 
   private async pickSubnets(network: NetworkRecord, families: Family[]): Promise<SubnetRecord[]> {
