@@ -52,7 +52,12 @@ describeInMachine(`cgroup driver ${driver}`, () => {
       const left = join('/sys/fs/cgroup', CONTROLLER, again.path(CONTROLLER));
       if (existsSync(left)) throw new Error(`${left} is there`);
     });
-    const units = execFileSync('systemctl', ['list-units', '--all', '--no-legend', `${instance.name}-*`]);
+    const units = execFileSync('systemctl', [
+      'list-units',
+      '--all',
+      '--no-legend',
+      `${instance.name}-*.scope`,
+    ]);
     expect(units.toString()).toBe('');
   });
 
