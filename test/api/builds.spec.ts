@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { beginBuild } from '../support/begin-build';
 import { busyboxRootfs, tarOf } from '../support/busybox-image';
 import { freshName } from '../support/containers';
 import { api, docker, instance } from '../support/engine';
@@ -120,25 +120,7 @@ describe('builds', () => {
   it('end when their client goes away, with what runs for them', async () => {
     const mark = freshName('sleeper');
     const context = await contextOf([`RUN echo ${mark}; sleep 600`]);
-    const { socket } = instance;
-    const client = request({
-      socketPath: socket,
-      method: 'POST',
-      path: '/build',
-      headers: { 'content-type': 'application/x-tar', 'content-length': context.length },
-    });
-    client.on('error', () => {});
-    client.end(context);
-    await new Promise<void>((resolve) => {
-      client.once('response', (response) => {
-        let text = '';
-        response.on('error', () => {});
-        response.on('data', (part: Buffer) => {
-          text += part.toString();
-          if (text.includes(`{"stream":"${mark}`)) resolve();
-        });
-      });
-    });
+    const client = await beginBuild(instance.socket, context, mark);
     expect(await running()).toHaveLength(1);
     client.destroy();
     await eventually(async () => expect(await running()).toEqual([]), 20_000);

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
-import { request, type ClientRequest } from 'node:http';
+import type { ClientRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { beginBuild } from '../support/begin-build';
 import { busyboxRootfs, tarOf } from '../support/busybox-image';
 import { dockerOn } from '../support/docker-cli';
 import { EngineClient } from '../support/engine-client';
@@ -92,26 +93,7 @@ describe('a power cut in the middle of a build', () => {
 
   /** A build whose last RUN goes on. */
   async function buildUntil(mark: string, last: string): Promise<ClientRequest> {
-    const context = await contextOf(mark, last);
-    const client = request({
-      socketPath: instance.socket,
-      method: 'POST',
-      path: '/build',
-      headers: { 'content-type': 'application/x-tar', 'content-length': context.length },
-    });
-    client.on('error', () => {});
-    client.end(context);
-    await new Promise<void>((resolve) => {
-      client.once('response', (response) => {
-        let text = '';
-        response.on('error', () => {});
-        response.on('data', (part: Buffer) => {
-          text += part.toString();
-          if (text.includes('{"stream":"begun')) resolve();
-        });
-      });
-    });
-    return client;
+    return beginBuild(instance.socket, await contextOf(mark, last), 'begun');
   }
 
   function unflushed(): string[] {

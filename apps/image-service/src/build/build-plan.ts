@@ -4,6 +4,7 @@ import { expandWord } from '../dockerfile/variables';
 import type { NamedContext } from '@gantry/shared/queue';
 import { contextNameFor } from './named-contexts';
 import { parseRunMount } from '../dockerfile/run-mounts';
+import { wholeCopy } from '../dockerfile/whole-copy';
 
 /** The base that is none. */
 export const SCRATCH = 'scratch';
@@ -96,25 +97,12 @@ function standIn(
   const context = contexts[contextNameFor(contexts, base) ?? ''];
   if (!context) return { stage, base };
   if (context.kind === 'image') return { stage, base: context.reference };
+  const origin = { ...stage.origin, text: `COPY --from=${base} / /` };
   return {
     base: SCRATCH,
-    stage: { ...stage, instructions: [copyOfAll(base, stage), ...stage.instructions] },
+    stage: { ...stage, instructions: [wholeCopy(base, '/', origin), ...stage.instructions] },
   };
 }
-
-const copyOfAll = (from: string, { origin }: Stage): Instruction => ({
-  kind: 'copy',
-  from,
-  sources: ['/'],
-  documents: [],
-  destination: '/',
-  chown: '',
-  chmod: '',
-  link: false,
-  parents: false,
-  exclude: [],
-  origin: { ...origin, text: `COPY --from=${from} / /` },
-});
 
 function neededBy(stages: PlannedStage[], known: Stage[], last: number): PlannedStage[] {
   const needed = new Set<number>();

@@ -8,10 +8,8 @@ const { path, requestSerialize, responseDeserialize } = CallServiceService.excha
 /** A call that waits for its answer. */
 interface Waiting {
   answered(response: Buffer): void;
-  /** With what grpc-js would have said of a plain call. */
+  /** With what grpc-js would have said of a plain call, or {@link NotBegun}. */
   failed(error: ServiceError): void;
-  /** The server stopped before it began the call. */
-  notBegun(): void;
 }
 
 /**
@@ -63,10 +61,6 @@ export class CallExchange {
           end();
           reject(error);
         },
-        notBegun: () => {
-          end();
-          reject(new NotBegun());
-        },
       });
       this.write({ id, method, request });
     });
@@ -90,20 +84,20 @@ export class CallExchange {
       {},
     );
     // A broken stream emits both 'error' and 'end'.
-    const over = (tell: (call: Waiting) => void) => {
+    const over = (error: ServiceError) => {
       if (this.stream !== stream) return;
       this.stream = undefined;
       const calls = [...this.waiting.values()];
       this.waiting.clear();
-      calls.forEach(tell);
+      for (const call of calls) call.failed(error);
     };
     stream.on('data', ({ id, code, details, kind, response }: Answer) => {
       const call = this.waiting.get(id);
       if (code === status.OK) call?.answered(response);
       else call?.failed(serviceError(code, details, errorMetadata(kind)));
     });
-    stream.on('end', () => over((call) => call.notBegun()));
-    stream.on('error', (error: ServiceError) => over((call) => call.failed(error)));
+    stream.on('end', () => over(new NotBegun()));
+    stream.on('error', over);
     return stream;
   }
 

@@ -15,7 +15,8 @@ import { invalidArgument } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import type { OciMount } from '@gantry/shared/oci';
 import { copySources } from '../../copy/copy-sources';
-import type { CopyInstruction, RunMount } from '../../dockerfile/dockerfile';
+import type { RunMount } from '../../dockerfile/dockerfile';
+import { wholeCopy } from '../../dockerfile/whole-copy';
 import { CacheDirectories } from '../cache/cache-directories';
 import { type SelectedSources, SourceSelection } from '../source-selection';
 import type { BuildScope } from '../build-scope';
@@ -168,8 +169,10 @@ export class RunMounts {
     chmodSync(path, mount.mode ?? 0o755);
   }
 
-  private sources(mount: RunMount, { stageIndex, scope, output }: Site): Promise<SelectedSources> {
-    return this.selection.prepare(wholeSource(mount), stageIndex, scope, output);
+  /** As if the source were copied. */
+  private sources({ from, source }: RunMount, { stageIndex, scope, output }: Site): Promise<SelectedSources> {
+    const copy = wholeCopy(from, source || '/', { line: 0, endLine: 0, text: '' });
+    return this.selection.prepare(copy, stageIndex, scope, output);
   }
 
   /** Of an image where it is mounted, whatever has come to lie in its place; of the context a copy. */
@@ -254,23 +257,6 @@ async function openAll(parts: MountPart[], step: StepDirectory): Promise<OpenMou
     await close();
     throw error;
   }
-}
-
-/** As if the source were copied. */
-function wholeSource({ from, source }: RunMount): CopyInstruction {
-  return {
-    kind: 'copy',
-    from,
-    sources: [source || '/'],
-    documents: [],
-    destination: '/',
-    chown: '',
-    chmod: '',
-    link: false,
-    parents: false,
-    exclude: [],
-    origin: { line: 0, endLine: 0, text: '' },
-  };
 }
 
 const tmpfs = (destination: string, { size }: RunMount): OciMount => ({
