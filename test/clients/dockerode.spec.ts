@@ -1,6 +1,8 @@
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import Docker from 'dockerode';
+import { tarOf } from '../support/busybox-image';
 import { instance } from '../support/engine';
+import { eventually } from '../support/eventually';
 
 describe('dockerode', () => {
   const engine = new Docker({ socketPath: instance.socket });
@@ -33,6 +35,43 @@ describe('dockerode', () => {
     stream.end('through dockerode');
     expect(await read).toBe('through dockerode');
     await container.remove({ force: true });
+  });
+
+  it('attaches with a hijacked stream, whose request it never ends', async () => {
+    const container = await engine.createContainer({
+      Image: 'busybox',
+      Cmd: ['cat'],
+      OpenStdin: true,
+      StdinOnce: true,
+      Tty: false,
+    });
+    const stream = await container.attach({
+      stream: true,
+      stdin: true,
+      stdout: true,
+      hijack: true,
+    });
+    const stdout = new PassThrough();
+    engine.modem.demuxStream(stream, stdout, new PassThrough());
+    const parts: Buffer[] = [];
+    stdout.on('data', (part: Buffer) => parts.push(part));
+    await container.start();
+    stream.end('through attach');
+    expect(await container.wait()).toMatchObject({ StatusCode: 0 });
+    await eventually(() => expect(Buffer.concat(parts).toString()).toBe('through attach'));
+    await container.remove();
+  });
+
+  it('builds with a session of BuildKit', async () => {
+    const context = await tarOf([
+      { header: { name: 'Dockerfile' }, body: Buffer.from('FROM busybox\nRUN echo built > /out\n') },
+    ]);
+    const tag = 'dockerode-session:1';
+    const progress = await engine.buildImage(Readable.from([context]), { t: tag, version: '2' });
+    await new Promise<void>((resolve, reject) =>
+      engine.modem.followProgress(progress, (error) => (error ? reject(error) : resolve())),
+    );
+    await engine.getImage(tag).remove();
   });
 
   it('lists images, networks and volumes', async () => {

@@ -1,6 +1,8 @@
 import { IncomingMessage, type RequestListener, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { messageOf } from '@gantry/shared/errors';
 import { MAX_JSON_BYTES } from '../routing/json-body';
+import { cutChunkedBody, cutSizedBody, type CutBody } from './cut-body';
 
 /** What an upgrade request left behind: bytes that the client sent after its request, before any answer. */
 const earlyBytes = new WeakMap<IncomingMessage, Buffer>();
@@ -24,20 +26,19 @@ export function routeUpgradeRequests(server: Server, listener: RequestListener):
       response.detachSocket(socket);
       socket.end();
     });
-    const length = Number(request.headers['content-length'] ?? 0);
-    if (request.headers['transfer-encoding'] !== undefined || !(length <= MAX_JSON_BYTES)) {
-      response.writeHead(411, { 'Content-Type': 'application/json' });
-      response.end(
-        `${JSON.stringify({ message: 'an upgrade request needs a short body of known length' })}\n`,
-      );
-      return;
-    }
-    cutBody(socket, head, length, (body, rest) => {
-      if (body.length > 0) request.push(body);
-      request.push(null);
-      earlyBytes.set(request, rest);
-      listener(request, response);
-    });
+    const refuse = (status: number, message: string) => {
+      response.writeHead(status, { 'Content-Type': 'application/json' });
+      response.end(`${JSON.stringify({ message })}\n`);
+    };
+    const cut = bodyOf(request);
+    if (cut === undefined) refuse(411, 'an upgrade request needs a short body');
+    else
+      receiveBody(socket, head, cut, refuse, ({ body, rest }) => {
+        if (body.length > 0) request.push(body);
+        request.push(null);
+        earlyBytes.set(request, rest);
+        listener(request, response);
+      });
   });
 }
 
@@ -55,24 +56,43 @@ function sameHead(upgrade: IncomingMessage, socket: Socket): IncomingMessage {
   return request;
 }
 
-function cutBody(
+/** Those that have no body. Node's clients announce one in chunks all the same, and may never end it. */
+const WITHOUT_BODY = /\/(attach|session|grpc)(\?|$)/;
+const LAST_CHUNK = '0\r\n\r\n';
+
+/** How the body ends among the bytes after the header; nothing where it would be too long. */
+function bodyOf({ headers, url = '' }: IncomingMessage): CutBody | undefined {
+  if (headers['transfer-encoding'] === undefined) {
+    const length = Number(headers['content-length'] ?? 0);
+    return length <= MAX_JSON_BYTES ? cutSizedBody(length) : undefined;
+  }
+  if (!WITHOUT_BODY.test(url)) return cutChunkedBody(MAX_JSON_BYTES);
+  return (bytes) => cutSizedBody(0)(bytes.subarray(bytes.indexOf(LAST_CHUNK) === 0 ? LAST_CHUNK.length : 0));
+}
+
+function receiveBody(
   socket: Socket,
   head: Buffer,
-  length: number,
-  done: (body: Buffer, rest: Buffer) => void,
+  cut: CutBody,
+  refuse: (status: number, message: string) => void,
+  done: (parts: { body: Buffer; rest: Buffer }) => void,
 ): void {
-  if (head.length >= length) {
-    socket.pause();
-    done(head.subarray(0, length), head.subarray(length));
-    return;
-  }
-  let received = head;
-  const onData = (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
-    if (received.length < length) return;
+  let received = Buffer.alloc(0);
+  const onData = (bytes: Buffer) => {
+    received = Buffer.concat([received, bytes]);
+    let parts: ReturnType<CutBody>;
+    try {
+      parts = cut(received);
+    } catch (error) {
+      socket.removeListener('data', onData);
+      refuse(400, messageOf(error));
+      return;
+    }
+    if (parts === undefined) return;
     socket.removeListener('data', onData);
     socket.pause();
-    done(received.subarray(0, length), received.subarray(length));
+    done(parts);
   };
   socket.on('data', onData);
+  onData(head);
 }
