@@ -58,6 +58,16 @@ describe('system', () => {
     expect(names).toEqual(expect.arrayContaining(['Engine', info.DefaultRuntime]));
   });
 
+  it('says which release of Docker it stands in for, as one plain version that clients can compare', async () => {
+    const [{ body: version }, { body: info }] = await Promise.all([
+      api.get<{ Version: string; Components: { Name: string }[] }>('/version'),
+      api.get<{ ServerVersion: string }>('/info'),
+    ]);
+    expect(version.Version).toMatch(/^[1-9]\d+\.\d+\.\d+$/);
+    expect(info.ServerVersion).toBe(version.Version);
+    expect(version.Components.map(({ Name }) => Name)).toContain('gantry');
+  });
+
   it('refuses a body that is not JSON', async () => {
     expect((await api.post('/containers/create', Buffer.from('{'))).status).toBeGreaterThanOrEqual(400);
   });

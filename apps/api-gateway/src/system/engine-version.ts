@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import os from 'node:os';
-import { ENGINE_VERSION } from '@gantry/shared/config';
+import { DOCKER_VERSION, ENGINE_VERSION } from '@gantry/shared/config';
 import { NEWEST_API_VERSION, OLDEST_API_VERSION } from '../routing/api-version';
 
 /** Go's names of architectures, which the API uses. */
@@ -34,11 +34,12 @@ export function engineVersion(components: Component[]): object {
     BuildTime: buildTime(),
   };
   return {
-    Platform: { Name: 'Gantry Engine' },
-    Version: ENGINE_VERSION,
+    Platform: { Name: `Gantry Engine ${ENGINE_VERSION}` },
+    Version: DOCKER_VERSION,
     ...facts,
     Components: [
-      { Name: 'Engine', Version: ENGINE_VERSION, Details: { ...facts, Experimental: 'false' } },
+      { Name: 'Engine', Version: DOCKER_VERSION, Details: { ...facts, Experimental: 'false' } },
+      { Name: 'gantry', Version: ENGINE_VERSION, Details: { GitCommit: facts.GitCommit } },
       ...components.map((component) => ({ ...component, Details: { GitCommit: component.Version } })),
     ],
   };

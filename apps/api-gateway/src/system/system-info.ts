@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import os from 'node:os';
-import type { InstanceConfig } from '@gantry/shared/config';
+import { DOCKER_VERSION, type InstanceConfig } from '@gantry/shared/config';
 import type { GatewayConfig } from '../config';
 import type { JsonObject } from '../shaping/json-objects';
 
@@ -85,7 +85,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     Name: os.hostname(),
     Labels: [],
     ExperimentalBuild: false,
-    ServerVersion: config.version,
+    ServerVersion: DOCKER_VERSION,
     Runtimes: {},
     DefaultRuntime: '',
     Swarm: {

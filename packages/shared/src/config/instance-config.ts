@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadUserRemap, type UserRemap } from './user-remap';
 
-/** What `docker version` shows. */
+/** Gantry's own. */
 export const ENGINE_VERSION = '0.1.0';
+
+/** The release of Docker whose API this is: what clients compare with the oldest that they work with (ADR 0029). */
+export const DOCKER_VERSION = '29.9.0';
 
 /** Mutual TLS between services on different hosts. Paths of PEM files. */
 export interface RpcTls {
@@ -20,7 +23,6 @@ export interface RpcTls {
 export interface InstanceConfig {
   instance: string;
   nodeId: string;
-  version: string;
   /** Sockets and pid files; gone at reboot. */
   runDir: string;
   dataRoot: string;
@@ -105,7 +107,6 @@ export function loadInstanceConfig(env: NodeJS.ProcessEnv = process.env): Instan
   return {
     instance: e.GANTRY_INSTANCE,
     nodeId: e.GANTRY_NODE_ID ?? machineId(),
-    version: ENGINE_VERSION,
     runDir,
     dataRoot: e.GANTRY_DATA_ROOT ?? `/var/lib/${e.GANTRY_INSTANCE}`,
     databaseUrl:
