@@ -47,6 +47,7 @@ export interface WantedBuild extends Partial<ClientServices> {
   exporter?: string;
   /** Named contexts, by what the client calls them. */
   directories?: Record<string, OfferedFile[]>;
+  cacheExports?: { type: string; attrs: Record<string, string> }[];
 }
 
 /** Builds as buildx does: a session that offers files, a call that solves, and one that watches. */
@@ -84,6 +85,7 @@ export async function buildWithSession(
       session: sessionId,
       exporter: wanted.exporter ?? 'moby',
       exporterAttrs: { name: wanted.names ?? '' },
+      cache: { exports: wanted.cacheExports ?? [] },
       frontend: 'dockerfile.v0',
       frontendAttrs: { filename: 'Dockerfile', ...wanted.attributes },
     });

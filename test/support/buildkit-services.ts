@@ -14,12 +14,16 @@ import {
   Packet_PacketType as PacketType,
   Stat,
 } from '@gantry/proto/session';
+import { type ContentStores, offerContent, offerCredentials } from './client-content';
 
 /** What a client of BuildKit offers besides its files. */
 export interface ClientServices {
   secrets: Record<string, string>;
   /** The SSH agents, each of which answers in upper case. */
   agents: string[];
+  contents: ContentStores;
+  /** `user:secret` by registry. */
+  credentials: Record<string, string>;
 }
 
 const bytes = (message: BytesMessage) => Buffer.from(BytesMessage.encode(message).finish());
@@ -113,7 +117,9 @@ export class OfferedServices {
   }
 
   addTo(server: Server): void {
-    const { secrets, agents } = this.services;
+    const { secrets, agents, contents, credentials } = this.services;
+    if (contents) offerContent(server, contents);
+    if (credentials) offerCredentials(server, credentials);
     if (secrets) server.addService({ getSecret: GET_SECRET }, { getSecret: giveSecret(secrets) });
     if (agents) {
       server.addService(

@@ -62,6 +62,7 @@ import { PullImages } from './pull/pull-images';
 import { PullLayers } from './pull/pull-layers';
 import { BlobDownloads } from './downloads/blob-downloads';
 import { CompressLayer } from './push/compress-layer';
+import { LayerBlobs } from './push/layer-blobs';
 import { PushContents } from './push/push-content';
 import { PushImages } from './push/push-images';
 import { PushLayers } from './push/push-layers';
@@ -125,6 +126,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     CommitContainer,
     ...buildProviders,
     CompressLayer,
+    LayerBlobs,
     PushContents,
     PushLayers,
     PushImages,

@@ -38,6 +38,7 @@ export function buildOptions(query: QueryParameters): BuildOptions {
     squash: query.flag('squash'),
     cacheFrom: cacheFrom(query),
     cacheImports: [],
+    cacheExports: [],
     contexts: {},
     networkMode: query.text('networkmode'),
     extraHosts: query.list('extrahosts').flatMap((hosts) => hosts.split(/[, ]/).filter(Boolean)),

@@ -51,7 +51,7 @@ export class BuildKitRequests {
     this.builds
       .run(build, (update) => solve.tell(update), signal)
       .then(
-        (id) => solve.finish(id),
+        ({ imageId }) => solve.finish(imageId),
         (error: unknown) => solve.fail(error),
       );
     for await (const update of solve.watch(signal)) {

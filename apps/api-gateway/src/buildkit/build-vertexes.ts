@@ -7,14 +7,14 @@ interface BuildLine {
   status?: string;
   id?: string;
   error?: string;
-  aux?: { ID?: string };
+  aux?: { ID?: string; exporter?: Record<string, string> };
 }
 
 const STEP = /^Step (\d+)\/(\d+) : (.*)$/s;
 /** What the classic builder says of itself and not of the step. */
 const OWN_WORDS = /^( ---> |Removed intermediate container |Successfully (built|tagged) |\n$)/;
 /** What a build does beside its steps. */
-const OWN_WORK = /^(exporting to|importing cache manifest from) /;
+const OWN_WORK = /^(exporting|importing cache manifest from) /;
 const STDERR = 2;
 const STDOUT = 1;
 
@@ -22,7 +22,10 @@ const STDOUT = 1;
 export class BuildVertexes {
   /** The image, once its id is known. */
   imageId = '';
+  /** What those who wrote its result say of it, for the client's program (BuildKit's ExporterResponse). */
+  readonly response: Record<string, string> = {};
   private current: Vertex | undefined;
+  private begun = 0;
 
   /** `ref`: the build's name, which makes those of its vertexes unlike others'. */
   constructor(
@@ -34,7 +37,8 @@ export class BuildVertexes {
   begin(name: string): StatusResponse {
     const before = this.ended();
     this.current = {
-      digest: `sha256:${createHash('sha256').update(`${this.ref}/${name}`).digest('hex')}`,
+      // Two of one name are two.
+      digest: `sha256:${createHash('sha256').update(`${this.ref}/${this.begun++}/${name}`).digest('hex')}`,
       inputs: before ? [before.digest] : [],
       name,
       cached: false,
@@ -49,6 +53,7 @@ export class BuildVertexes {
   line(line: unknown): StatusResponse | undefined {
     const { stream, status: state, id, error, aux } = line as BuildLine;
     if (aux?.ID) this.imageId = aux.ID;
+    Object.assign(this.response, aux?.exporter);
     if (error !== undefined) return this.fail(error);
     if (state !== undefined && OWN_WORK.test(state)) return this.begin(state);
     if (state !== undefined) return this.log(`${id ? `${id}: ` : ''}${state}\n`);

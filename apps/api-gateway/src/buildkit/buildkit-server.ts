@@ -106,6 +106,7 @@ export class BuildKitServer implements OnModuleDestroy {
           'containerimage.config.digest': id,
           'containerimage.digest': id,
           'image.name': request.exporterAttrs['name'] ?? '',
+          ...solve.response,
         },
       };
     } finally {
@@ -142,10 +143,12 @@ export class BuildKitServer implements OnModuleDestroy {
     const build = frontendBuild(frontend, attributes, {
       type: exporter,
       attributes: exporterAttrs,
-      cacheExports: (cache?.exports ?? []).map(({ type }) => type),
+      cacheExports: (cache?.exports ?? []).map(({ type, attrs }) => ({ type, attributes: attrs })),
     });
     const tell = (update: StatusResponse) => solve.tell(update);
-    return this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);
+    const built = await this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);
+    solve.response = built.response;
+    return built.imageId;
   }
 
   private async status(call: ServerWritableStream<StatusRequest, StatusResponse>): Promise<void> {
@@ -191,6 +194,8 @@ export class BuildKitServer implements OnModuleDestroy {
             'org.mobyproject.buildkit.worker.executor': 'containerd',
             'org.mobyproject.buildkit.worker.hostname': hostname(),
             'org.mobyproject.buildkit.worker.network': 'host',
+            // What clients take for a builder that can write caches and archives (buildx, driver/docker).
+            'org.mobyproject.buildkit.worker.snapshotter': 'overlayfs',
             'org.mobyproject.buildkit.worker.moby.host-gateway-ip': hostGateway,
           },
           platforms: [

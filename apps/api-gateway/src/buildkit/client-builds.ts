@@ -26,6 +26,12 @@ export interface ClientBuild extends FrontendBuild {
   registryConfig?: string;
 }
 
+export interface Built {
+  imageId: string;
+  /** BuildKit's ExporterResponse, but for what is the same of all images. */
+  response: Record<string, string>;
+}
+
 type Tell = (status: StatusResponse) => void;
 
 /** What the classic builder says of a command that failed. */
@@ -48,14 +54,14 @@ export class ClientBuilds {
     @Inject(SessionRelay) private readonly relay: SessionRelay,
   ) {}
 
-  /** The image's id; `tell` hears how it goes. @throws EngineError that the build failed with, which `tell` has heard too */
-  async run(build: ClientBuild, tell: Tell, signal: AbortSignal): Promise<string> {
+  /** `tell` hears how it goes. @throws EngineError that the build failed with, which `tell` has heard too */
+  async run(build: ClientBuild, tell: Tell, signal: AbortSignal): Promise<Built> {
     const vertexes = new BuildVertexes(build.ref);
     try {
       const session = build.sessionId === '' ? undefined : await this.sessions.find(build.sessionId);
-      for (const type of build.foreignCaches) {
+      for (const type of build.unknownCaches) {
         tell(vertexes.begin(`importing cache manifest from ${type}`));
-        tell(vertexes.fail(`importing a cache of type ${type} is not built yet`));
+        tell(vertexes.fail(`unknown cache importer: ${type}`));
       }
       const job = await this.jobOf(build, session, (name) => tell(vertexes.begin(name)));
       for await (const line of this.jobs.run('build', job, signal)) {
@@ -66,7 +72,7 @@ export class ClientBuilds {
       }
       signal.throwIfAborted();
       tell(vertexes.end());
-      return vertexes.imageId;
+      return { imageId: vertexes.imageId, response: vertexes.response };
     } catch (error) {
       tell(vertexes.fail(messageOf(error)));
       throw error;
@@ -83,7 +89,7 @@ export class ClientBuilds {
     const text = session && (await this.dockerfile(build, session, begin));
     const uploadId = build.uploadId ?? (session && (await this.context(build, session, begin)));
     if (uploadId === undefined && options.remote === '') throw invalidArgument('no build context');
-    const asked = session ? await registryConfigFor(session, text ?? '') : '';
+    const asked = session ? await registryConfigFor(session, text ?? '', cacheNames(options)) : '';
     return {
       ...options,
       remote: uploadId === undefined ? options.remote : '',
@@ -131,3 +137,8 @@ export class ClientBuilds {
     return named;
   }
 }
+
+const cacheNames = ({ cacheImports, cacheExports }: FrontendBuild['options']): string[] =>
+  [...cacheImports, ...cacheExports.map(({ to }) => to)].flatMap((place) =>
+    place.kind === 'registry' ? [place.reference] : [],
+  );

@@ -7,12 +7,16 @@ const DOCKER_HUB = 'registry-1.docker.io';
 const DOCKER_HUB_CONFIG = 'https://index.docker.io/v1/';
 
 /**
- * The header X-Registry-Config (API: ImageBuild) with what the client has for the registries of a Dockerfile's base images;
- * empty where it has nothing.
+ * The header X-Registry-Config (API: ImageBuild) with what the client has for the registries of a Dockerfile's base images, and
+ * of `more` images; empty where it has nothing.
  */
-export async function registryConfigFor(session: SessionConnection, dockerfile: string): Promise<string> {
+export async function registryConfigFor(
+  session: SessionConnection,
+  dockerfile: string,
+  more: string[],
+): Promise<string> {
   const config: Record<string, { username: string; password: string }> = {};
-  for (const host of registriesOf(dockerfile)) {
+  for (const host of registriesOf([...imagesOf(dockerfile), ...more])) {
     const asked = host === DOCKER_HUB_CONFIG ? DOCKER_HUB : host;
     const answer = await session
       .ask(PATH, CredentialsRequest.encode({ host: asked }).finish())
@@ -24,11 +28,14 @@ export async function registryConfigFor(session: SessionConnection, dockerfile: 
   return Object.keys(config).length === 0 ? '' : Buffer.from(JSON.stringify(config)).toString('base64url');
 }
 
-/** Hosts of the images that are named by FROM and by --from. A name out of variables has none that is known yet. */
-function registriesOf(dockerfile: string): Set<string> {
-  const names = [...dockerfile.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)|--from=(\S+)/gim)].map(
+/** The images that are named by FROM and by --from. */
+const imagesOf = (dockerfile: string): string[] =>
+  [...dockerfile.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)|--from=(\S+)/gim)].map(
     ([, base, from]) => base ?? from ?? '',
   );
+
+/** A name out of variables has none that is known yet. */
+function registriesOf(names: string[]): Set<string> {
   const hosts = new Set<string>();
   for (const name of names) {
     const first = name.split('/')[0] ?? '';

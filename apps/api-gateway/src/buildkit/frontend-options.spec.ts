@@ -1,6 +1,6 @@
-import { frontendBuild } from './frontend-options';
+import { type Exporter, frontendBuild } from './frontend-options';
 
-const image = { type: 'moby', attributes: {}, cacheExports: [] as string[] };
+const image: Exporter = { type: 'moby', attributes: {}, cacheExports: [] };
 const options = (attributes: Record<string, string>) =>
   frontendBuild('dockerfile.v0', attributes, image).options;
 
@@ -64,8 +64,8 @@ it.each([
   [
     'dockerfile.v0',
     {},
-    { ...image, cacheExports: ['registry'] },
-    'exporting a cache of type registry is not built yet',
+    { ...image, cacheExports: [{ type: 'gha', attributes: {} }] },
+    'unknown cache exporter: "gha"',
   ],
   ['dockerfile.v0', { 'cache-imports': '{' }, image, 'invalid cache-imports: {'],
   [
@@ -88,8 +88,8 @@ it.each([
 it('knows where the cache comes from', () => {
   const imports = [{ Type: 'registry', Attrs: { ref: 'a/cache:1' } }, { Type: 'gha' }];
   const build = frontendBuild('dockerfile.v0', { 'cache-imports': JSON.stringify(imports) }, image);
-  expect(build.options.cacheImports).toEqual(['a/cache:1']);
-  expect(build.foreignCaches).toEqual(['gha']);
+  expect(build.options.cacheImports).toEqual([{ kind: 'registry', reference: 'a/cache:1' }]);
+  expect(build.unknownCaches).toEqual(['gha']);
   expect(options({})).toMatchObject({ cacheImports: [], cacheFrom: [] });
 });
 
@@ -99,8 +99,39 @@ it('does without the cache for all stages, or for those that are named', () => {
 });
 
 it('sends to the client what is to be no image of the engine', () => {
-  const exporter = { type: 'docker', attributes: { name: 'a:1', dest: '-' }, cacheExports: ['inline'] };
+  const exporter = {
+    type: 'docker',
+    attributes: { name: 'a:1', dest: '-' },
+    cacheExports: [{ type: 'inline', attributes: {} }],
+  };
   const build = frontendBuild('dockerfile.v0', { 'context:Base': 'docker-image://b:2' }, exporter);
   expect(build.options).toMatchObject({ names: [], export: { type: 'docker', names: ['a:1'] } });
   expect(build.contexts).toEqual({ base: 'docker-image://b:2' });
+});
+
+const cache = (type: string, attributes: Record<string, string>) => ({
+  ...image,
+  cacheExports: [{ type, attributes }],
+});
+
+it('knows where the cache goes', () => {
+  const exports = (type: string, attributes: Record<string, string>) =>
+    frontendBuild('dockerfile.v0', {}, cache(type, attributes)).options.cacheExports;
+  expect(exports('inline', {})).toEqual([]);
+  expect(exports('registry', { ref: 'a/cache:1', mode: 'max', 'ignore-error': 'true' })).toEqual([
+    { to: { kind: 'registry', reference: 'a/cache:1' }, mode: 'max', manifest: 'image', ignoresErrors: true },
+  ]);
+  expect(exports('local', { dest: '/c', 'image-manifest': 'false' })).toEqual([
+    { to: { kind: 'client', store: 'local:/c' }, mode: 'min', manifest: 'index', ignoresErrors: false },
+  ]);
+});
+
+it.each([
+  ['registry', {}, 'registry cache exporter requires ref'],
+  ['local', {}, 'local cache exporter requires dest'],
+  ['local', { dest: '/c', mode: 'all' }, 'cache option mode=all is not built yet'],
+  ['registry', { ref: 'a', compression: 'zstd' }, 'cache option compression=zstd is not built yet'],
+  ['registry', { ref: 'a', ttl: '1' }, 'cache option ttl=1 is not built yet'],
+])('refuses a cache that it cannot write (%#)', (type, attributes, message) => {
+  expect(() => frontendBuild('dockerfile.v0', {}, cache(type, attributes))).toThrow(message);
 });

@@ -1,6 +1,7 @@
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { BuildExport, BuildJob } from '@gantry/shared/queue';
 import { cgroupParentOf } from '../build/build-options';
+import { type CacheOptions, cacheExportsOf, cacheImportsOf } from './cache-options';
 
 /** What a client asks of the Dockerfile frontend, by the names of BuildKit's dockerfile.v0. */
 export interface FrontendBuild {
@@ -9,16 +10,15 @@ export interface FrontendBuild {
   contexts: Record<string, string>;
   /** The Dockerfile is with the client though the context is not. */
   hasOwnDockerfile: boolean;
-  /** What the client would have its cache from and cannot: it hears so. */
-  foreignCaches: string[];
+  /** Types of caches that there are not: the client hears so. */
+  unknownCaches: string[];
 }
 
 export interface Exporter {
   /** Empty: none. */
   type: string;
   attributes: Attributes;
-  /** Types of caches to write. */
-  cacheExports: string[];
+  cacheExports: CacheOptions[];
 }
 
 type Attributes = Record<string, string>;
@@ -43,18 +43,15 @@ const CONTEXT = 'context:';
 /** @throws InvalidArgument and NotImplemented for what this builder cannot do */
 export function frontendBuild(frontend: string, attributes: Attributes, exporter: Exporter): FrontendBuild {
   if (!FRONTENDS.includes(frontend)) throw notImplemented(`frontend ${frontend} is not built yet`);
-  // Every image says how its steps were made, which is all that an inline cache is here.
-  const foreign = exporter.cacheExports.find((type) => type !== 'inline');
-  if (foreign !== undefined) throw notImplemented(`exporting a cache of type ${foreign} is not built yet`);
   refuseUnknown(attributes);
   const names = listOf(exporter.attributes['name']);
   const result = exportOf(exporter, names);
-  const caches = cacheImports(attributes);
+  const { imports, unknown } = cacheImportsOf(cacheEntries(attributes));
   const uncached = attributes['no-cache'];
   return {
     contexts: contextsOf(attributes),
     hasOwnDockerfile: attributes['dockerfilekey'] !== undefined,
-    foreignCaches: caches.filter(({ type }) => type !== 'registry').map(({ type }) => type),
+    unknownCaches: unknown,
     options: {
       remote: attributes['context'] ?? '',
       dockerfile: attributes['filename'] || 'Dockerfile',
@@ -70,7 +67,8 @@ export function frontendBuild(frontend: string, attributes: Attributes, exporter
       removesContainers: true,
       squash: false,
       cacheFrom: [],
-      cacheImports: caches.filter(({ type }) => type === 'registry').map(({ ref }) => ref),
+      cacheImports: imports,
+      cacheExports: cacheExportsOf(exporter.cacheExports),
       export: result,
       networkMode: attributes['force-network-mode'] ?? '',
       extraHosts: listOf(attributes['add-hosts']).map(hostOf),
@@ -126,13 +124,14 @@ const isDefaultAttestation = (value: string): boolean =>
   /disabled=true|inline-only=true/.test(value) || value === '';
 
 /** `cache-imports` is a list of BuildKit's CacheOptionsEntry as JSON. @throws InvalidArgument where it is not */
-function cacheImports(attributes: Attributes): { type: string; ref: string }[] {
+function cacheEntries(attributes: Attributes): CacheOptions[] {
   const text = attributes['cache-imports'] ?? '';
-  const plain = listOf(attributes['cache-from']).map((ref) => ({ type: 'registry', ref }));
-  if (text === '') return plain;
+  if (text === '') {
+    return listOf(attributes['cache-from']).map((ref) => ({ type: 'registry', attributes: { ref } }));
+  }
   try {
     const entries = JSON.parse(text) as { Type?: string; Attrs?: Attributes }[];
-    return entries.map(({ Type = '', Attrs }) => ({ type: Type, ref: Attrs?.['ref'] ?? '' }));
+    return entries.map(({ Type = '', Attrs }) => ({ type: Type, attributes: Attrs ?? {} }));
   } catch (error) {
     throw invalidArgument(`invalid cache-imports: ${text}`, error);
   }

@@ -8,6 +8,8 @@ export class RunningSolve {
   private readonly updates: StatusResponse[] = [];
   readonly gone = new AbortController();
   private readonly listeners = new Set<() => void>();
+  /** What whoever runs it has to say of its result. */
+  response: Record<string, string> = {};
   private isOver = false;
   private settle: { resolve: (imageId: string) => void; reject: (error: unknown) => void } | undefined;
   /** The image's id, or what the build failed with. */

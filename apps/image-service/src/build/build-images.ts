@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { internal, invalidArgument, messageOf } from '@gantry/shared/errors';
+import { internal, invalidArgument } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
@@ -20,6 +20,8 @@ import { ClientSession } from './session/client-session';
 import { SquashImage } from './squash/squash-image';
 import { type BuiltStage, StageBuilder } from './stage-builder';
 import { CacheSources } from './cache/cache-sources';
+import { CacheExports } from './cache/remote/cache-exports';
+import { CacheImports } from './cache/remote/cache-imports';
 import { PruneBuildCache } from './cache/prune-build-cache';
 import { StepCache } from './cache/step-cache';
 
@@ -45,6 +47,8 @@ export class BuildImages {
     @Inject(ImageStore) private readonly images: ImageStore,
     @Inject(SquashImage) private readonly squashing: SquashImage,
     @Inject(BuildExports) private readonly exports: BuildExports,
+    @Inject(CacheImports) private readonly cacheImports: CacheImports,
+    @Inject(CacheExports) private readonly cacheExports: CacheExports,
   ) {}
 
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
@@ -70,22 +74,14 @@ export class BuildImages {
       const stage = await building.run(context.onLines);
       const image = request.squash ? await this.squashed(stage, scope, output) : stage.image;
       await this.layers.settle();
-      if (request.export) {
-        await this.exports.send(request.export, image, scope, output);
-        return image.id ?? '';
+      if (request.export) await this.exports.send(request.export, image, scope, output);
+      else await this.name(image, names, scope, output);
+      for (const order of request.cacheExports) {
+        await this.cacheExports.write(order, stage.image, scope, output);
       }
-      if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
-      const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
-      if (unused.length > 0) {
-        output.text(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`);
-      }
-      output.text(`Successfully built ${shortImageId(image.id)}\n`);
-      for (const name of names) {
-        await this.images.tag(image.id, name);
-        output.text(`Successfully tagged ${familiar(name)}\n`);
-      }
-      return image.id;
+      return image.id ?? '';
     } finally {
+      await scope.caches.settle();
       scope.networks.close();
       scope.session.close();
       // Also what a build that failed has finished.
@@ -93,6 +89,25 @@ export class BuildImages {
       await this.cache.release([...scope.keys]);
       void this.pruning.limit();
       await output.flush();
+    }
+  }
+
+  /** Makes it an image that people find. @throws InvalidArgument where nothing was built */
+  private async name(
+    image: BuiltImage,
+    names: { repository: string; tag: string }[],
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<void> {
+    if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
+    const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
+    if (unused.length > 0) {
+      output.text(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`);
+    }
+    output.text(`Successfully built ${shortImageId(image.id)}\n`);
+    for (const name of names) {
+      await this.images.tag(image.id, name);
+      output.text(`Successfully tagged ${familiar(name)}\n`);
     }
   }
 
@@ -107,22 +122,11 @@ export class BuildImages {
     return squashed;
   }
 
-  /** Images of `cacheImports`; without one that cannot be had the build only takes longer. */
   private async importCaches(scope: BuildScope, output: BuildOutput): Promise<void> {
-    const { request, registries, epoch, platform, signal } = scope;
-    const found: string[] = [];
-    for (const reference of request.cacheImports) {
-      output.send({ status: `importing cache manifest from ${reference}` });
-      try {
-        const order = { reference, platform, pull: false, registries, epoch };
-        const image = await this.bases.find(order, async (line) => output.send(line), signal);
-        if (image.id !== null) found.push(image.id);
-      } catch (error) {
-        signal.throwIfAborted();
-        output.send({ status: `no cache from ${reference}: ${messageOf(error)}` });
-      }
-    }
-    scope.cacheFrom ??= await this.cacheSources.open(found, { isOnlyCache: false });
+    if (scope.request.cacheImports.length === 0) return;
+    const { caches, images } = await this.cacheImports.open(scope, output);
+    scope.caches = caches;
+    scope.cacheFrom ??= await this.cacheSources.open(images, { isOnlyCache: false });
   }
 
   private scope(
@@ -150,8 +154,10 @@ export class BuildImages {
       networks: this.networks.open(request.extraHosts),
       session: new ClientSession(request.session),
       cacheFrom: undefined,
+      caches: this.cacheImports.none,
       known: new Map(),
       keys: new Set(),
+      steps: new Map(),
       source: () => Promise.reject(internal('the build has not begun')),
     };
   }

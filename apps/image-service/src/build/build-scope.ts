@@ -6,6 +6,7 @@ import type { Platform } from '../images/image-config';
 import type { BuildOutput } from './build-output';
 import type { BuiltImage } from './built-image';
 import type { CacheFrom } from './cache/cache-sources';
+import type { ImportedCaches } from './cache/remote/imported-caches';
 import type { CachedStep } from './cache/step-cache';
 import type { RegistryConfig } from './registry-config';
 import type { BuildNetworks } from './run/run-network';
@@ -36,12 +37,21 @@ export interface BuildScope {
   session: ClientSession;
   /** Where only certain images are the cache. */
   cacheFrom: CacheFrom | undefined;
+  /** What is looked at after the engine's own cache. */
+  caches: ImportedCaches;
   /** Steps that were looked up ahead. */
   known: Map<string, CachedStep>;
-  /** Cache keys of the steps that this build has used or made. */
+  /** Cache keys of the steps that this build has used or is making. */
   keys: Set<string>;
+  /** What it has used or made, by cache key. */
+  steps: Map<string, DoneStep>;
   /** The stage or the image that an instruction takes files from. */
   source(reference: string, stageIndex: number, output: BuildOutput): Promise<BuiltImage>;
+}
+
+export interface DoneStep {
+  before: BuiltImage;
+  after: BuiltImage;
 }
 
 /** A step whose variables are put in. */

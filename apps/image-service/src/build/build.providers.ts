@@ -20,6 +20,8 @@ import { BuildCacheController } from './cache/build-cache.controller';
 import { CacheDirectories } from './cache/cache-directories';
 import { CacheRecords } from './cache/cache-records';
 import { CacheSources } from './cache/cache-sources';
+import { CacheExports } from './cache/remote/cache-exports';
+import { CacheImports } from './cache/remote/cache-imports';
 import { PruneBuildCache } from './cache/prune-build-cache';
 import { StepCache } from './cache/step-cache';
 import { StepDirectories } from './step-directories';
@@ -32,6 +34,8 @@ export const buildProviders: Provider[] = [
   CacheDirectories,
   CacheRecords,
   CacheSources,
+  CacheImports,
+  CacheExports,
   PruneBuildCache,
   BuildCacheController,
   StepExecutor,

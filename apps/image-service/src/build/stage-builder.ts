@@ -62,6 +62,7 @@ export class StageBuilder {
     const instructions = [...planned.stage.instructions, ...more];
     const ahead = await this.keysAhead(state, [...triggered, ...instructions], planned, scope, output);
     await this.executor.lookAhead(ahead, scope);
+    if (!scope.request.noCache) scope.caches.expect(ahead, begun.layers, scope.known, scope.signal);
     for (const instruction of triggered) await this.instruct(state, instruction, planned, scope, output);
     output.image(state.image.id);
     for (const [position, instruction] of instructions.entries()) {

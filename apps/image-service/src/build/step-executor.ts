@@ -36,8 +36,20 @@ export class StepExecutor {
     const key = stepKey(before.key, step.inputs);
     if (!scope.keys.has(key)) this.cache.hold(key);
     scope.keys.add(key);
+    const after = await this.result(key, before, step, scope, output);
+    scope.steps.set(key, { before, after });
+    return after;
+  }
+
+  private async result(
+    key: string,
+    before: BuiltImage,
+    step: PlannedStep,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<BuiltImage> {
     if (!scope.request.noCache) await this.othersDone(key, scope.signal);
-    const found = await this.find(key, before, step, scope);
+    const found = await this.find(key, before, step, scope, output);
     if (found) {
       output.fromCache();
       return found;
@@ -70,12 +82,14 @@ export class StepExecutor {
     before: BuiltImage,
     step: PlannedStep,
     scope: BuildScope,
+    output: BuildOutput,
   ): Promise<BuiltImage | undefined> {
     const own = await this.ownStep(key, before, scope);
-    const { cacheFrom, request } = scope;
-    if (!cacheFrom || request.noCache) return own;
-    if (own?.id && (!cacheFrom.isOnlyCache || cacheFrom.contains(own.id))) return own;
-    const restored = cacheFrom.restore(before, step);
+    const { cacheFrom, caches, request, signal } = scope;
+    if (request.noCache) return own;
+    if (own?.id && (!cacheFrom?.isOnlyCache || cacheFrom.contains(own.id))) return own;
+    const restored =
+      (await caches.restore(key, before, step, output, signal)) ?? cacheFrom?.restore(before, step);
     return restored && this.keep(key, before, restored, step, scope);
   }
 

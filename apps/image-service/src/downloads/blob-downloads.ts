@@ -57,7 +57,7 @@ export class BlobDownloads {
    * meanwhile.
    */
   async fetch<T>(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     { digest, size }: WantedBlob,
     observer: DownloadObserver,
     signal: AbortSignal,
@@ -75,7 +75,7 @@ export class BlobDownloads {
   }
 
   private async run<T>(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     digest: string,
     file: PartialFile,
     observer: DownloadObserver,
@@ -106,7 +106,7 @@ export class BlobDownloads {
   }
 
   private async download(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     digest: string,
     file: PartialFile,
     growth: FileGrowth,

@@ -24,7 +24,7 @@ export interface FetchHooks {
  * @throws InvalidArgument where the registry's blob is not the one the manifest describes
  */
 export async function fetchSegment(
-  repository: Repository,
+  repository: Pick<Repository, 'blob'>,
   digest: string,
   file: PartialFile,
   segment: Segment,
@@ -55,7 +55,7 @@ function isFinal(error: unknown): boolean {
 }
 
 async function fetchOnce(
-  repository: Repository,
+  repository: Pick<Repository, 'blob'>,
   digest: string,
   file: PartialFile,
   segment: Segment,

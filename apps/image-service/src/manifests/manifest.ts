@@ -91,12 +91,12 @@ function manifestOf(document: Record<string, unknown>, mediaType: string): Image
   };
 }
 
-function descriptors(value: unknown, name: string): Descriptor[] {
+export function descriptors(value: unknown, name: string): Descriptor[] {
   if (!Array.isArray(value)) throw invalidArgument(`invalid manifest: no ${name}`);
   return value.map((item) => descriptor(item, name));
 }
 
-function descriptor(value: unknown, name: string): Descriptor {
+export function descriptor(value: unknown, name: string): Descriptor {
   const { mediaType, digest, size, urls } = (value ?? {}) as Partial<Descriptor>;
   if (typeof mediaType !== 'string' || typeof digest !== 'string' || !isDigest(digest)) {
     throw invalidArgument(`invalid manifest: bad descriptor in ${name}`);

@@ -127,6 +127,10 @@ export class PullImages {
   ): Promise<void> {
     const diffIds = parseImageConfig(config).rootfs.diff_ids;
     const layers = await this.layers.pull(repository, manifest.layers, diffIds, lines, signal);
+    await this.manifests.addSources(
+      manifest.layers.map(({ digest }) => digest),
+      repository.name,
+    );
     await this.images.create(config, layers);
   }
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { invalidArgument, isKind } from '@gantry/shared/errors';
+import { dataLoss, invalidArgument, isKind } from '@gantry/shared/errors';
 import { BlobStore } from '../blobs/blob-store';
 import { BlobDownloads } from '../downloads/blob-downloads';
 import { shortId } from '../images/image-references';
@@ -29,20 +29,26 @@ export class PullLayers {
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
   ) {}
 
-  /** Lowest first, as `descriptors` and `diffIds` are. */
+  /** Lowest first, as `descriptors` and `diffIds` are. `below`: the layers that they lie on. */
   async pull(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     descriptors: Descriptor[],
     diffIds: string[],
     lines: ProgressLines,
     signal: AbortSignal,
+    below: StoredLayer[] = [],
   ): Promise<StoredLayer[]> {
     for (const { mediaType } of descriptors) {
       // Addresses that a manifest gives are not asked, so a foreign layer has to be in the registry as any other.
       if (!layerKindOf(mediaType)) throw invalidArgument(`unsupported media type of a layer: ${mediaType}`);
     }
     for (const { digest } of descriptors) lines.status(shortId(digest), 'Pulling fs layer');
-    const chainIds = chainIdsOf(diffIds);
+    const present = below.map(({ diffId }): WantedLayer => ({
+      diffId,
+      stage: () => Promise.reject(gone(diffId)),
+    }));
+    const all = [...present.map(({ diffId }) => diffId), ...diffIds];
+    const chainIds = chainIdsOf(all).slice(below.length);
     const inImages = await this.layers.inImages(chainIds);
     const wanted = descriptors.map((descriptor, position): WantedLayer => {
       const diffId = diffIds[position] ?? '';
@@ -60,16 +66,12 @@ export class PullLayers {
         },
       };
     });
-    const stored = await this.chains.build(wanted, signal);
-    await this.manifests.addSources(
-      descriptors.map(({ digest }) => digest),
-      repository.name,
-    );
-    return stored;
+    const stored = await this.chains.build([...present, ...wanted], signal);
+    return stored.slice(below.length);
   }
 
   private async stage(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     descriptor: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
@@ -89,7 +91,7 @@ export class PullLayers {
   }
 
   private async bring(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     descriptor: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
@@ -125,7 +127,7 @@ export class PullLayers {
 
   /** undefined when another process of this node has brought the blob. */
   private async fromRegistry(
-    repository: Repository,
+    repository: Pick<Repository, 'blob'>,
     { digest, size, diffId }: DescribedLayer,
     lines: ProgressLines,
     signal: AbortSignal,
@@ -164,3 +166,5 @@ export class PullLayers {
     });
   }
 }
+
+const gone = (diffId: string): Error => dataLoss(`the layer ${diffId} is gone`);

@@ -82,7 +82,7 @@ async function fetchConfig(
 
 /** A small blob in one piece; undefined where it is not what the descriptor says. */
 export async function readBlob(
-  repository: Repository,
+  repository: Pick<Repository, 'blob'>,
   { digest, size }: Descriptor,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {

@@ -1,16 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { dataLoss, internal } from '@gantry/shared/errors';
-import { BlobStore } from '../blobs/blob-store';
 import type { Image, Manifest } from '../database/image-database';
 import { parseImageConfig } from '../images/image-config';
 import { shortId } from '../images/image-references';
 import { ImageStore } from '../images/image-store';
 import { LayerStore } from '../layers/layer-store';
 import { type Descriptor, parseManifest } from '../manifests/manifest';
-import { isManifestType, layerCompressionOf, layerKindOf } from '../manifests/media-types';
+import { isManifestType, layerKindOf } from '../manifests/media-types';
 import { ManifestStore, type StoredLayerBlob } from '../manifests/manifest-store';
 import type { FetchedManifest, Repository } from '../registry/registry';
-import { CompressLayer } from './compress-layer';
+import { hostOf, LayerBlobs } from './layer-blobs';
 import { type PushedLayer, PushLayers } from './push-layers';
 import { buildManifest } from './push-manifest';
 
@@ -30,8 +29,7 @@ export class PushContents {
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
     @Inject(ImageStore) private readonly images: ImageStore,
     @Inject(LayerStore) private readonly layers: LayerStore,
-    @Inject(BlobStore) private readonly blobs: BlobStore,
-    @Inject(CompressLayer) private readonly compressor: CompressLayer,
+    @Inject(LayerBlobs) private readonly blobs: LayerBlobs,
     @Inject(PushLayers) private readonly mounting: PushLayers,
   ) {}
 
@@ -101,7 +99,7 @@ export class PushContents {
 
   private async keptBlob({ digest }: Descriptor, diffId: string): Promise<StoredLayerBlob | undefined> {
     const blob = await this.manifests.layerBlob(digest);
-    return blob?.diffId === diffId && this.isWhole(blob) ? blob : undefined;
+    return blob?.diffId === diffId && this.blobs.isWhole(blob) ? blob : undefined;
   }
 
   /** With a manifest of our own: each layer as the blob that is kept, or else made. */
@@ -113,9 +111,7 @@ export class PushContents {
     const layers = chain.map((layer) => ({
       id: shortId(layer.diffId),
       blob: (signal: AbortSignal) => {
-        const blob = this.bestBlob(layer.diffId, repository).then(
-          (kept) => kept ?? this.compressor.compress(layer, signal),
-        );
+        const blob = this.blobs.of(layer, repository, signal);
         sent.set(layer.diffId, blob);
         return blob;
       },
@@ -127,30 +123,8 @@ export class PushContents {
     };
     return { config: image.config, layers, manifest };
   }
-
-  /** One that the repository has, or another one of its registry; gzip before what only OCI manifests can name. */
-  private async bestBlob(diffId: string, repository: string): Promise<StoredLayerBlob | undefined> {
-    const host = hostOf(repository);
-    const rated: { blob: StoredLayerBlob; rank: number }[] = [];
-    for (const blob of await this.manifests.layerBlobsOf(diffId)) {
-      if (!this.isWhole(blob)) continue;
-      const sources = await this.manifests.sourcesOf(blob.digest);
-      const isThere = sources.includes(repository);
-      const isNear = sources.some((source) => source.startsWith(host));
-      const isGzip = layerCompressionOf(blob.mediaType) === 'gzip';
-      rated.push({ blob, rank: (isThere ? 4 : 0) + (isNear ? 2 : 0) + (isGzip ? 1 : 0) });
-    }
-    return rated.sort((a, b) => b.rank - a.rank)[0]?.blob;
-  }
-
-  private isWhole(blob: StoredLayerBlob): boolean {
-    return this.blobs.size(blob.digest) === Number(blob.size);
-  }
 }
 
 /** A foreign layer: whoever pulls gets it from its URLs. */
 const isElsewhere = ({ mediaType, urls }: Descriptor): boolean =>
   layerKindOf(mediaType) === 'foreign' && (urls?.length ?? 0) > 0;
-
-/** With the slash. */
-const hostOf = (repository: string): string => repository.slice(0, repository.indexOf('/') + 1);

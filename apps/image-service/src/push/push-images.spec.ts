@@ -14,6 +14,7 @@ import { ProgressLines } from '../progress/progress-lines';
 import { REGISTRIES } from '../registry/registry';
 import { SnapshotStore } from '../snapshots/snapshot-store';
 import { CompressLayer } from './compress-layer';
+import { LayerBlobs } from './layer-blobs';
 import { PushContents } from './push-content';
 import { PushImages } from './push-images';
 import { PushLayers } from './push-layers';
@@ -28,7 +29,7 @@ beforeAll(async () => {
   const registries = { repository: (name: string) => registry.repository(name) };
   node = await ImageNode.start([
     { provide: REGISTRIES, useValue: registries },
-    ...[CompressLayer, PushContents, PushLayers, PushImages],
+    ...[CompressLayer, LayerBlobs, PushContents, PushLayers, PushImages],
   ]);
 }, 60_000);
 afterAll(() => node?.stop());

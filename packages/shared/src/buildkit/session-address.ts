@@ -18,4 +18,7 @@ export const SESSION_CALLS = {
   checkAgent: '/moby.sshforward.v1.SSH/CheckAgent',
   forwardAgent: '/moby.sshforward.v1.SSH/ForwardAgent',
   sendFiles: '/moby.filesync.v1.FileSend/DiffCopy',
+  contentInfo: '/containerd.services.content.v1.Content/Info',
+  readContent: '/containerd.services.content.v1.Content/Read',
+  writeContent: '/containerd.services.content.v1.Content/Write',
 } as const;

@@ -5,8 +5,12 @@ import { EngineError, type ErrorKind, unavailable } from '../errors';
 /** Compressed flag and length (gRPC over HTTP/2, Length-Prefixed-Message). */
 const PREFIX = 5;
 const GRPC_OK = '0';
-/** What clients say so of: a secret that they have not, a service that they do not offer. */
-const KINDS: Readonly<Record<string, ErrorKind>> = { '5': 'NotFound', '12': 'NotImplemented' };
+/** What clients say so of: a secret that they have not, content that they have, a service that they do not offer. */
+const KINDS: Readonly<Record<string, ErrorKind>> = {
+  '5': 'NotFound',
+  '6': 'Conflict',
+  '12': 'NotImplemented',
+};
 
 /** What a client says is percent-encoded, if it does as it should. */
 function decoded(text: string): string {

@@ -36,8 +36,10 @@ export interface BuildJob {
   squash: boolean;
   /** Only these images are the cache. */
   cacheFrom: string[];
-  /** Images that are fetched as a cache beside the engine's own. */
-  cacheImports: string[];
+  /** What is looked at beside the engine's own cache. */
+  cacheImports: CacheImport[];
+  /** Where the build's steps go for other engines. */
+  cacheExports: CacheExport[];
   /** What stages and `--from` find under a name, in lower case, before stages and images of that name. */
   contexts: Record<string, NamedContext>;
   /** Where the result goes instead of the engine's images; undefined: it becomes one of them. */
@@ -58,6 +60,20 @@ export type NamedContext =
   /** URL of a git repository or an archive. */
   | { kind: 'remote'; url: string }
   | { kind: 'image'; reference: string };
+
+/** A name in a registry: a cache or an image. Or a cache in a content store that the client offers under this name. */
+export type CacheImport =
+  { kind: 'registry'; reference: string } | { kind: 'client'; store: string; digest: string };
+
+export interface CacheExport {
+  to: { kind: 'registry'; reference: string } | { kind: 'client'; store: string };
+  /** BuildKit's mode: the steps of the last stage (and of those it is built on), or those of all. */
+  mode: 'min' | 'max';
+  /** An OCI image manifest, or an index that names layers, which the oldest readers know. */
+  manifest: 'image' | 'index';
+  /** The build goes on where it cannot be written. */
+  ignoresErrors: boolean;
+}
 
 /** BuildKit's exporters to a client. `names`: of the image in the archive. */
 export interface BuildExport {

@@ -9,9 +9,15 @@ import {
   SESSION_CALLS,
   SESSION_HEADER,
 } from '@gantry/shared/buildkit';
+import { ClientContent } from './client-content';
 
 /** The metadata that names an SSH agent (BuildKit, session/sshforward). */
 const AGENT_ID = 'buildkit.ssh.id';
+
+/** The metadata that names a content store (BuildKit, session/content). */
+const STORE_ID = 'buildkit-attachable-store-id';
+/** Bytes; as of a registry. */
+const MAX_DOCUMENT = 32 * 1024 * 1024;
 
 /** What a build asks the client that wants it for, through the gateway that the client is connected to. */
 export class ClientSession {
@@ -54,6 +60,13 @@ export class ClientSession {
   files(): SessionCall {
     if (!this.address) throw invalidArgument('the client of the build takes no files');
     return this.connection().open(SESSION_CALLS.sendFiles, this.metadata());
+  }
+
+  /** A content store that the client offers under this name. @throws InvalidArgument where it offers nothing */
+  content(store: string): ClientContent {
+    if (!this.address) throw invalidArgument(`the client of the build has no content store ${store}`);
+    const open = (path: string) => this.connection().open(path, { ...this.metadata(), [STORE_ID]: store });
+    return new ClientContent(open, MAX_DOCUMENT);
   }
 
   close(): void {
