@@ -69,6 +69,12 @@ describe('containers', () => {
     ['GET', '/containers/nonesuch/json', 404, 'No such container: nonesuch'],
     ['POST', '/containers/nonesuch/start', 404, 'No such container: nonesuch'],
     ['DELETE', '/containers/nonesuch', 404, 'No such container: nonesuch'],
+    [
+      'POST',
+      '/containers/nonesuch/kill',
+      404,
+      'cannot kill container: nonesuch: No such container: nonesuch',
+    ],
     ['POST', '/exec/nonesuch/start', 404, 'No such exec instance: nonesuch'],
     ['GET', '/containers/json?limit=many', 400, ''],
     ['GET', '/containers/json?filters=%7B%22bogus%22%3A%5B%22x%22%5D%7D', 400, 'bogus'],
@@ -102,6 +108,17 @@ describe('containers', () => {
       { Image: 'busybox', Cmd: ['true'], HostConfig: { Binds: ['a1:/d', 'a2:/d'] } },
       400,
       'Duplicate mount point: /d',
+    ],
+    [{}, 400, 'config cannot be empty in order to create a container'],
+    [{ Image: 'busybox', Cmd: 5 }, 400, 'Go struct field CreateRequest.Cmd of type []string'],
+    [{ Image: 'busybox', HostConfig: { ExtraHosts: ['x'] } }, 400, 'bad format for add-host: "x"'],
+    [{ Image: 'busybox', HostConfig: { ExtraHosts: ['x:y'] } }, 400, 'invalid IP address in add-host: "y"'],
+    [{ Image: 'busybox', HostConfig: { Links: ['a:b:c'] } }, 400, 'bad format for links: a:b:c'],
+    [{ Image: 'busybox', HostConfig: { Binds: ['v:/x'] } }, 400, 'create v: volume name is too short'],
+    [
+      { Image: 'busybox', HostConfig: { Binds: ['a!:/x'] } },
+      400,
+      'create a!: "a!" includes invalid characters',
     ],
   ])('refuses to create %j', async (config, status, message) => {
     const answer = await api.post<{ message: string }>('/containers/create', config);

@@ -66,7 +66,10 @@ describe('the life of a container', () => {
     await api.post(of('start'));
     expect(await answer('POST', of('start'))).toEqual([304, undefined]);
     expect(await answer('POST', of('unpause'))).toEqual([500, `Container ${id} is not paused`]);
-    expect(await answer('POST', of('kill?signal=FOO'))).toEqual([400, 'invalid signal: FOO']);
+    expect(await answer('POST', of('kill?signal=FOO'))).toEqual([
+      400,
+      `cannot kill container: ${id}: invalid signal: FOO`,
+    ]);
     expect(await answer('POST', of('stop?signal=FOO'))).toEqual([400, 'invalid signal: FOO']);
     expect((await inspect(id)).State.Running).toBe(true);
     await api.post(of('pause'));

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { checkFieldTypes, ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
-import { invalidArgument, messageOf } from '@gantry/shared/errors';
+import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
@@ -77,7 +77,7 @@ export class NetworksController {
     @ApiMinor() minor: number,
     @RequiredJson() { document }: JsonObjectBody,
   ): Promise<void> {
-    checkTypes(document, CONNECT_REQUEST);
+    checkFieldTypes(document, CONNECT_REQUEST);
     const settings = normalizeEndpointSettings(document['EndpointConfig'], minor);
     await this.services.containers.connectNetwork({
       network,
@@ -92,7 +92,7 @@ export class NetworksController {
     @Param('id') network: string,
     @RequiredJson() { document }: JsonObjectBody,
   ): Promise<void> {
-    checkTypes(document, DISCONNECT_REQUEST);
+    checkFieldTypes(document, DISCONNECT_REQUEST);
     await this.services.containers.disconnectNetwork({
       network,
       container: containerOf(document),
@@ -109,15 +109,6 @@ export class NetworksController {
   ): Promise<void> {
     const request = { filters: query.filters() };
     await sendPruned(response, { query, minor }, this.services.networks.prune(request));
-  }
-}
-
-/** @throws InvalidArgument in dockerd's words */
-function checkTypes(document: object, request: Struct): void {
-  try {
-    checkFieldTypes(document, request);
-  } catch (error) {
-    throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
   }
 }
 

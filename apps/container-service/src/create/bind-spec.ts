@@ -28,17 +28,26 @@ export function parseBind(spec: string, volumeDriver: string): PlannedMount {
   }
 }
 
-/** The destination of an image's or a container's VOLUME. @throws InvalidArgument */
+/** The destination of an image's or a container's VOLUME; a relative one is from the root on. @throws InvalidArgument */
 export function volumeDestination(path: string): string {
   try {
-    return destinationOf('volume', path);
+    return destinationOf('volume', path === '' ? '' : posix.resolve('/', path));
   } catch (error) {
     throw invalidArgument(`invalid volume specification: '${path}': ${messageOf(error)}`);
   }
 }
 
-/** `--volumes-from container[:mode]`: only access and label can be set. @throws InvalidArgument */
-export function checkInheritedMode(mode: string): void {
+/** `--volumes-from container[:mode]`. @throws InvalidArgument */
+export function parseVolumesFrom(spec: string): { container: string; mode: string } {
+  if (spec === '') throw invalidArgument('volumes-from specification cannot be an empty string');
+  const colon = spec.indexOf(':');
+  const [container, mode] = colon < 0 ? [spec, ''] : [spec.slice(0, colon), spec.slice(colon + 1)];
+  checkInheritedMode(mode);
+  return { container, mode };
+}
+
+/** Only access and label can be set. */
+function checkInheritedMode(mode: string): void {
   checkMountMode(mode);
   const fixed = [...MODES.propagation, ...MODES.copy];
   if (mode.split(',').some((word) => fixed.includes(word))) throw invalidArgument(`invalid mode: ${mode}`);

@@ -30,7 +30,7 @@ export function completeContainerConfig(given: Partial<ContainerConfig>): Contai
     Labels: given.Labels ?? {},
     StopSignal: given.StopSignal || undefined,
     StopTimeout: given.StopTimeout ?? undefined,
-    Shell: given.Shell ?? undefined,
+    Shell: words(given.Shell) ?? undefined,
   };
   if (config.Image === '') throw invalidArgument('invalid reference format');
   if (config.WorkingDir !== '' && !config.WorkingDir.startsWith('/')) {
@@ -48,8 +48,8 @@ export function completeContainerConfig(given: Partial<ContainerConfig>): Contai
 }
 
 /** The API takes a single string for a list of one. */
-function words(value: unknown): string[] | null {
-  if (typeof value === 'string') return value === '' ? [] : [value];
+export function words(value: unknown): string[] | null {
+  if (typeof value === 'string') return [value];
   return Array.isArray(value) ? (value as string[]) : null;
 }
 

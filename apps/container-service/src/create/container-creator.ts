@@ -16,12 +16,13 @@ import { RecordFiles } from '../records/record-files';
 import { timestamp } from '../records/timestamps';
 import { ServicePeers } from '../service-peers';
 import { completeContainerConfig } from './container-config';
+import { checkCreateDocument, knownHostConfig } from './create-document';
 import { letUnmountsThrough } from './data-root-binds';
-import { checkConfigTypes, knownHostConfig } from './field-types';
 import { completeHostConfig } from './host-config';
 import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
 import { checkUts } from './mode-checks';
 import { inheritedMounts, planMounts } from './mount-plan';
+import { parseVolumesFrom } from './bind-spec';
 import type { PlannedMount } from './planned-mount';
 import { randomName } from './random-name';
 
@@ -67,7 +68,7 @@ export class ContainerCreator {
 
   async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
     const body = parseBody(request.config);
-    checkConfigTypes(body);
+    checkCreateDocument(body);
     const asked = knownHostConfig(body.HostConfig ?? {});
     const { hostConfig, warnings } = completeHostConfig(asked, this.facts.get());
     const own = completeContainerConfig(body);
@@ -177,7 +178,8 @@ export class ContainerCreator {
         hostConfig[field] = `container:${this.existing(mode.slice('container:'.length)).id}`;
       }
     }
-    for (const reference of hostConfig.VolumesFrom ?? []) this.existing(reference.split(':')[0] ?? '');
+    for (const reference of hostConfig.VolumesFrom ?? [])
+      this.existing(parseVolumesFrom(reference).container);
     hostConfig.Links = linksById(hostConfig.Links, this.store);
   }
 
@@ -250,8 +252,8 @@ export class ContainerCreator {
 
   private mountsFrom(references: string[]): PlannedMount[] {
     return references.flatMap((reference) => {
-      const [name = '', mode = ''] = reference.split(':');
-      return inheritedMounts(this.store.resolve(name).mounts, mode);
+      const { container, mode } = parseVolumesFrom(reference);
+      return inheritedMounts(this.store.resolve(container).mounts, mode);
     });
   }
 

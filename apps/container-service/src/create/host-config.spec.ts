@@ -44,6 +44,11 @@ describe('completeHostConfig', () => {
     expect(hostConfig.MaskedPaths).toContain('/proc/kcore');
   });
 
+  it('takes one capability without a list around it', () => {
+    const { hostConfig } = completeHostConfig({ CapAdd: 'NET_ADMIN' as unknown as string[] }, facts);
+    expect(hostConfig).toMatchObject({ CapAdd: ['NET_ADMIN'], CapDrop: null });
+  });
+
   it('masks nothing in a privileged container, or where the user says so', () => {
     expect(completeHostConfig({ Privileged: true }, facts).hostConfig.MaskedPaths).toBeNull();
     expect(completeHostConfig({ MaskedPaths: [] }, facts).hostConfig.MaskedPaths).toEqual([]);

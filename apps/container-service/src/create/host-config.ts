@@ -4,6 +4,8 @@ import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
 import type { HostConfig, Resources } from '../records/api-documents';
 import { parseDeviceRule } from '../spec/devices';
 import { rlimits } from '../spec/resources';
+import { words } from './container-config';
+import { checkExtraHosts } from './extra-hosts-check';
 import { checkModes } from './mode-checks';
 import { checkResources, type LimitFacts } from './resource-checks';
 import { checkRestartPolicy } from './restart-policy-check';
@@ -72,8 +74,6 @@ export function completeHostConfig(
     AutoRemove: false,
     VolumeDriver: '',
     VolumesFrom: null,
-    CapAdd: null,
-    CapDrop: null,
     Dns: [],
     DnsOptions: [],
     DnsSearch: [],
@@ -91,6 +91,8 @@ export function completeHostConfig(
     UsernsMode: '',
     Isolation: '',
     ...dropNulls(given),
+    CapAdd: words(given.CapAdd),
+    CapDrop: words(given.CapDrop),
     ConsoleSize: given.ConsoleSize ?? [0, 0],
     LogConfig: chosenLogConfig(given.LogConfig),
     NetworkMode: !given.NetworkMode || given.NetworkMode === 'default' ? 'bridge' : given.NetworkMode,
@@ -114,6 +116,7 @@ export function completeHostConfig(
   hostConfig.DeviceCgroupRules?.forEach(parseDeviceRule);
   checkSecurity(hostConfig, facts, warnings);
   checkTmpfs(hostConfig);
+  checkExtraHosts(hostConfig.ExtraHosts);
   return { hostConfig, warnings };
 }
 

@@ -1,4 +1,5 @@
-import type { ContainerConfig, HostConfig } from '../records/api-documents';
+import type { ContainerConfig, HostConfig, MountRequest } from '../records/api-documents';
+import { parseVolumesFrom } from './bind-spec';
 import { letUnmountsThrough } from './data-root-binds';
 import { inheritedMounts, planMounts } from './mount-plan';
 
@@ -27,9 +28,12 @@ describe('planMounts', () => {
     );
   });
 
+  it('takes the relative path of a VOLUME from the root on, as images have it', () => {
+    expect(plan({}, { data: {} }).map((mount) => mount.Destination)).toEqual(['/data']);
+  });
+
   it.each([
     [{ Binds: ['a1:/d', 'b1:/d'] }, 'Duplicate mount point: /d'],
-    [{ Binds: ['rel/x:/m'] }, 'includes invalid characters for a local volume name'],
     [{ Binds: ['/a:b'] }, "invalid mount path: 'b' mount path must be absolute"],
     [{ Binds: ['/a:/'] }, "destination can't be '/'"],
     [{ Binds: ['/a:/b:nonsense'] }, 'invalid mode: nonsense'],
@@ -40,6 +44,7 @@ describe('planMounts', () => {
       { Binds: ['x1:/y:rshared'] },
       'invalid volume specification: \'x1:/y:rshared\': invalid mount config for type "volume": field BindOptions must not be specified',
     ],
+    [{ Mounts: [{ Target: '/m' } as MountRequest] }, 'invalid mount config for type "": mount type unknown'],
     [{ Binds: ['/x:/y:nocopy'] }, 'type "bind": field VolumeOptions must not be specified'],
     [
       { Mounts: [{ Type: 'bind', Source: '/', Target: '/m', VolumeOptions: {} }] },
@@ -81,8 +86,9 @@ describe('planMounts', () => {
       { Name: 'two', Destination: '/e', RW: false },
     ]);
     for (const mode of ['nocopy', 'rshared', 'ro,rw']) {
-      expect(() => inheritedMounts([a], mode)).toThrow(`invalid mode: ${mode}`);
+      expect(() => parseVolumesFrom(`other:${mode}`)).toThrow(`invalid mode: ${mode}`);
     }
+    expect(() => parseVolumesFrom('')).toThrow('volumes-from specification cannot be an empty string');
   });
 
   it('lets unmounting through to a bind of the data root', () => {

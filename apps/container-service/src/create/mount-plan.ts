@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { invalidArgument } from '@gantry/shared/errors';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 import type { ContainerMount } from '../records/container-record';
-import { checkInheritedMode, parseBind, volumeDestination } from './bind-spec';
+import { parseBind, volumeDestination } from './bind-spec';
 import { fromMountRequest } from './mount-request';
 import { plannedVolume, type PlannedMount } from './planned-mount';
 
@@ -43,9 +43,8 @@ export function planMounts(
   return plan;
 }
 
-/** What `--volumes-from container[:mode]` takes over. @throws InvalidArgument */
+/** What `--volumes-from container[:mode]` takes over. */
 export function inheritedMounts(mounts: ContainerMount[], mode: string): PlannedMount[] {
-  checkInheritedMode(mode);
   const words = mode.split(',');
   return mounts.map((mount) => ({
     ...mount,

@@ -20,9 +20,10 @@ const TMPFS_OPTIONS = ['exec', 'noexec'];
  * @throws InvalidArgument in dockerd's words.
  */
 export function fromMountRequest(request: MountRequest): PlannedMount[] {
-  const wrong: Wrong = (why) => invalidArgument(`invalid mount config for type "${request.Type}": ${why}`);
+  const wrong: Wrong = (why) =>
+    invalidArgument(`invalid mount config for type "${request.Type ?? ''}": ${why}`);
   const destination = destinationOf(request, wrong);
-  if (request.Type in OPTIONS) {
+  if (request.Type && request.Type in OPTIONS) {
     for (const [type, field] of Object.entries(OPTIONS)) {
       if (type !== request.Type && request[field]) throw wrong(`field ${field} must not be specified`);
     }

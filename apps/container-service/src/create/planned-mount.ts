@@ -1,5 +1,4 @@
 import { posix } from 'node:path';
-import { invalidArgument } from '@gantry/shared/errors';
 import type { ContainerMount } from '../records/container-record';
 
 /** A mount as it was asked for. Volumes have no source yet: the volume service says where they are. */
@@ -10,16 +9,6 @@ export interface PlannedMount extends ContainerMount {
 
 export const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'];
 export const DEFAULT_PROPAGATION = 'rprivate';
-
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
-/** @throws InvalidArgument in the words of dockerd's local driver. */
-export function checkVolumeName(name: string): void {
-  if (VOLUME_NAME.test(name)) return;
-  throw invalidArgument(
-    `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-  );
-}
 
 export function plannedBind(
   source: string,
@@ -42,13 +31,12 @@ export function plannedBind(
   };
 }
 
-/** `name` empty: an anonymous one. */
+/** `name` empty: an anonymous one. Which names there can be is for the volume service to say. */
 export function plannedVolume(
   name: string,
   destination: string,
   options: { driver?: string; readonly?: boolean; noCopy?: boolean } = {},
 ): PlannedMount {
-  if (name !== '') checkVolumeName(name);
   return {
     Type: 'volume',
     Name: name,

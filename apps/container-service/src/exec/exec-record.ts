@@ -1,3 +1,5 @@
+import type { Struct } from '@gantry/shared/documents';
+
 /** API: ExecConfig, what a client asks for. */
 export interface ExecConfig {
   AttachStdin?: boolean;
@@ -13,6 +15,23 @@ export interface ExecConfig {
   User?: string;
   WorkingDir?: string;
 }
+
+export const EXEC_CREATE_REQUEST: Struct = {
+  struct: 'container.ExecCreateRequest',
+  fields: {
+    AttachStdin: 'bool',
+    AttachStdout: 'bool',
+    AttachStderr: 'bool',
+    ConsoleSize: { list: 'int' },
+    DetachKeys: 'string',
+    Tty: 'bool',
+    Env: { list: 'string' },
+    Cmd: { list: 'string' },
+    Privileged: 'bool',
+    User: 'string',
+    WorkingDir: 'string',
+  },
+};
 
 /** The processes of an exec that was started, so named that a recycled pid is never taken for one of them. */
 export interface ExecProcess {

@@ -12,6 +12,7 @@ import type {
   StartExecRequest,
   StartExecStart,
 } from '@gantry/proto/container';
+import { checkFieldTypes } from '@gantry/shared/documents';
 import { conflict, EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson, incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
@@ -30,7 +31,13 @@ import { ExecExits } from './exec-exits';
 import { ExecFiles } from './exec-files';
 import { execProcess } from './exec-process';
 import { ExecMonitor } from './exec-monitor';
-import { commandLine, execDocument, type ExecConfig, type ExecRecord } from './exec-record';
+import {
+  commandLine,
+  EXEC_CREATE_REQUEST,
+  execDocument,
+  type ExecConfig,
+  type ExecRecord,
+} from './exec-record';
 import { ExecStore } from './exec-store';
 import { execFailure } from './exec-failure';
 import { Runtimes } from '../runtime/runtimes';
@@ -56,7 +63,8 @@ export class ExecService {
   async create(request: CreateExecRequest): Promise<CreateExecResponse> {
     const container = this.containers.resolve(request.container);
     const config = fromJson<ExecConfig>(request.config);
-    requireRunning(container);
+    checkFieldTypes(config, EXEC_CREATE_REQUEST);
+    requireRunning(container, request.container);
     if (!config.Cmd?.length) throw invalidArgument('No exec command specified');
     parseDetachKeys(config.DetachKeys ?? '', 'escape');
     const record: ExecRecord = {
@@ -80,7 +88,7 @@ export class ExecService {
     const container = this.containers.resolve(record.containerId);
     if (record.exitCode !== undefined) throw conflict(`Error: Exec command ${record.id} has already run`);
     if (record.running) throw conflict(`Error: Exec command ${record.id} is already running`);
-    requireRunning(container);
+    requireRunning(container, container.id);
     record.running = true;
     applySize(record, start.value);
     // As dockerd: whether the output is framed is for who starts it to say; the exec's own terminal is another thing.
@@ -178,10 +186,10 @@ export class ExecService {
   }
 }
 
-function requireRunning(container: ContainerRecord): void {
-  const { state, id } = container;
+/** @param reference as the client names it */
+function requireRunning({ state, id }: ContainerRecord, reference: string): void {
   if (!state.Running) throw conflict(`Container ${id} is not running`);
-  if (state.Paused) throw conflict(`Container ${id} is paused, unpause the container before exec`);
+  if (state.Paused) throw conflict(`Container ${reference} is paused, unpause the container before exec`);
   if (state.Restarting) throw conflict(`Container ${id} is restarting, wait until the container is running`);
 }
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { conflict, internal, notModified } from '@gantry/shared/errors';
+import { conflict, EngineError, internal, notModified } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -70,11 +70,18 @@ export class ContainerStopper {
 
   /** `signal` empty or KILL: returns when the container is dead. @throws Conflict, InvalidArgument in Docker's words */
   async kill(reference: string, signal: string): Promise<void> {
-    const number = signal === '' ? SIGKILL : signalNumber(signal);
-    const record = this.store.resolve(reference);
-    if (!record.state.Running) {
-      throw conflict(`cannot kill container: ${reference}: container ${record.id} is not running`);
+    try {
+      await this.killResolved(this.store.resolve(reference), signal);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const message = `cannot kill container: ${reference}: ${error.message}`;
+      throw new EngineError(error.kind, message, { cause: error });
     }
+  }
+
+  private async killResolved(record: ContainerRecord, signal: string): Promise<void> {
+    const number = signal === '' ? SIGKILL : signalNumber(signal);
+    if (!record.state.Running) throw conflict(`container ${record.id} is not running`);
     const { StopSignal } = record.config;
     // Where nothing says which signal ends the container, dockerd takes any for one that may.
     const mayEnd = number === SIGKILL || !StopSignal || number === signalNumber(StopSignal);

@@ -1,4 +1,4 @@
-import { checkFieldTypes, ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
+import { ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
 import { conflict, invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import { type Client, toJson } from '@gantry/shared/grpc';
 import type { SandboxServiceServer } from '@gantry/proto/network';
@@ -9,7 +9,7 @@ export interface NetworkingConfig {
   EndpointsConfig?: Record<string, EndpointSettings | null> | null;
 }
 
-const NETWORKING_CONFIG: Struct = {
+export const NETWORKING_CONFIG: Struct = {
   struct: 'network.NetworkingConfig',
   fields: { EndpointsConfig: { map: ENDPOINT_SETTINGS } },
 };
@@ -29,7 +29,6 @@ export function requestedEndpoints(
   hostConfig: HostConfig,
   networking: NetworkingConfig | null | undefined,
 ): Record<string, EndpointSettings> {
-  checkFieldTypes(networking ?? {}, NETWORKING_CONFIG, 'NetworkingConfig.');
   const mode = hostConfig.NetworkMode;
   const given = Object.entries(networking?.EndpointsConfig ?? {}).map(
     ([name, settings]) => [name === 'default' ? 'bridge' : name, settings ?? {}] as const,

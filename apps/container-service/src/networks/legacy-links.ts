@@ -10,12 +10,17 @@ interface Link {
 
 /**
  * What `--link name[:alias]` asks for, with the id in place of the name: a link outlives a renaming of its target.
- * @throws NotFound in Docker's words
+ * @throws InvalidArgument in Docker's words
  */
 export function linksById(links: string[] | null, store: ContainerStore): string[] | null {
   return (
     links?.map((link) => {
-      const [name = '', alias] = link.split(':');
+      const [name = '', alias, ...rest] = link.split(':');
+      if (name === '' || alias === '' || rest.length > 0) {
+        throw invalidArgument(
+          link === '' ? 'empty string specified for links' : `bad format for links: ${link}`,
+        );
+      }
       try {
         return `${store.resolve(name).id}:${posix.basename(alias || name)}`;
       } catch (error) {

@@ -80,7 +80,7 @@ export interface Ulimit {
 }
 
 export interface MountRequest {
-  Type: string;
+  Type?: string;
   Source?: string;
   Target: string;
   ReadOnly?: boolean;

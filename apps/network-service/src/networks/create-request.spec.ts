@@ -6,10 +6,13 @@ it.each([
   [{ Name: 3 }, 'number into Go struct field CreateRequest.Name of type string'],
   [{ EnableIPv6: 'true' }, 'string into Go struct field CreateRequest.EnableIPv6 of type bool'],
   [{ Options: { a: 3 } }, 'number into Go struct field CreateRequest.Options of type string'],
-  [{ IPAM: { Config: {} } }, 'object into Go struct field IPAM.IPAM.Config of type []network.IPAMConfig'],
+  [
+    { IPAM: { Config: {} } },
+    'object into Go struct field CreateRequest.IPAM.Config of type []network.IPAMConfig',
+  ],
   [
     { IPAM: { Config: [{ Subnet: 3 }] } },
-    'number into Go struct field IPAMConfig.IPAM.Config.Subnet of type string',
+    'number into Go struct field CreateRequest.IPAM.Config.Subnet of type string',
   ],
 ])('%j is refused', (document, complaint) => {
   expect(() => parse(document)).toThrow(`invalid JSON: json: cannot unmarshal ${complaint}`);

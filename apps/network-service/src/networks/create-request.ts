@@ -1,5 +1,4 @@
 import { checkFieldTypes, type Struct } from '@gantry/shared/documents';
-import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import type { NetworkCreateConfig } from './network-config';
 
@@ -43,11 +42,7 @@ const CREATE_REQUEST: Struct = {
 /** @throws InvalidArgument in dockerd's words where a value is of another type than its field */
 export function parseCreateRequest(json: Buffer): NetworkCreateConfig {
   const document = fromJson<NetworkCreateConfig>(json);
-  try {
-    checkFieldTypes(document, CREATE_REQUEST);
-  } catch (error) {
-    throw invalidArgument(`invalid JSON: ${messageOf(error)}`);
-  }
+  checkFieldTypes(document, CREATE_REQUEST);
   const { IPAM } = document;
   // In Go a null in a list is an empty value.
   return IPAM?.Config
