@@ -91,7 +91,9 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
     try {
       const file = await open(partial, 'wx', 0o600);
       try {
-        await inLargePieces(request, (piece) => file.writeFile(piece));
+        // What goes wrong is answered, on this connection.
+        const source = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+        await inLargePieces(source, (piece) => file.writeFile(piece));
       } finally {
         await file.close();
       }
@@ -119,7 +121,7 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
 
   private fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     // Nobody is left to be told, and nothing is wrong here.
-    if (request.socket.destroyed) return;
+    if (response.destroyed || response.socket?.destroyed) return;
     if (!(error instanceof EngineError)) {
       this.logger.error({ err: error, method: request.method, url: request.url }, 'data request failed');
     }
@@ -129,8 +131,12 @@ export class DataServer implements OnApplicationBootstrap, OnApplicationShutdown
       return;
     }
     const kind = error instanceof EngineError ? error.kind : 'Internal';
-    response.writeHead(httpStatusOf(error), { 'content-type': 'application/json', connection: 'close' });
-    response.end(JSON.stringify({ kind, message: messageOf(error) }));
+    const answer = Buffer.from(JSON.stringify({ kind, message: messageOf(error) }));
+    const headers = { 'content-type': 'application/json', 'content-length': answer.length };
+    response.writeHead(httpStatusOf(error), headers).write(answer);
+    // Who still sends would find the connection closed instead of the answer.
+    if (request.complete) response.end();
+    else request.resume().once('close', () => response.end());
   }
 }
 

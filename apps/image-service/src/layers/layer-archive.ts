@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { createGunzip } from 'node:zlib';
+import { existsSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { dataLoss } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
+import { readGzipped } from './gzipped-file';
 import { LayerDirectories } from './layer-directories';
 import { LAYER_SPLIT, LAYER_TAR } from './layer-files';
 import type { StoredLayer } from './layer-store';
@@ -31,7 +31,7 @@ export class LayerArchive {
 
   private bytes(layerId: string): AsyncIterable<Buffer> {
     const kept = this.directories.path(layerId, LAYER_TAR);
-    if (existsSync(kept)) return createReadStream(kept).pipe(createGunzip());
+    if (existsSync(kept)) return readGzipped(kept);
     return reassemble(
       this.linux,
       this.directories.path(layerId, LAYER_SPLIT),

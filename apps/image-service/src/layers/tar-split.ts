@@ -1,8 +1,9 @@
-import { closeSync, constants, createReadStream, openSync, readSync, writeSync } from 'node:fs';
-import { createGunzip, gzipSync } from 'node:zlib';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { dataLoss } from '@gantry/shared/errors';
 import type { Linux } from '@gantry/shared/linux';
 import { type TarEntry, type TarVisitor } from '@gantry/shared/tar';
+import { readGzipped } from './gzipped-file';
 
 /**
  * Everything of a layer archive that is not file content: with it the very bytes of the archive can be made again from the
@@ -71,9 +72,8 @@ export async function* reassemble(
   diff: string,
 ): AsyncGenerator<Buffer> {
   const gathered = new Gathered();
-  const split = createReadStream(splitFile).pipe(createGunzip({ chunkSize: PIECE }));
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of split as AsyncIterable<Buffer>) {
+  for await (const chunk of readGzipped(splitFile, PIECE)) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;
     for (let end = endOfRecord(rest, at); end <= rest.length; end = endOfRecord(rest, at)) {
