@@ -1,3 +1,4 @@
+import { jsonColumn } from '@gantry/shared/database';
 import { type Logger } from '@gantry/shared/logging';
 import type { ContainerDatabase } from './container-database';
 import type { ContainerRecord } from './container-record';
@@ -110,6 +111,6 @@ function rowOf(record: ContainerRecord) {
     imageId: record.imageId,
     status: record.state.Status,
     createdAt: new Date(record.created),
-    record: JSON.parse(JSON.stringify(record)) as object,
+    record: jsonColumn(record),
   };
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { postgresPool } from '@gantry/shared/database';
+import { jsonColumn, postgresPool } from '@gantry/shared/database';
 import { messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { type Prisma, PrismaClient } from '../generated/prisma/client';
@@ -118,7 +118,7 @@ export class PostgresIndex implements OnApplicationShutdown {
     }
     for (const record of kept<NetworkRecord>(networks)) {
       const { id, name, driver } = record;
-      const row = { name, driver, record: asJson(record) };
+      const row = { name, driver, record: jsonColumn(record) };
       work.push(
         this.prisma.network.upsert({
           where: { nodeId_id: { nodeId, id } },
@@ -129,7 +129,7 @@ export class PostgresIndex implements OnApplicationShutdown {
     }
     for (const record of kept<SandboxRecord>(sandboxes)) {
       const { containerId } = record;
-      const row = { name: record.containerName, record: asJson(record) };
+      const row = { name: record.containerName, record: jsonColumn(record) };
       work.push(
         this.prisma.sandbox.upsert({
           where: { nodeId_containerId: { nodeId, containerId } },
@@ -164,8 +164,6 @@ const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
-
-const asJson = (record: unknown): Prisma.InputJsonValue => record as Prisma.InputJsonValue;
 
 function take(map: Map<string, Change>): Map<string, Change> {
   const taken = new Map(map);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { postgresPool } from '@gantry/shared/database';
+import { jsonColumn, postgresPool } from '@gantry/shared/database';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { PrismaClient } from '../generated/prisma/client';
 import type { Volume, VolumeRecord } from '../volumes/volume';
@@ -124,7 +124,8 @@ export class VolumeIndex implements OnApplicationShutdown {
       prisma.volume.deleteMany({ where: { nodeId, name: { in: batch.map(([name]) => name) } } }),
       prisma.volume.createMany({
         data: present.map(({ record: { name, driver, options, labels, anonymous, createdAt } }) => ({
-          ...{ nodeId, name, driver, options, labels, anonymous },
+          ...{ nodeId, name, driver, anonymous },
+          ...{ options: jsonColumn(options), labels: jsonColumn(labels) },
           createdAt: new Date(createdAt),
         })),
       }),

@@ -1,1 +1,2 @@
+export * from './json-column';
 export * from './postgres-pool';
