@@ -28,6 +28,8 @@ const SETTINGS = {
   max_parallel_workers: '0',
   max_logical_replication_workers: '0',
   max_wal_senders: '0',
+  // Without slots a checkpoint needs no new file: one that a full disk fails would end the server, and every start of it.
+  max_replication_slots: '0',
   wal_level: 'minimal',
   max_wal_size: '128MB',
   // The level LOG, which every start and stop writes, is just below.

@@ -34,12 +34,12 @@ export class TestInstance {
   /** Resolves when it is ready. `hosts`: more addresses for the gateway. `netns`: the network namespace that is its host. */
   static async start(
     name: string,
-    options: { hosts?: string[]; env?: NodeJS.ProcessEnv; netns?: string } = {},
+    options: { hosts?: string[]; env?: NodeJS.ProcessEnv; netns?: string; dataRoot?: string } = {},
   ): Promise<TestInstance> {
     const directory = await mkdtemp(join(tmpdir(), `${name}-`));
     await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
     const runDir = join(directory, 'run');
-    const dataRoot = join(directory, 'data');
+    const dataRoot = options.dataRoot ?? join(directory, 'data');
     const certificates = join(directory, 'certs.d');
     const logFile = join(LOGS, `${name}.log`);
     await mkdir(LOGS, { recursive: true });

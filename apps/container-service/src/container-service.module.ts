@@ -32,8 +32,11 @@ const RECORDS = [
   RecordFiles,
   {
     provide: ContainerStore,
-    inject: [RecordFiles],
-    useFactory: (files: RecordFiles) => new ContainerStore(files),
+    inject: [RecordFiles, LOGGER],
+    useFactory: (files: RecordFiles, logger: Logger) =>
+      new ContainerStore(files, ({ id }, error) =>
+        logger.error({ err: error, container: id }, 'the disk does not take the record; tried until it does'),
+      ),
   },
   {
     provide: ContainerIndex,

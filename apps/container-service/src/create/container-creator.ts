@@ -260,6 +260,10 @@ export class ContainerCreator {
   /** Nobody waits for it. What does not work is tried again: a volume's plugin may be away for a while. */
   private undo(id: string): void {
     const self = { containerId: id };
+    void untilDone(async () => {
+      this.files.markRemoving(id);
+      await this.files.removeMarked(id);
+    });
     void untilDone(() => this.peers.snapshots.remove(self));
     void untilDone(() => this.images.settled(id, false));
     void untilDone(() => this.peers.volumes.release({ ...self, removeAnonymous: true }));

@@ -97,9 +97,8 @@ export class HealthMonitor implements OnApplicationShutdown {
   /** Streak and log as well: the next life of this service goes on from there. */
   private save(record: ContainerRecord, isStatus = true): void {
     if (this.store.get(record.id) !== record) return;
-    (isStatus ? this.store.persist(record) : this.store.note(record)).catch((error: unknown) => {
-      this.logger.warn({ err: error, container: record.id }, 'health not written');
-    });
+    if (isStatus) void this.store.settle(record);
+    else this.store.note(record).catch(() => void this.store.settle(record));
   }
 }
 

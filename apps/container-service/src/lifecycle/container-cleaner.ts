@@ -72,7 +72,7 @@ export class ContainerCleaner {
     if (!steps.every(Boolean)) return;
     record.process = undefined;
     record.cleanupPending = undefined;
-    if (stays) await this.store.persist(record);
+    if (stays) await this.store.settle(record);
   }
 
   private async attempt(record: ContainerRecord, step: Promise<unknown>): Promise<boolean> {

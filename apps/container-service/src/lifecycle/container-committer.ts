@@ -42,7 +42,7 @@ export class ContainerCommitter {
       });
       return imageId;
     } finally {
-      if (pause && record.state.Running) await this.pauser.unpause(record.id);
+      if (pause && record.state.Paused) await this.pauser.unpause(record.id);
     }
   }
 }

@@ -73,7 +73,7 @@ export class ContainerExits {
     this.restarts.delete(record.id);
     if (!record.state.Restarting) return;
     Object.assign(record.state, { Status: 'exited', Running: false, Restarting: false });
-    await this.store.persist(record);
+    await this.store.settle(record);
     this.waiters.exited(record);
   }
 
@@ -103,8 +103,8 @@ export class ContainerExits {
     });
     record.networkSettings = idleSettings(record);
     record.cleanupPending = true;
-    await this.store.persist(record);
-    this.exits.taken(id);
+    // The next life of this service finds the end in the exit file until the record tells it.
+    if (await this.store.settle(record)) this.exits.taken(id);
     if (oomKilled) this.events.publish(record, 'oom');
     this.events.publish(record, 'die', {
       exitCode: String(exitCode),

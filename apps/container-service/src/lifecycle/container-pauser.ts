@@ -21,7 +21,7 @@ export class ContainerPauser {
       if (record.state.Paused) throw conflict(`Container ${record.id} is already paused`);
       await this.linux.cgroups.freeze(process.cgroup);
       Object.assign(record.state, { Paused: true, Status: 'paused' });
-      await this.store.persist(record);
+      await this.store.settle(record);
       this.events.publish(record, 'pause');
     });
   }
@@ -34,7 +34,7 @@ export class ContainerPauser {
       if (!record.state.Paused) throw internal(`Container ${id} is not paused`);
       await this.linux.cgroups.thaw(process.cgroup);
       Object.assign(record.state, { Paused: false, Status: 'running' });
-      await this.store.persist(record);
+      await this.store.settle(record);
       this.events.publish(record, 'unpause');
     });
   }

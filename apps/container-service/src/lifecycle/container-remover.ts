@@ -40,11 +40,18 @@ export class ContainerRemover {
    * name, its ports, the references on its image and volumes. The rest goes in the background.
    */
   async removeLocked(record: ContainerRecord, options: { volumes: boolean }): Promise<void> {
+    const { Status } = record.state;
     record.removal = options;
     record.state.Status = 'removing';
-    await this.store.persist(record);
+    await this.store.settle(record);
     await Promise.all([this.cleaner.released(record.id), this.lifecycle.beforeRemoval(record)]);
-    this.files.markRemoving(record.id);
+    try {
+      this.files.markRemoving(record.id);
+    } catch (error) {
+      record.removal = undefined;
+      record.state.Status = Status;
+      throw error;
+    }
     const released = await this.releaseResources(record);
     this.store.delete(record);
     this.events.publish(record, 'destroy');

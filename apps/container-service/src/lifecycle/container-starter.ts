@@ -209,7 +209,7 @@ export class ContainerStarter {
     });
     record.networkSettings = idleSettings(record);
     record.cleanupPending = true;
-    await this.store.persist(record);
+    await this.store.settle(record);
     this.lifecycle.emit('startFailed', record);
     await this.cleaner.begin(record);
     if (record.hostConfig.AutoRemove) await this.remover.removeLocked(record, { volumes: true });

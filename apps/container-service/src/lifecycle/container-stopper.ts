@@ -119,13 +119,13 @@ export class ContainerStopper {
   private async markStopped(record: ContainerRecord): Promise<void> {
     if (record.stoppedByUser) return;
     record.stoppedByUser = true;
-    await this.store.persist(record);
+    await this.store.settle(record);
   }
 
   /** Should it end now, the user has ended it. */
   private async markSignalled(record: ContainerRecord): Promise<void> {
     record.signalledAt = Date.now();
-    await this.store.persist(record);
+    await this.store.settle(record);
   }
 
   private cancelRestart(record: ContainerRecord): Promise<void> {
@@ -180,7 +180,7 @@ export class ContainerStopper {
       if (!record.state.Paused || !record.process) return;
       await this.linux.cgroups.thaw(record.process.cgroup);
       Object.assign(record.state, { Paused: false, Status: 'running' });
-      await this.store.persist(record);
+      await this.store.settle(record);
       this.events.publish(record, 'unpause');
     });
   }

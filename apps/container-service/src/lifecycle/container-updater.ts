@@ -60,15 +60,18 @@ export class ContainerUpdater {
         }
         checkRestartPolicy(hostConfig);
       }
-      if (record.state.Running && record.process) {
-        try {
-          this.limits.apply(record.process.cgroup, record.hostConfig, hostConfig);
-        } catch (error) {
-          throw internal(`Cannot update container ${id}: ${messageOf(error)}`, error);
+      const before = record.hostConfig;
+      try {
+        record.hostConfig = hostConfig;
+        await this.store.persist(record);
+        if (record.state.Running && record.process) {
+          this.limits.apply(record.process.cgroup, before, hostConfig);
         }
+      } catch (error) {
+        record.hostConfig = before;
+        await this.store.settle(record);
+        throw internal(`Cannot update container ${id}: ${messageOf(error)}`, error);
       }
-      record.hostConfig = hostConfig;
-      await this.store.persist(record);
       this.events.publish(record, 'update');
       return warnings;
     });
@@ -93,7 +96,7 @@ export class ContainerUpdater {
       } catch (error) {
         record.name = before;
         this.store.releaseName(name, id);
-        await this.store.persist(record);
+        await this.store.settle(record);
         throw error;
       }
       this.store.releaseName(before, id);

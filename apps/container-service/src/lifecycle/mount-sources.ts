@@ -127,9 +127,7 @@ function makeSource({ Source, createSource }: ContainerMount): void {
   try {
     mkdirSync(Source, { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw internal(
-      `error while creating mount source path '${Source}': mkdir ${Source}: ${messageOf(error)}`,
-    );
+    throw internal(`error while creating mount source path '${Source}': ${messageOf(error)}`, error);
   }
 }
 

@@ -133,7 +133,7 @@ export class Reconciler {
       FinishedAt: timestamp(),
     });
     record.cleanupPending = true;
-    await this.store.persist(record);
+    await this.store.settle(record);
   }
 
   private removeInBackground(record: ContainerRecord): void {

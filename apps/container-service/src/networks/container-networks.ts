@@ -78,10 +78,7 @@ export class ContainerNetworks {
         this.take(record, await this.peers.sandboxes.connectEndpoint({ containerId: record.id, endpoint }));
       }
       // Of a container that does not run the settings are only written down, and may be written anew.
-      if (known !== undefined) delete record.endpoints[known];
-      record.endpoints[resolved.name] = settings;
-      if (!record.state.Running) record.networkSettings = idleSettings(record);
-      await this.store.persist(record);
+      await this.write(record, { ...without(record.endpoints, known), [resolved.name]: settings });
       return record;
     });
   }
@@ -112,10 +109,23 @@ export class ContainerNetworks {
         const request = { containerId: record.id, network, force };
         this.take(record, await this.peers.sandboxes.disconnectEndpoint(request));
       }
-      delete record.endpoints[key];
-      if (!record.state.Running) record.networkSettings = idleSettings(record);
-      await this.store.persist(record);
+      await this.write(record, without(record.endpoints, key));
     });
+  }
+
+  /** A disk without room cannot undo what the network of a running container is by now. */
+  private async write(record: ContainerRecord, endpoints: ContainerRecord['endpoints']): Promise<void> {
+    const before = record.endpoints;
+    record.endpoints = endpoints;
+    if (record.state.Running) return void (await this.store.settle(record));
+    record.networkSettings = idleSettings(record);
+    try {
+      await this.store.persist(record);
+    } catch (error) {
+      record.endpoints = before;
+      record.networkSettings = idleSettings(record);
+      throw error;
+    }
   }
 
   /** What has become of the network of a running container. */
@@ -149,6 +159,10 @@ export class ContainerNetworks {
       throw error;
     }
   }
+}
+
+function without<T>(record: Record<string, T>, key: string | undefined): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([each]) => each !== key));
 }
 
 const markedForRemoval = ({ id }: ContainerRecord): Error =>

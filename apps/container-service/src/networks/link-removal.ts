@@ -27,7 +27,7 @@ export class LinkRemoval {
       const kept = links.filter((link) => link.split(':')[1] !== alias);
       if (kept.length === links.length) throw notFound(`No such container: ${reference}`);
       record.hostConfig.Links = kept;
-      await this.store.persist(record);
+      await this.store.settle(record);
       if (record.state.Running) this.forgetHost(id, alias);
     });
   }

@@ -4,6 +4,28 @@ import { ContainerStore } from './container-store';
 const record = (id: string, name: string) => ({ id, name }) as ContainerRecord;
 
 describe('ContainerStore', () => {
+  it('lets happen what a full disk does not take, and writes it when there is room', async () => {
+    const written: string[] = [];
+    let full = true;
+    const late: string[] = [];
+    const write = async ({ id, name }: ContainerRecord) => {
+      if (full) throw new Error('no space left on device');
+      written.push(`${id} ${name}`);
+    };
+    const store = new ContainerStore({ write }, ({ id }) => late.push(id));
+    const [one, two, gone] = [record('a', 'old'), record('b', 'b'), record('c', 'c')];
+    for (const each of [one, two, gone]) store.add(each);
+    await expect(store.persist(one)).rejects.toThrow('no space left');
+    for (const each of [one, one, two, gone]) await expect(store.settle(each)).resolves.toBe(false);
+    expect(late).toEqual(['a', 'b', 'c']);
+    one.name = 'new';
+    store.delete(gone);
+    full = false;
+    while (written.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(written).toEqual(['a new', 'b b']);
+    await expect(store.settle(one)).resolves.toBe(true);
+  });
+
   const store = new ContainerStore({ write: async () => {} });
   const [one, two] = [record('aa11', 'web'), record('aa22', 'db')];
   store.add(one);

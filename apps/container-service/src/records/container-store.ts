@@ -8,8 +8,8 @@ export interface RecordWriter {
   write(record: ContainerRecord): Promise<void>;
 }
 
-/** DI token of the RecordWriter. */
-export const RECORD_WRITER = Symbol('RecordWriter');
+/** How often it is tried again to write what the disk did not take. Milliseconds. */
+const LATE_WRITE_MS = 1_000;
 
 /** All containers of this node, in memory. Every read is answered from here. */
 export class ContainerStore {
@@ -17,8 +17,15 @@ export class ContainerStore {
   private readonly byName = new Map<string, string>();
   private readonly execs = new Map<string, Set<string>>();
   private readonly watchers: ((change: StoreChange, record: ContainerRecord) => void)[] = [];
+  /** Records of which the disk has an older state than memory. */
+  private readonly late = new Set<ContainerRecord>();
+  private lateWrites?: NodeJS.Timeout;
 
-  constructor(private readonly writer: RecordWriter) {}
+  /** `onLate` hears once of a record that waits for the disk. */
+  constructor(
+    private readonly writer: RecordWriter,
+    private readonly onLate: (record: ContainerRecord, error: unknown) => void = () => {},
+  ) {}
 
   all(): ContainerRecord[] {
     return [...this.byId.values()];
@@ -82,7 +89,26 @@ export class ContainerStore {
   /** Writes the record to disk, then tells the watchers (the index in Postgres is one of them). */
   async persist(record: ContainerRecord): Promise<void> {
     await this.writer.write(record);
+    this.late.delete(record);
     if (this.byId.has(record.id)) this.notify('changed', record);
+  }
+
+  /**
+   * Writes what has happened already, such as an end, or what only gives back: a disk without room is no reason not to let
+   * it happen. What cannot be written now is written as soon as it can be.
+   * @returns false: it is not on disk yet
+   */
+  async settle(record: ContainerRecord): Promise<boolean> {
+    try {
+      await this.persist(record);
+      return true;
+    } catch (error) {
+      if (!this.late.has(record)) this.onLate(record, error);
+      this.late.add(record);
+      this.lateWrites ??= setTimeout(() => void this.writeLate(), LATE_WRITE_MS).unref();
+      if (this.byId.has(record.id)) this.notify('changed', record);
+      return false;
+    }
   }
 
   /** Writes the record to disk alone: what changes every second need not reach the index each time. */
@@ -95,6 +121,7 @@ export class ContainerStore {
     this.byId.delete(record.id);
     this.releaseName(record.name, record.id);
     this.execs.delete(record.id);
+    this.late.delete(record);
     this.notify('removed', record);
   }
 
@@ -107,6 +134,19 @@ export class ContainerStore {
 
   watch(watcher: (change: StoreChange, record: ContainerRecord) => void): void {
     this.watchers.push(watcher);
+  }
+
+  private async writeLate(): Promise<void> {
+    for (const record of this.late) {
+      try {
+        await this.writer.write(record);
+        this.late.delete(record);
+      } catch {
+        break; // the others have the same disk
+      }
+    }
+    this.lateWrites =
+      this.late.size > 0 ? setTimeout(() => void this.writeLate(), LATE_WRITE_MS).unref() : undefined;
   }
 
   private notify(change: StoreChange, record: ContainerRecord): void {

@@ -54,9 +54,13 @@ export class RecordFiles implements RecordWriter {
     return records;
   }
 
-  /** From here on the container is gone, whatever happens next. */
+  /** From here on the container is gone, whatever happens next. So is one whose directory somebody has deleted. */
   markRemoving(id: string): void {
-    renameSync(this.paths.bundle(id), join(this.paths.containers, REMOVING + id));
+    try {
+      renameSync(this.paths.bundle(id), join(this.paths.containers, REMOVING + id));
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
   }
 
   /** Ids whose removal has begun and not ended. */

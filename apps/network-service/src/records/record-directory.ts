@@ -2,12 +2,18 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 
 const SUFFIX = '.json';
+/** How often it is tried again to write what the disk did not take. Milliseconds. */
+const LATE_WRITE_MS = 1_000;
 
 /**
  * One JSON document a file. A write is a new file renamed over the old one: whatever is killed when, a reader finds the
  * old or the new document.
  */
 export class RecordDirectory<T> {
+  /** Newer than what is on disk. */
+  private readonly late = new Map<string, T>();
+  private lateWrites?: NodeJS.Timeout;
+
   constructor(private readonly directory: string) {
     mkdirSync(directory, { recursive: true, mode: 0o711 });
   }
@@ -27,9 +33,25 @@ export class RecordDirectory<T> {
     const path = join(this.directory, name + SUFFIX);
     writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${path}.new`, path);
+    this.late.delete(name);
+  }
+
+  /** Writes what has happened already: where the disk has no room, as soon as it has. */
+  settle(name: string, record: T): void {
+    try {
+      this.write(name, record);
+    } catch {
+      this.late.set(name, record);
+      this.lateWrites ??= setTimeout(() => this.writeLate(), LATE_WRITE_MS).unref();
+    }
   }
 
   remove(name: string): void {
+    this.late.delete(name);
     rmSync(join(this.directory, name + SUFFIX), { force: true });
+  }
+  private writeLate(): void {
+    this.lateWrites = undefined;
+    for (const [name, record] of this.late) this.settle(name, record);
   }
 }

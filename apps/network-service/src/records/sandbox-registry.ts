@@ -42,8 +42,19 @@ export class SandboxRegistry {
     );
   }
 
+  /** @throws where it cannot be written: nothing has changed then */
   put(record: SandboxRecord): void {
     this.directory.write(record.containerId, record);
+    this.keep(record);
+  }
+
+  /** For what cannot be taken back any more: a disk without room does not keep it from being so. */
+  settle(record: SandboxRecord): void {
+    this.directory.settle(record.containerId, record);
+    this.keep(record);
+  }
+
+  private keep(record: SandboxRecord): void {
     this.sandboxes.set(record.containerId, record);
     this.index.putSandbox(record);
     this.changes++;

@@ -125,7 +125,7 @@ export class SandboxesService {
         await this.thread.stack.removeInterface(this.pathOf(containerId), endpoint.interfaceName);
       }
       await this.moveGateway(sandbox, next);
-      this.sandboxes.put(next);
+      this.sandboxes.settle(next);
       for (const { ip } of addressesOf(endpoint)) this.ipam.release(network.id, ip);
       this.publishEvent('disconnect', next, network.id);
       return next;
@@ -158,7 +158,7 @@ export class SandboxesService {
   rename(containerId: string, name: string): Promise<void> {
     return this.inTurn(containerId, async () => {
       const sandbox = this.sandboxes.get(containerId);
-      if (sandbox) this.sandboxes.put({ ...sandbox, containerName: name });
+      if (sandbox) this.sandboxes.settle({ ...sandbox, containerName: name });
     });
   }
 
@@ -175,7 +175,6 @@ export class SandboxesService {
     const pooled = this.fromPool(endpoints);
     if (pooled) await this.adopt(sandbox, pooled, endpoints[0]?.settings ?? {});
     else await this.build(sandbox, endpoints);
-    this.sandboxes.put(sandbox);
   }
 
   private checkJoinable(sandbox: SandboxRecord, network: NetworkRecord): void {
@@ -204,13 +203,13 @@ export class SandboxesService {
       await this.thread.stack.addInterface(path, plan.interface);
       await this.moveGateway(sandbox, next);
       await this.openResolver(next);
+      this.sandboxes.put(next);
     } catch (error) {
       await this.thread.stack.removeInterface(path, plan.record.interfaceName);
       await this.moveGateway(next, sandbox).catch(() => undefined);
       this.planner.release(plan);
       throw error;
     }
-    this.sandboxes.put(next);
     return next;
   }
 
@@ -232,6 +231,7 @@ export class SandboxesService {
       sandbox.ports = this.ports.allocate(sandbox, this.gatewaysOf(sandbox));
       adoptNamespace(this.linux, pooled.path, this.pathOf(sandbox.containerId));
       await this.ports.publish(sandbox.ports);
+      this.sandboxes.put(sandbox);
     } catch (error) {
       await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
       const remains = this.remainsOf(sandbox);
@@ -260,6 +260,7 @@ export class SandboxesService {
       });
       built = true;
       await Promise.all([this.ports.publish(sandbox.ports), this.openResolver(sandbox)]);
+      this.sandboxes.put(sandbox);
     } catch (error) {
       await this.ports.unpublish(sandbox.ports).catch(() => this.ports.abandon(sandbox.ports));
       this.resolver.close(sandbox.containerId);

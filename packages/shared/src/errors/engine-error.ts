@@ -44,7 +44,13 @@ export function isKind(error: unknown, kind: ErrorKind): boolean {
   return error instanceof EngineError && error.kind === kind;
 }
 
-/** The message of whatever was thrown. */
+/** How node:fs words its errors: `ENOSPC: no space left on device, mkdir '/x'`. */
+const FILE_ERROR = /^E[A-Z0-9]+: (.+?), (\w+)(?: '(.*)')?$/s;
+
+/** The message of whatever was thrown; of node:fs in the words of dockerd: `mkdir /x: no space left on device`. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const [, text, call, paths] = FILE_ERROR.exec(error.message) ?? [];
+  if (text === undefined) return error.message;
+  return `${[call, ...(paths?.split("' -> '") ?? [])].join(' ')}: ${text}`;
 }

@@ -1,6 +1,7 @@
+import { mkdirSync, renameSync } from 'node:fs';
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { fromGrpcError, toGrpcStatus } from './grpc-status';
-import { ERROR_KINDS, EngineError, httpStatusOf, notFound } from './index';
+import { ERROR_KINDS, EngineError, httpStatusOf, messageOf, notFound } from './index';
 
 describe('errors between services', () => {
   it.each(ERROR_KINDS)('%s arrives as itself', (kind) => {
@@ -19,6 +20,20 @@ describe('errors between services', () => {
       kind: 'Unavailable',
       message: 'image-service is not reachable: connect ENOENT',
     });
+  });
+
+  it.each([
+    [() => mkdirSync('/proc/none/x'), 'mkdir /proc/none/x: no such file or directory'],
+    [() => renameSync('/none', "/it's"), "rename /none /it's: no such file or directory"],
+    [() => JSON.parse('{'), expect.stringContaining('JSON') as string],
+  ])('%s is worded as dockerd words it', (failing, message) => {
+    try {
+      failing();
+    } catch (error) {
+      // Node's own errors are no Errors of this realm of jest's.
+      expect(messageOf(new Error((error as Error).message))).toEqual(message);
+    }
+    expect.assertions(1);
   });
 
   it('what nobody classified is a 500', () => {

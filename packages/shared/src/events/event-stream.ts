@@ -3,6 +3,8 @@ import type { EngineEvent } from './engine-event';
 
 /** How many events a node keeps: `GET /events?since=` reaches back that far. */
 const KEPT_EVENTS = 100_000;
+/** How long after Redis has refused events they are offered again, should none come before. Milliseconds. */
+const RETRY_MS = 1_000;
 
 export const eventStreamKey = (prefix: string, nodeId: string): string => `${prefix}events:${nodeId}`;
 
@@ -14,6 +16,7 @@ export class EventPublisher {
   private readonly key: string;
   private readonly pending: EngineEvent[] = [];
   private flushing?: Promise<void>;
+  private retry?: NodeJS.Timeout;
 
   constructor(
     private readonly redis: Redis,
@@ -27,9 +30,7 @@ export class EventPublisher {
   publish(event: EngineEvent): void {
     this.pending.push(event);
     if (this.pending.length > 10_000) this.pending.shift();
-    this.flushing ??= this.flush().finally(() => {
-      this.flushing = undefined;
-    });
+    this.send();
   }
 
   /** Waits until everything published so far is in Redis. */
@@ -37,20 +38,38 @@ export class EventPublisher {
     while (this.flushing) await this.flushing;
   }
 
+  private send(): void {
+    this.flushing ??= this.flush().finally(() => {
+      this.flushing = undefined;
+    });
+  }
+
   private async flush(): Promise<void> {
+    clearTimeout(this.retry);
     while (this.pending.length > 0) {
       const batch = this.pending.splice(0, 100);
-      try {
-        const pipeline = this.redis.pipeline();
-        for (const event of batch) {
-          pipeline.xadd(this.key, 'MAXLEN', '~', KEPT_EVENTS, '*', 'event', JSON.stringify(event));
-        }
-        await pipeline.exec();
-      } catch (error) {
-        this.onError(error);
-        this.pending.unshift(...batch);
-        return;
-      }
+      const refused = await this.add(batch);
+      if (refused.length === 0) continue;
+      this.pending.unshift(...refused);
+      this.retry = setTimeout(() => this.send(), RETRY_MS).unref();
+      return;
+    }
+  }
+
+  /** Returns the events that Redis did not take: it is away, or its disk is full. */
+  private async add(batch: readonly EngineEvent[]): Promise<EngineEvent[]> {
+    const pipeline = this.redis.pipeline();
+    for (const event of batch) {
+      pipeline.xadd(this.key, 'MAXLEN', '~', KEPT_EVENTS, '*', 'event', JSON.stringify(event));
+    }
+    try {
+      const results = (await pipeline.exec()) ?? [];
+      const refusal = results.find(([error]) => error)?.[0];
+      if (refusal) this.onError(refusal);
+      return batch.filter((_event, index) => results[index]?.[0]);
+    } catch (error) {
+      this.onError(error);
+      return [...batch];
     }
   }
 }
