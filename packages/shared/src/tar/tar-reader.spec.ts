@@ -80,6 +80,12 @@ describe('tar reader', () => {
     expect(() => read(archive, 512)).toThrow(message);
   });
 
+  test('takes a last file without its padding', () => {
+    const archive = tarOf([{ name: 'a', type: 'file', data: 'data' }]);
+    expect(read(archive.subarray(0, 516), 512).seen).toMatchObject([{ name: 'a', data: 'data' }]);
+    expect(() => read(archive.subarray(0, 515), 512)).toThrow('unexpected EOF');
+  });
+
   test('refuses PAX records that lie about their length', () => {
     const archive = tarOf([{ name: 'pax', type: 'file', data: '999 path=x\n' }]);
     archive[156] = 'x'.charCodeAt(0);

@@ -54,9 +54,13 @@ export class TarReader {
     }
   }
 
-  /** @throws when the archive stops in the middle of something. */
+  /**
+   * The padding of the last file may be missing, as the end of the archive may: the docker CLI leaves both out of a context
+   * whose Dockerfile is elsewhere.
+   * @throws when the archive stops in the middle of something.
+   */
   end(): void {
-    const inTheMiddle = this.filled > 0 || this.contentLeft > 0 || this.paddingLeft > 0 || this.meta;
+    const inTheMiddle = this.filled > 0 || this.contentLeft > 0 || this.meta;
     const announced = this.pax ?? this.longName ?? this.longLink;
     if (inTheMiddle || announced !== undefined)
       throw tarError(this.entries === 0 ? 'invalid tar header' : 'unexpected EOF');
