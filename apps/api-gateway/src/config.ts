@@ -13,6 +13,8 @@ export interface GatewayConfig {
   /** Paths of PEM files. */
   tls?: { ca?: string; cert: string; key: string; verifyClients: boolean };
   allowPlainTcp: boolean;
+  /** dockerd's `experimental`: what clients want to hear before they ask for `docker build --squash`. */
+  experimental: boolean;
 }
 
 const flag = (absent: boolean) =>
@@ -29,6 +31,7 @@ const environment = z.object({
   GANTRY_TLS_KEY: z.string().min(1).optional(),
   GANTRY_TLS_VERIFY: flag(true),
   GANTRY_ALLOW_PLAIN_TCP: flag(false),
+  GANTRY_EXPERIMENTAL: flag(false),
 });
 
 /** @throws Error that names the variable which is wrong. */
@@ -51,6 +54,7 @@ export function loadGatewayConfig(
     socketGroup: e.GANTRY_SOCKET_GROUP,
     tls: tlsConfig(e),
     allowPlainTcp: e.GANTRY_ALLOW_PLAIN_TCP,
+    experimental: e.GANTRY_EXPERIMENTAL,
   };
 }
 

@@ -79,7 +79,8 @@ export class GatewayFixture {
       new NestLogger(createLogger('api-gateway', 'fatal')),
     );
     const hosts = [`unix://${join(directory, 'docker.sock')}`];
-    const listeners = new ApiListeners({ hosts, socketGroup: 'docker', allowPlainTcp: false }, listener);
+    const config = { hosts, socketGroup: 'docker', allowPlainTcp: false, experimental: false };
+    const listeners = new ApiListeners(config, listener);
     await listeners.open();
     return new GatewayFixture(directory, app, listeners, servers);
   }

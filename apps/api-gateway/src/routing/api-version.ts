@@ -11,10 +11,11 @@ export const OLDEST_API_MINOR = 24;
 export const NEWEST_API_VERSION = `1.${NEWEST_API_MINOR}`;
 export const OLDEST_API_VERSION = `1.${OLDEST_API_MINOR}`;
 
+export const EXPERIMENTAL_HEADER = 'Docker-Experimental';
+
 /** What every answer carries, hijacked ones too. */
 export const STANDARD_HEADERS: Readonly<Record<string, string>> = {
   'Api-Version': NEWEST_API_VERSION,
-  'Docker-Experimental': 'false',
   Ostype: 'linux',
   Server: `Gantry/${ENGINE_VERSION} (linux)`,
 };
@@ -34,6 +35,7 @@ const HEAD_PATHS = /^\/(_ping|containers\/[^/]+\/archive)(\?|$)/;
  */
 export function apiVersionMiddleware(request: Request, response: Response, next: NextFunction): void {
   for (const [name, value] of Object.entries(STANDARD_HEADERS)) response.setHeader(name, value);
+  response.setHeader(EXPERIMENTAL_HEADER, 'false');
   request.url = originForm(request.url);
   const clean = cleaned(request.url);
   if (clean !== undefined) {

@@ -147,3 +147,22 @@ describe('routing and errors', () => {
     expect(text.endsWith('OK')).toBe(true);
   });
 });
+
+it('says that it takes part in experiments where it is told to', async () => {
+  process.env['GANTRY_EXPERIMENTAL'] = '1';
+  const gateway = await GatewayFixture.start({});
+  delete process.env['GANTRY_EXPERIMENTAL'];
+  try {
+    expect((await gateway.ask('HEAD', '/_ping')).headers).toMatchObject({ 'docker-experimental': 'true' });
+    const version = JSON.parse((await gateway.ask('GET', '/version')).body) as {
+      Experimental: boolean;
+      Components: { Details: object }[];
+    };
+    expect(version.Experimental).toBe(true);
+    expect(version.Components[0]?.Details).toMatchObject({ Experimental: 'true' });
+    const { status, body } = await gateway.ask('GET', '/containers/c/checkpoints');
+    expect([status, body]).toEqual([501, expect.stringContaining('checkpoints are not built yet')]);
+  } finally {
+    await gateway.stop();
+  }
+});

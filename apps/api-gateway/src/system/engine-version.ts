@@ -22,7 +22,7 @@ export interface Component {
 }
 
 /** API: SystemVersion. */
-export function engineVersion(components: Component[]): object {
+export function engineVersion(components: Component[], experimental: boolean): object {
   const facts = {
     ApiVersion: NEWEST_API_VERSION,
     MinAPIVersion: OLDEST_API_VERSION,
@@ -32,13 +32,14 @@ export function engineVersion(components: Component[]): object {
     Arch: goArchitecture(),
     KernelVersion: os.release(),
     BuildTime: buildTime(),
+    ...(experimental && { Experimental: true }),
   };
   return {
     Platform: { Name: `Gantry Engine ${ENGINE_VERSION}` },
     Version: DOCKER_VERSION,
     ...facts,
     Components: [
-      { Name: 'Engine', Version: DOCKER_VERSION, Details: { ...facts, Experimental: 'false' } },
+      { Name: 'Engine', Version: DOCKER_VERSION, Details: { ...facts, Experimental: String(experimental) } },
       { Name: 'gantry', Version: ENGINE_VERSION, Details: { GitCommit: facts.GitCommit } },
       ...components.map((component) => ({ ...component, Details: { GitCommit: component.Version } })),
     ],

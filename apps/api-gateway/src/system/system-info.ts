@@ -84,7 +84,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     NoProxy: '',
     Name: os.hostname(),
     Labels: [],
-    ExperimentalBuild: false,
+    ExperimentalBuild: gateway.experimental,
     ServerVersion: DOCKER_VERSION,
     Runtimes: {},
     DefaultRuntime: '',

@@ -46,7 +46,8 @@ export class SystemController {
   @Get('version')
   async version(): Promise<object> {
     const node = await this.services.containers.nodeInfo({}).catch(() => undefined);
-    return engineVersion(node ? (fromJson<{ Components?: Component[] }>(node).Components ?? []) : []);
+    const components = node ? fromJson<{ Components?: Component[] }>(node).Components : undefined;
+    return engineVersion(components ?? [], this.gateway.experimental);
   }
 
   @Get('info')
