@@ -38,6 +38,7 @@ import { matcherOf } from './cache-filters';
 import { ClientBuilds } from './client-builds';
 import { frontendBuild } from './frontend-options';
 import { RunningSolve } from './running-solve';
+import { refOf, withInputs } from './solved-images';
 
 /** The name of the build that a call of LLBBridge belongs to (BuildKit, client/buildid). */
 const BUILD_ID = 'buildkit-controlapi-buildid';
@@ -45,7 +46,14 @@ const BUILD_ID = 'buildkit-controlapi-buildid';
 const KEPT_MS = 10_000;
 
 /** What a client has to be told that it may use (BuildKit, frontend/gateway/pb/caps.go). */
-const CAPABILITIES = ['solve.base', 'return'];
+const CAPABILITIES = [
+  'solve.base',
+  'return',
+  'proto.refarray',
+  'reference.output',
+  'frontend.inputs',
+  'gateway.evaluate',
+];
 
 /**
  * What BuildKit's clients ask for over POST /grpc: builds of Dockerfiles, which run as jobs of the builder, and its cache.
@@ -75,6 +83,8 @@ export class BuildKitServer implements OnModuleDestroy {
       ping: unary(async () => ({ frontendCapabilities: CAPABILITIES.map((id) => ({ id, enabled: true })) })),
       solve: unary((call: ServerUnaryCall<BridgeRequest, BridgeResponse>) => this.bridge(call)),
       return: unary((call: ServerUnaryCall<ReturnRequest, ReturnResponse>) => this.giveBack(call)),
+      // What there is of a result is made when it is solved.
+      evaluate: unary(async () => ({})),
     } as UntypedServiceImplementation);
   }
 
@@ -92,7 +102,7 @@ export class BuildKitServer implements OnModuleDestroy {
     const { request } = call;
     const solve = this.find(request.ref);
     solve.begin(request);
-    call.on('cancelled', () => solve.gone.abort());
+    call.on('cancelled', () => solve.cancel());
     try {
       if (request.frontend !== '') {
         await this.run(request.ref, request.frontend, request.frontendAttrs).then(
@@ -117,8 +127,10 @@ export class BuildKitServer implements OnModuleDestroy {
   /** A client solves the frontend: it gets a name for the result. */
   private async bridge(call: ServerUnaryCall<BridgeRequest, BridgeResponse>): Promise<BridgeResponse> {
     const { ref, solve } = this.solveOf(call);
-    call.on('cancelled', () => solve.gone.abort());
-    return { ref: await this.run(ref, call.request.frontend, call.request.frontendOpt) };
+    call.on('cancelled', () => solve.cancel());
+    const { frontend, frontendOpt, frontendInputs } = call.request;
+    const imageId = await this.run(ref, frontend, withInputs(frontendOpt, frontendInputs));
+    return { result: { ref: refOf(imageId) } };
   }
 
   /** A client says what the build's result is: nothing, where it came only to see what there is. */
@@ -126,7 +138,7 @@ export class BuildKitServer implements OnModuleDestroy {
     const { solve } = this.solveOf(call);
     const { result, error } = call.request;
     if (error) solve.fail(new Error(error.message));
-    else solve.finish(result?.ref ?? '');
+    else solve.finish(result?.ref?.id ?? '');
     return {};
   }
 

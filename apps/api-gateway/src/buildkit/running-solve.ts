@@ -1,4 +1,5 @@
 import type { SolveRequest, StatusResponse } from '@gantry/proto/buildkit';
+import { unavailable } from '@gantry/shared/errors';
 
 /** A build between the call that asks for it, the one that runs it and those that watch. */
 export class RunningSolve {
@@ -36,6 +37,11 @@ export class RunningSolve {
   fail(error: unknown): void {
     this.settle?.reject(error);
     this.end();
+  }
+
+  /** The client has gone, or wants it no more. In Go's words, as BuildKit says it. */
+  cancel(): void {
+    this.gone.abort(unavailable('context canceled'));
   }
 
   /** All updates from the first, to the end of the build. */
