@@ -259,5 +259,54 @@ describe('containers', () => {
     expect(await list({ before: [exited] })).toEqual([running]);
     expect(await list({ since: [running] })).toEqual([exited]);
     expect(await list({ network: ['bridge'] })).toHaveLength(2);
+    // Of the filters only status looks beyond what runs.
+    const narrow = async (filters: Record<string, string[]>) => {
+      const query = encodeURIComponent(JSON.stringify({ label: [label], ...filters }));
+      return (await api.get<object[]>(`/containers/json?filters=${query}`)).body.length;
+    };
+    expect(await narrow({ status: ['exited'] })).toBe(1);
+    expect(await narrow({ exited: ['3'] })).toBe(0);
+    expect(await narrow({ since: [running] })).toBe(0);
+  });
+
+  it('lists a container under the id of its image once another has the name, and with its descendants', async () => {
+    const image = freshName('moved');
+    const source = await kept(createContainer({ config: { Env: ['KEPT=1', 'OVER=1'] } }));
+    const commit = async (Config: object): Promise<string> =>
+      (await api.post<{ Id: string }>(`/commit?container=${source}&repo=${image}`, Config)).body.Id;
+    const first = await commit({ Env: ['OVER=2'] });
+    const config = (await api.get<{ Config: { Env: string[] } }>(`/images/${image}/json`)).body.Config;
+    expect(config.Env).toEqual(expect.arrayContaining(['KEPT=1', 'OVER=2']));
+    expect(config.Env).not.toContain('OVER=1');
+
+    const id = await kept(createContainer({ config: { Image: image } }));
+    const shown = async (ancestor: string): Promise<string[]> => {
+      const query = encodeURIComponent(JSON.stringify({ id: [id], ancestor: [ancestor] }));
+      const { body } = await api.get<{ Image: string }[]>(`/containers/json?all=1&filters=${query}`);
+      return body.map(({ Image }) => Image);
+    };
+    expect(await shown('busybox')).toEqual([image]);
+    await commit({ Env: ['OVER=3'] });
+    expect(await shown('busybox')).toEqual([first]);
+    expect(await shown(image)).toEqual([]);
+    await removeContainer(id);
+    for (const name of [image, first]) await api.delete(`/images/${name}?force=1`);
+  });
+
+  it('shows the networks of a container that never ran with empty addresses', async () => {
+    const { NetworkSettings } = await inspect(await kept(createContainer({})));
+    expect(NetworkSettings.Networks['bridge']).toMatchObject({
+      IPAddress: '',
+      EndpointID: '',
+      Aliases: null,
+    });
+  });
+
+  it('asks whether a file was mounted over a directory', async () => {
+    const id = await kept(createContainer({ host: { Binds: ['/etc/hostname:/data'] } }));
+    const { status, text } = await api.post(`/containers/${id}/start`);
+    expect(status).toBe(400);
+    expect(text).toContain('Are you trying to mount a directory onto a file (or vice-versa)?');
+    expect((await inspect(id)).State.ExitCode).toBe(127);
   });
 });

@@ -124,6 +124,11 @@ export function checkCreateDocument(document: object): void {
   }
 }
 
+/** The body of a commit. @throws InvalidArgument for a value that is none of its field's */
+export function checkConfigDocument(document: object): void {
+  checkFieldTypes(document, struct('Config', CONFIG));
+}
+
 /** The body of an update. @throws InvalidArgument for a value that is none of its field's */
 export function checkUpdateDocument(document: object): void {
   checkFieldTypes(document, UPDATE_CONFIG);

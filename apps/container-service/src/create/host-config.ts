@@ -93,6 +93,7 @@ export function completeHostConfig(
     ...dropNulls(given),
     CapAdd: words(given.CapAdd),
     CapDrop: words(given.CapDrop),
+    OomKillDisable: given.OomKillDisable ?? false,
     ConsoleSize: given.ConsoleSize ?? [0, 0],
     LogConfig: chosenLogConfig(given.LogConfig),
     NetworkMode: !given.NetworkMode || given.NetworkMode === 'default' ? 'bridge' : given.NetworkMode,

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { conflict } from '@gantry/shared/errors';
-import { toJson } from '@gantry/shared/grpc';
+import { fromJson, toJson } from '@gantry/shared/grpc';
 import type { CommitContainerRequest } from '@gantry/proto/container';
+import { words } from '../create/container-config';
+import { checkConfigDocument } from '../create/create-document';
+import { withImageDefaults } from '../create/image-defaults';
 import type { ContainerConfig } from '../records/api-documents';
 import { ContainerStore } from '../records/container-store';
 import { ServicePeers } from '../service-peers';
@@ -47,12 +50,14 @@ export class ContainerCommitter {
   }
 }
 
-/** What the body of the request sets goes over the container's own. */
-function configOf(own: ContainerConfig, body: Buffer): Partial<ContainerConfig> {
+/** The configuration of the request over the container's own, as a container's is over its image's. */
+function configOf(own: ContainerConfig, body: Buffer): ContainerConfig {
   if (body.length === 0) return own;
-  const given = JSON.parse(body.toString('utf8')) as Partial<ContainerConfig> | null;
-  const set = Object.entries(given ?? {}).filter(
-    ([, value]) => value !== null && value !== '' && value !== false,
+  const given = fromJson<Partial<ContainerConfig> | null>(body) ?? {};
+  checkConfigDocument(given);
+  const { Cmd, Entrypoint, ...rest } = given;
+  return withImageDefaults(
+    { ...rest, Cmd: words(Cmd), Entrypoint: words(Entrypoint) } as ContainerConfig,
+    own,
   );
-  return { ...own, ...(Object.fromEntries(set) as Partial<ContainerConfig>) };
 }

@@ -1,8 +1,9 @@
-import type { MountPoint, NetworkSettings } from '../records/api-documents';
+import type { EndpointSettings, MountPoint } from '../records/api-documents';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import type { MonitorPaths } from '../runtime/monitor-paths';
 import type { NetworkFiles } from '../lifecycle/container-files';
 import { millisOf } from '../records/timestamps';
+import { portList } from './port-list';
 import { statusText } from './status-text';
 
 export interface Sizes {
@@ -23,7 +24,7 @@ export function containerSummary(
     ImageManifestDescriptor: record.imageManifestDescriptor,
     Command: commandText([record.path, ...record.args]),
     Created: Math.floor(millisOf(record.created) / 1000),
-    Ports: portList(record.networkSettings, record),
+    Ports: portList(record),
     // As dockerd, which leaves out what is empty.
     SizeRw: more.sizes.SizeRw || undefined,
     SizeRootFs: more.sizes.SizeRootFs || undefined,
@@ -35,7 +36,7 @@ export function containerSummary(
       Status: record.state.Health?.Status ?? 'none',
       FailingStreak: record.state.Health?.FailingStreak ?? 0,
     },
-    NetworkSettings: { Networks: record.networkSettings.Networks ?? {} },
+    NetworkSettings: { Networks: networksOf(record) },
     Mounts: mountPoints(record),
   };
 }
@@ -82,8 +83,34 @@ export function containerDocument(
       SandboxKey: '',
       Ports: {},
       ...record.networkSettings,
+      Networks: networksOf(record),
     },
   };
+}
+
+/** API: EndpointSettings of a network that a container is not on at the moment. */
+const UNCONNECTED: EndpointSettings = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  DriverOpts: null,
+  GwPriority: 0,
+  NetworkID: '',
+  EndpointID: '',
+  Gateway: '',
+  IPAddress: '',
+  MacAddress: '',
+  IPPrefixLen: 0,
+  IPv6Gateway: '',
+  GlobalIPv6Address: '',
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+};
+
+/** Clients read the address of a container that never ran and find an empty one, not none. */
+function networksOf({ networkSettings }: ContainerRecord): Record<string, EndpointSettings> {
+  const networks = Object.entries(networkSettings.Networks ?? {});
+  return Object.fromEntries(networks.map(([name, settings]) => [name, { ...UNCONNECTED, ...settings }]));
 }
 
 /** With the tmpfs mounts of `--mount`, which the record keeps in the HostConfig only. */
@@ -107,23 +134,6 @@ function mountPoint(mount: ContainerMount): MountPoint {
   return Type === 'volume'
     ? { Type, Name, Source, Destination, Driver, Mode, RW, Propagation }
     : { Type, Source, Destination, Mode, RW, Propagation };
-}
-
-/** API: PortSummary: what is published, then what is only exposed. */
-function portList(settings: NetworkSettings, record: ContainerRecord): object[] {
-  if (!record.state.Running) return [];
-  const published = Object.entries(settings.Ports ?? {}).flatMap(([port, bindings]) => {
-    const [number = '', protocol = 'tcp'] = port.split('/');
-    const base = { PrivatePort: Number(number), Type: protocol };
-    if (!bindings?.length) return [base];
-    return bindings.map(({ HostIp, HostPort }) => ({
-      IP: HostIp || '0.0.0.0',
-      PrivatePort: base.PrivatePort,
-      PublicPort: Number(HostPort),
-      Type: protocol,
-    }));
-  });
-  return published;
 }
 
 /** As `docker ps` shows it: arguments with blanks in single quotes. */

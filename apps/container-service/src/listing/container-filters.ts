@@ -2,6 +2,7 @@ import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { checkFilterNames, matchesLabels, booleanFilter, type FilterTerms } from '@gantry/shared/filters';
 import type { ContainerRecord } from '../records/container-record';
 import type { ContainerStore } from '../records/container-store';
+import { portList } from './port-list';
 
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
@@ -24,7 +25,7 @@ const KNOWN = [
   'volume',
 ];
 
-/** Which images an `ancestor` filter means: what was given, and the ids of the images that it names. */
+/** Ids of the images that an `ancestor` filter means. */
 export type Ancestors = ReadonlySet<string>;
 
 /**
@@ -42,8 +43,8 @@ export function containerFilter(
   const exited = (terms.get('exited') ?? []).map(exitCode);
   const before = reference(terms, 'before', store);
   const since = reference(terms, 'since', store);
-  const publish = (terms.get('publish') ?? []).flatMap(portRange);
-  const expose = (terms.get('expose') ?? []).flatMap(portRange);
+  const publish = new Set((terms.get('publish') ?? []).flatMap(portRange));
+  const expose = new Set((terms.get('expose') ?? []).flatMap(portRange));
   const isTask = booleanFilter(terms, 'is-task');
   const tests: ((record: ContainerRecord) => boolean)[] = [
     (record) => matchesLabels(terms, record.config.Labels),
@@ -53,18 +54,17 @@ export function containerFilter(
     anyOf(terms, 'health', (record, value) => (record.state.Health?.Status ?? 'none') === value),
     anyOf(terms, 'volume', hasMount),
     anyOf(terms, 'network', isOnNetwork),
-    anyOf(
-      terms,
-      'ancestor',
-      (record, value) =>
-        record.config.Image === value || record.imageId === value || ancestors.has(record.imageId),
-    ),
+    (record) => !terms.has('ancestor') || ancestors.has(record.imageId),
     (record) =>
       exited.length === 0 || (exited.includes(record.state.ExitCode) && record.state.Status === 'exited'),
     (record) => !before || record.created < before.created,
     (record) => !since || record.created > since.created,
-    (record) => publish.length === 0 || publish.some((port) => port in publishedPorts(record)),
-    (record) => expose.length === 0 || expose.some((port) => port in (record.config.ExposedPorts ?? {})),
+    (record) =>
+      publish.size + expose.size === 0 ||
+      portList(record).some(
+        ({ PublicPort = 0, PrivatePort, Type }) =>
+          publish.has(`${PublicPort}/${Type}`) || expose.has(`${PrivatePort}/${Type}`),
+      ),
     () => isTask !== true,
   ];
   return (record) => tests.every((test) => test(record));
@@ -123,10 +123,6 @@ function isOnNetwork(record: ContainerRecord, value: string): boolean {
     ([name, settings]) =>
       name === value || (settings.NetworkID ? settings.NetworkID.startsWith(value) : false),
   );
-}
-
-function publishedPorts(record: ContainerRecord): Record<string, unknown> {
-  return record.networkSettings.Ports ?? {};
 }
 
 /** `80`, `80/udp`, `8000-8010/tcp`. */

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isKind } from '@gantry/shared/errors';
 import { filterTerms, type FilterTerms } from '@gantry/shared/filters';
-import { fromJson } from '@gantry/shared/grpc';
 import { ContainerFiles } from '../lifecycle/container-files';
 import { linkDocument, namesByLinks } from '../networks/legacy-links';
 import type { ContainerRecord } from '../records/container-record';
@@ -18,7 +17,7 @@ export interface ListQuery {
   filters: { terms: Record<string, { values: string[] }> } | undefined;
 }
 
-/** `docker ps`, `docker inspect` and their kin: answered from memory. */
+/** `docker ps`, `docker inspect` and their kin: answered from memory, but for what images are called by now. */
 @Injectable()
 export class ContainerListing {
   constructor(
@@ -32,17 +31,17 @@ export class ContainerListing {
   async list(query: ListQuery): Promise<object[]> {
     const terms = filterTerms(query.filters);
     const matches = containerFilter(terms, this.store, await this.ancestors(terms));
-    const narrowed = ['status', 'exited', 'before', 'since', 'health'].some((name) => terms.has(name));
-    const everything = query.all || query.limit > 0 || narrowed;
+    const everything = query.all || query.limit > 0 || terms.has('status');
     const found = this.newestFirst()
       .filter((record) => everything || record.state.Running)
       .filter(matches);
     const wanted = query.limit > 0 ? found.slice(0, query.limit) : found;
     const linkNames = namesByLinks(this.store);
+    const imageNames = await this.imageNames(wanted);
     return Promise.all(
       wanted.map(async (record) =>
         containerSummary(record, {
-          imageName: record.config.Image,
+          imageName: imageNames.get(record) ?? record.config.Image,
           linkNames: linkNames.get(record.id) ?? [],
           sizes: query.size ? await this.sizes(record) : {},
         }),
@@ -76,17 +75,30 @@ export class ContainerListing {
     return this.store.all().sort((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
   }
 
-  /** The ids of the images that `ancestor` names; a name without an image matches nothing beyond itself. */
-  private async ancestors(terms: FilterTerms): Promise<Set<string>> {
-    const ids = new Set<string>();
-    for (const reference of terms.get('ancestor') ?? []) {
-      try {
-        const image = await this.peers.images.inspect({ reference, manifests: false, platformJson: '' });
-        ids.add(fromJson<{ Id: string }>(image).Id);
-      } catch (error) {
-        if (!isKind(error, 'NotFound') && !isKind(error, 'InvalidArgument')) throw error;
-      }
+  /** A name that another image has by now, or none, is no longer that of the container's: its id is shown. */
+  private async imageNames(records: ContainerRecord[]): Promise<Map<ContainerRecord, string>> {
+    const references = [...new Set(records.map(({ config }) => config.Image))];
+    if (references.length === 0) return new Map();
+    try {
+      const { images } = await this.peers.images.resolve({ references, descendants: false });
+      const ids = new Map(references.map((name, index) => [name, images[index]?.ids[0]]));
+      return new Map(
+        records.map((record) => {
+          const { Image } = record.config;
+          return [record, ids.get(Image) === record.imageId ? Image : record.imageId];
+        }),
+      );
+    } catch (error) {
+      if (isKind(error, 'Unavailable')) return new Map();
+      throw error;
     }
-    return ids;
+  }
+
+  /** The ids of the images that `ancestor` names, and of those that were made from them. */
+  private async ancestors(terms: FilterTerms): Promise<Set<string>> {
+    const references = [...(terms.get('ancestor') ?? [])];
+    if (references.length === 0) return new Set();
+    const { images } = await this.peers.images.resolve({ references, descendants: true });
+    return new Set(images.flatMap(({ ids }) => ids));
   }
 }

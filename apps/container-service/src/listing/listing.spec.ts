@@ -20,13 +20,20 @@ const record = (id: string, more: object): ContainerRecord =>
 
 describe('containerFilter', () => {
   const store = new ContainerStore({ write: async () => {} });
-  const [one, two] = [record('c1', {}), record('c2', { state: { Status: 'running', ExitCode: 0 } })];
+  const [one, two] = [
+    record('c1', {}),
+    record('c2', {
+      imageId: 'sha256:2',
+      state: { Status: 'running', ExitCode: 0, Running: true },
+      networkSettings: { Ports: { '80/tcp': [{ HostIp: '', HostPort: '8080' }], '81/tcp': null } },
+    }),
+  ];
   store.add(one);
   store.add(two);
   const found = (...terms: [string, string][]) =>
     store
       .all()
-      .filter(containerFilter(new Map(terms.map(([k, v]) => [k, [v]])), store, new Set()))
+      .filter(containerFilter(new Map(terms.map(([k, v]) => [k, [v]])), store, new Set(['sha256:1'])))
       .map((r) => r.id);
 
   it.each([
@@ -43,10 +50,11 @@ describe('containerFilter', () => {
       ['network', 'bridge'],
       ['c1', 'c2'],
     ],
-    [
-      ['ancestor', 'busybox'],
-      ['c1', 'c2'],
-    ],
+    [['ancestor', 'busybox'], ['c1']],
+    [['publish', '8080'], ['c2']],
+    [['publish', '80'], []],
+    [['expose', '80-81/tcp'], ['c2']],
+    [['expose', '8080'], []],
     [['label', 'l=c2'], ['c2']],
     [
       ['health', 'none'],

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { notFound } from '@gantry/shared/errors';
+import { isKind, notFound } from '@gantry/shared/errors';
 import { type Image, ImageDatabase, Prisma } from '../database/image-database';
 import { type AnyReference, familiar, parseAny, withDefaultTag } from '../references/reference';
 
@@ -35,6 +35,41 @@ export class ImageLookup {
     throw noSuchImage(text);
   }
 
+  /** The id of each image, nothing for what is none: names with tags in one query. */
+  async idsOf(texts: readonly string[]): Promise<(string | undefined)[]> {
+    const wanted = texts.map((text) => tagOf(text));
+    const tags = wanted.filter((tag) => tag !== undefined);
+    const rows = await this.database.$queryRaw<{ repository: string; tag: string; id: string }[]>`
+      SELECT repository, tag, image_id AS id FROM tags WHERE node_id = ${this.nodeId} AND (repository, tag) IN (
+        SELECT * FROM unnest(${tags.map((each) => each.repository)}::text[], ${tags.map((each) => each.tag)}::text[]))`;
+    return Promise.all(
+      texts.map((text, index) => {
+        const tag = wanted[index];
+        const row = rows.find((each) => each.repository === tag?.repository && each.tag === tag.tag);
+        return row?.id ?? (tag && !ID_PREFIX.test(text) ? undefined : this.idOf(text));
+      }),
+    );
+  }
+
+  /** The ids of all images that were made from one on this node, and its own. */
+  async withDescendants(id: string): Promise<string[]> {
+    const rows = await this.database.$queryRaw<{ id: string }[]>`
+      WITH RECURSIVE family(id) AS (
+        SELECT ${id}::text
+        UNION SELECT i.id FROM images i JOIN family f ON i.parent_id = f.id WHERE i.node_id = ${this.nodeId}
+      ) SELECT id FROM family`;
+    return rows.map((row) => row.id);
+  }
+
+  private async idOf(text: string): Promise<string | undefined> {
+    try {
+      return (await this.find(text)).id;
+    } catch (error) {
+      if (isKind(error, 'NotFound') || isKind(error, 'InvalidArgument')) return undefined;
+      throw error;
+    }
+  }
+
   /** In the order in which dockerd tries: name, then id. At most one image fulfils each but an ambiguous prefix. */
   conditions(text: string): ImageCondition[] {
     const reference = parseAny(text);
@@ -48,6 +83,19 @@ export class ImageLookup {
             WHERE t.node_id = i.node_id AND t.repository = ${repository} AND t.tag = ${tag})`;
     const prefix = ID_PREFIX.exec(text)?.[1];
     return prefix === undefined ? [byName] : [byName, Prisma.sql`i.id LIKE ${`sha256:${prefix}%`}`];
+  }
+}
+
+/** Nothing where the text is no name, or one with a digest. */
+function tagOf(text: string): { repository: string; tag: string } | undefined {
+  try {
+    const reference = parseAny(text);
+    if (reference.kind === 'id' || reference.name.digest !== undefined) return undefined;
+    const { repository, tag } = withDefaultTag(reference.name);
+    return tag === undefined ? undefined : { repository, tag };
+  } catch (error) {
+    if (isKind(error, 'InvalidArgument')) return undefined;
+    throw error;
   }
 }
 

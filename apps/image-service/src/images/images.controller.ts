@@ -40,6 +40,15 @@ export class ImagesController implements Service {
   inspect: Service['inspect'] = async ({ reference, manifests, platformJson }) =>
     toJson(await this.inspection.inspect(reference, { manifests, platform: platformOfJson(platformJson) }));
 
+  resolve: Service['resolve'] = async ({ references, descendants }) => {
+    const ids = await this.lookup.idsOf(references);
+    const families = ids.map(async (id) => {
+      if (id === undefined) return { ids: [] };
+      return { ids: descendants ? await this.lookup.withDescendants(id) : [id] };
+    });
+    return { images: await Promise.all(families) };
+  };
+
   history: Service['history'] = async ({ reference, platformJson }) =>
     toJson(await this.inspection.history(reference, platformOfJson(platformJson)));
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { isKind } from '@gantry/shared/errors';
+import { invalidArgument, isKind } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { booleanFilter, checkFilterNames, type FilterTerms, matchesLabels } from '@gantry/shared/filters';
 import { type CatalogEntry, ImageCatalog } from './image-catalog';
@@ -32,6 +32,7 @@ export class PruneImages {
     checkFilterNames(filters, FILTERS);
     const danglingOnly = booleanFilter(filters, 'dangling') ?? true;
     const until = (filters.get('until') ?? []).map((value) => parseUntil(value));
+    if (until.length > 1) throw invalidArgument('more than one until filter specified');
     const deleted: DeletedItem[] = [];
     let reclaimed = 0n;
     for (const entry of await this.catalog.read()) {

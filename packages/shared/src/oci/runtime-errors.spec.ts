@@ -28,6 +28,15 @@ describe('startFailure', () => {
     expect(failure.error.message).toContain(words);
   });
 
+  it('asks where a directory and a file were taken for each other, as dockerd', () => {
+    const failure = startFailure('mount `/etc/hostname` to `data`: Not a directory', ['sh']);
+    expect(failure.error.kind).toBe('InvalidArgument');
+    expect(failure.error.message).toContain(
+      'to `data`: Not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)?',
+    );
+    expect(failure.exitCode).toBe(127);
+  });
+
   it('does not take a missing control file for a missing program', () => {
     const failure = startFailure('opening file `blkio.weight` for writing: No such file or directory', [
       'sh',

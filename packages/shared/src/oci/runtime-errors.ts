@@ -10,6 +10,10 @@ const CREATE_PREFIX =
   'failed to create task for container: failed to create shim task: OCI runtime create failed: runtime create failed: ' +
   'unable to start container process: ';
 
+const WRONG_KIND_OF_MOUNT =
+  'Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the ' +
+  'expected type';
+
 /**
  * The words of crun or runc as Docker's, which clients look into: the CLI makes exit code 127 of "executable file not
  * found" and "no such file or directory", 126 of "permission denied" and "is a directory".
@@ -44,12 +48,19 @@ export function startFailure(
     const reason = `chdir to cwd (${JSON.stringify(directory)}) set in config.json failed: no such file or directory`;
     return { error: invalidArgument(`${prefix}${reason}: unknown`), exitCode: 126 };
   }
+  const beforeProcess = prefix.slice(0, prefix.indexOf('unable'));
+  if (/not a directory/i.test(said)) {
+    return {
+      error: invalidArgument(`${beforeProcess}${said}: unknown: ${WRONG_KIND_OF_MOUNT}`),
+      exitCode: 127,
+    };
+  }
   const exitCode = /no such file or directory/i.test(said)
     ? 127
     : /permission denied/i.test(said)
       ? 126
       : 128;
-  const message = `${prefix.slice(0, prefix.indexOf('unable'))}${said}: unknown`;
+  const message = `${beforeProcess}${said}: unknown`;
   return { error: exitCode === 128 ? internal(message) : invalidArgument(message), exitCode };
 }
 
