@@ -1,7 +1,7 @@
 // Removes everything of one instance from the host and nothing else: a directory only when it carries the instance's
 // marker, a link only with the instance's alias, a rule only with its comment, cgroups and what has no mark of its own only
 // when a directory or the nft table proves that the instance was here.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupDirectories, removeGroup, thawGroups } from '../host/cgroups.mjs';
 import { endProcess, listProcesses, runningFromPidFiles, startTimeOf } from '../host/processes.mjs';
@@ -142,9 +142,19 @@ async function removeTable(name, say) {
   say(`removed the nft table inet ${name}`);
 }
 
+/** Those whose tables there are: to list them would make them. */
+function legacyPrograms() {
+  return ['ip', 'ip6'].flatMap((prefix) => {
+    const names = `/proc/net/${prefix}_tables_names`;
+    const hasFilter = existsSync(names) && readFileSync(names, 'utf8').split('\n').includes('filter');
+    return hasFilter ? [`${prefix}tables-legacy`] : [];
+  });
+}
+
 // Those in the chains of other programs, known by their comment.
 async function removeForeignRules(name, say) {
-  for (const program of ['iptables', 'ip6tables'].filter(findProgram)) {
+  const programs = ['iptables', 'ip6tables', ...legacyPrograms()];
+  for (const program of programs.filter(findProgram)) {
     const listed = (await output(program, ['-w', '5', '-S']).catch(() => '')).replaceAll('"', '').split('\n');
     const rules = listed.filter(
       (rule) => rule.startsWith('-A ') && rule.includes(` --comment gantry:${name} `),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { SandboxServiceService, type SandboxServiceServer } from '@gantry/proto/network';
 import { type Client, ServiceChannel, toJson } from '@gantry/shared/grpc';
-import { api, instance } from '../support/engine';
+import { api, docker, instance } from '../support/engine';
 import { createContainer, freshName, inspect, removeContainer } from '../support/containers';
 
 /* What connect and disconnect answer, in the words and with the codes of dockerd. */
@@ -213,3 +213,29 @@ it('a network is inspected in its scope only', async () => {
     'invalid value for verbose: perhaps: strconv.ParseBool: parsing "perhaps": invalid syntax',
   );
 });
+
+/* dockerd gives the lowest free address: a container that is started again has the one that it had. */
+it.each(['bridge', 'one of the user’s'])(
+  'started again, a container has its address again: %s',
+  async (kind) => {
+    const name = kind === 'bridge' ? kind : await network();
+    const ids = [await container(name, 'running'), await container(name, 'running')];
+    const addressOf = async (id: string) =>
+      (await inspect(id)).NetworkSettings.Networks[name]?.IPAddress ?? '';
+    const before = await Promise.all(ids.map(addressOf));
+    expect(before[0]).toMatch(/^\d+\./);
+    for (const id of ids) await api.post(`/containers/${id}/restart?t=0`);
+    expect(await Promise.all(ids.map(addressOf))).toEqual(before);
+    await api.post(`/containers/${ids[0]}/stop?t=0`);
+    const other = await container(name, 'running');
+    await api.post(`/containers/${ids[0]}/start`);
+    expect(await Promise.all(ids.map(addressOf))).toEqual(before);
+    if (kind !== 'bridge') {
+      await change('disconnect', name, ids[0] ?? '');
+      await change('connect', name, ids[0] ?? '');
+      expect(await addressOf(ids[0] ?? '')).toBe(before[0]);
+    }
+    const { stdout, code } = await docker(['exec', other, 'ping', '-c', '1', '-W', '5', before[0] ?? '']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(' 0% packet loss')]);
+  },
+);

@@ -14,13 +14,16 @@ import { TestInstance } from '../support/test-instance';
 
 const run = (command: string): string =>
   execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' });
-const hasIptables = (() => {
+const works = (command: string, words: string): boolean => {
   try {
-    return run('iptables -V').includes('nf_tables');
+    return run(command).includes(words);
   } catch {
     return false;
   }
-})();
+};
+const hasIptables = works('iptables -V', 'nf_tables');
+/** The kernel may lack what it needs. */
+const hasLegacy = works('unshare -n iptables-legacy -S', '-P FORWARD');
 const tag = randomBytes(3).toString('hex');
 const HOST = `gh${tag}`;
 const MACHINE = `gm${tag}`;
@@ -60,18 +63,27 @@ afterAll(async () => {
 
 const REQUEST = 'GET /seed HTTP/1.0\r\n\r\n';
 /** From the host to the published port, and from a container through the host to the machine behind it. */
-const worksBothWays = () =>
+const worksBothWays = (limit?: number) =>
   eventually(async () => {
     const pid = own.pid('network');
     expect(await ask('tcp', '127.0.0.1', port, { pid, text: REQUEST })).toContain('200 OK');
     const { stdout } = await docker(['exec', 'server', 'ping', '-c', '1', '-W', '1', '10.171.0.2']);
     expect(stdout).toContain(' 0% packet loss');
-  });
+  }, limit);
 
 it('nft flush ruleset', async () => {
   await worksBothWays();
   onHost('nft flush ruleset');
   await worksBothWays();
+});
+
+(hasLegacy ? it : it.skip)('the policy DROP of iptables-legacy', async () => {
+  onHost('iptables-legacy -P FORWARD DROP');
+  await worksBothWays(20_000);
+  expect(onHost('iptables-legacy -S FORWARD')).toContain(`--comment "gantry:${own.name}" -j ACCEPT`);
+  await docker(['network', 'create', 'beside']);
+  await docker(['network', 'rm', 'beside']);
+  onHost('iptables-legacy -P FORWARD ACCEPT');
 });
 
 (hasIptables ? describe : describe.skip)('beside a dockerd that drops what it does not know', () => {
@@ -112,6 +124,7 @@ it('nft flush ruleset', async () => {
   it('clean takes the rules away', async () => {
     await own.clean();
     expect(ownRules()).toEqual([]);
+    if (hasLegacy) expect(onHost('iptables-legacy -S')).not.toContain('gantry:');
     expect(onHost('nft list tables')).not.toContain(own.name);
   });
 });

@@ -22,6 +22,7 @@ import { PostgresIndex } from './records/postgres-index';
 import { SandboxRegistry } from './records/sandbox-registry';
 import { HostResolver } from './resolv/host-resolver';
 import { EndpointPlanner } from './sandboxes/endpoint-planner';
+import { FormerAddresses } from './sandboxes/former-addresses';
 import { SandboxPool } from './sandboxes/sandbox-pool';
 import { SandboxPorts } from './sandboxes/sandbox-ports';
 import { SandboxReaper } from './sandboxes/sandbox-reaper';
@@ -50,6 +51,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     NetworksService,
     NetworksController,
     EndpointPlanner,
+    FormerAddresses,
     SandboxReaper,
     SandboxPool,
     SandboxPorts,

@@ -13,18 +13,25 @@ const own = (chain: string, way: string, link: string) =>
   `-A ${chain} ${way} ${link} -m comment --comment "gantry:t" -j ACCEPT`;
 
 /** What `-S` lists and what is given to the restore programs, by family. */
-function hostWith(options: { dropped: Family[]; rules?: string[] }) {
+function hostWith(options: { dropped: Family[]; rules?: string[]; legacy?: Family[] }) {
   const changes: string[] = [];
   const warnings: string[] = [];
   let listings = 0;
   const run = async ([program = '']: string[], { stdin = '' }: { stdin?: string }) => {
     if (program.endsWith('-restore')) {
       const commands = stdin.split('\n').slice(1, -2);
-      changes.push(...commands.map((command) => command.replace(' -m comment --comment gantry:t', '')));
+      const through = program.includes('legacy') ? 'legacy: ' : '';
+      changes.push(
+        ...commands.map((command) => through + command.replace(' -m comment --comment gantry:t', '')),
+      );
     } else listings++;
     return { code: 0, stdout: (options.rules ?? []).join('\n'), stderr: '' };
   };
-  const linux = { processes: { run }, host: { which: () => '/usr/sbin/x' } } as unknown as Linux;
+  const legacyTables = (family: Family) => (options.legacy?.includes(family) ? ['filter'] : []);
+  const linux = {
+    processes: { run },
+    host: { which: () => '/usr/sbin/x', legacyTables },
+  } as unknown as Linux;
   const thread = { stack: { familiesDropped: async () => options.dropped } } as unknown as NetworkThread;
   const logger = { warn: (text: string) => warnings.push(text) } as unknown as Logger;
   let told: ForeignChange = () => undefined;
@@ -88,6 +95,27 @@ describe('a new bridge', () => {
   });
 });
 
+describe('beside iptables-legacy', () => {
+  it('is let pass where its policy drops, in its rules', async () => {
+    const { foreign, changes } = hostWith({ dropped: [], legacy: [4], rules: DOCKERD });
+    await foreign.letPass(bridge('br-n'));
+    expect(changes).toEqual([
+      'legacy: -I DOCKER-USER -i br-n -j ACCEPT',
+      'legacy: -I DOCKER-USER -o br-n -j ACCEPT',
+    ]);
+  });
+
+  it('does nothing where nothing is dropped', async () => {
+    const { foreign, changes, warnings } = hostWith({
+      dropped: [],
+      legacy: [4, 6],
+      rules: ['-P FORWARD ACCEPT'],
+    });
+    await foreign.letPass(bridge('br-n', true));
+    expect([changes, warnings]).toEqual([[], []]);
+  });
+});
+
 it('takes the rules of a removed network away, wherever they are', async () => {
   const rules = [...DOCKERD, own('FORWARD', '-i', 'br-n'), own('DOCKER-USER', '-i', 'br-n')];
   const { foreign, changes } = hostWith({
@@ -110,6 +138,17 @@ describe('the watch', () => {
     foreign.watch(() => [bridge('br-n')]);
     await jest.advanceTimersByTimeAsync(1_000);
     expect(changes).toEqual(['-D DOCKER-USER -i br-gone -j ACCEPT', '-I DOCKER-USER -o br-n -j ACCEPT']);
+  });
+
+  it('looks at legacy rules again and again, for nobody tells of them', async () => {
+    const options = { dropped: [] as Family[], legacy: [4 as const], rules: ['-P FORWARD ACCEPT'] };
+    const { foreign, changes } = hostWith(options);
+    foreign.watch(() => [bridge('br-n')]);
+    await jest.advanceTimersByTimeAsync(1_000);
+    options.rules = DOCKERD;
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect(changes).toHaveLength(2);
+    foreign.onApplicationShutdown();
   });
 
   it('looks again when another program has changed rules of its own', async () => {

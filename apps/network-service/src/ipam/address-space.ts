@@ -43,6 +43,11 @@ export class AddressSpace {
     this.used.add(ip.value);
   }
 
+  /** Whether it is one of those that are handed out. */
+  isDynamic(ip: Ip): boolean {
+    return contains(this.range, ip);
+  }
+
   isUsed(ip: Ip): boolean {
     return this.used.has(ip.value);
   }

@@ -118,6 +118,14 @@ export class IpamService {
     space.claim(ip);
   }
 
+  /** The same for an address that need not be that one: false where it is not free. */
+  claimFree(networkId: string, ip: Ip): boolean {
+    const space = this.spaceOf(networkId, ip);
+    if (!space || space.isUsed(ip) || !space.isDynamic(ip)) return false;
+    space.claim(ip);
+    return true;
+  }
+
   release(networkId: string, ip: Ip): void {
     this.spaceOf(networkId, ip)?.release(ip);
   }

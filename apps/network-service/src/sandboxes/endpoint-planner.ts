@@ -19,6 +19,7 @@ import { isClosed, isOptionOn, isParentless, mtuOf, OPTION, routesByLink } from 
 import type { EndpointRecord, EndpointSettings } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { DRIVER_OPTION, endpointSysctls, staticAddress } from './endpoint-settings';
+import { FormerAddresses } from './former-addresses';
 import { SandboxReaper } from './sandbox-reaper';
 
 export interface EndpointPlan {
@@ -39,18 +40,25 @@ export class EndpointPlanner {
     private readonly ipam: IpamService,
     private readonly reaper: SandboxReaper,
     private readonly sandboxes: SandboxRegistry,
+    private readonly former: FormerAddresses,
   ) {}
 
   /**
    * Takes addresses; the caller gives them back ({@link release}) when it does not build the interface.
    * @param position which interface of its container it is, counted from 0
    */
-  async plan(network: NetworkRecord, settings: EndpointSettings, position: number): Promise<EndpointPlan> {
+  async plan(
+    containerId: string,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+    position: number,
+  ): Promise<EndpointPlan> {
     if (!network.link) throw internal(`network ${network.name} has no link`);
     const addresses: Ip[] = [];
+    const former = this.former.of(containerId, network.id);
     try {
-      if (network.ipv4) addresses.push(await this.takeAddress(network, settings, 4));
-      if (network.ipv6) addresses.push(await this.takeAddress(network, settings, 6));
+      if (network.ipv4) addresses.push(await this.takeAddress(network, settings, 4, former));
+      if (network.ipv6) addresses.push(await this.takeAddress(network, settings, 6, former));
     } catch (error) {
       for (const ip of addresses) this.ipam.release(network.id, ip);
       throw error;
@@ -92,19 +100,32 @@ export class EndpointPlanner {
     };
   }
 
-  private async takeAddress(network: NetworkRecord, settings: EndpointSettings, family: Family): Promise<Ip> {
+  private async takeAddress(
+    network: NetworkRecord,
+    settings: EndpointSettings,
+    family: Family,
+    former: readonly Ip[],
+  ): Promise<Ip> {
     const wanted = parseIp(staticAddress(settings, family) ?? '');
     if (wanted !== undefined) {
       await this.reaper.reclaim(network.id, wanted);
       this.claim(network, wanted);
       return wanted;
     }
+    const again = former.find((ip) => ip.family === family);
+    if (again !== undefined && (await this.takeAgain(network, again))) return again;
     try {
       return this.ipam.allocate(network, family);
     } catch (error) {
       if (!(error instanceof EngineError) || !(await this.reaper.reclaimAll(network.id))) throw error;
       return this.ipam.allocate(network, family);
     }
+  }
+
+  /** Whether the address that the container had is still one that it can have. */
+  private async takeAgain(network: NetworkRecord, ip: Ip): Promise<boolean> {
+    await this.reaper.reclaim(network.id, ip);
+    return this.ipam.claimFree(network.id, ip);
   }
 
   /** @throws as IpamService.claim, with whose the address is */

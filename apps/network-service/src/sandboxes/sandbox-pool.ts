@@ -87,7 +87,7 @@ export class SandboxPool {
   private async fillUp(): Promise<void> {
     while (this.open && this.ready.length < this.size) {
       const network = this.networks.defaultBridge;
-      const plan = await this.planner.plan(network, {}, 0);
+      const plan = await this.planner.plan('', network, {}, 0);
       const path = join(this.directory, plan.record.hostLink ?? plan.record.id);
       try {
         await this.thread.stack.buildSandbox({

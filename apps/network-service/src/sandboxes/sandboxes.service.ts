@@ -15,11 +15,12 @@ import { isDefaultBridge, type NetworkRecord } from '../records/network-record';
 import { NetworkRegistry } from '../records/network-registry';
 import type { EndpointRecord, EndpointSettings, SandboxRecord } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
-import { type PortMap, parsePort, portRequests } from '../ports/port-requests';
 import { adoptNamespace } from './adopt-namespace';
 import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
 import { checkConnectable, checkEndpointSettings, isPlain, parseEndpointSettings } from './endpoint-settings';
 import { defaultRoutes, type GatewayEndpoints, gatewayEndpoints } from './gateway-endpoints';
+import { FormerAddresses } from './former-addresses';
+import { newSandbox } from './new-sandbox';
 import { SandboxPool, type PooledSandbox } from './sandbox-pool';
 import { SandboxPorts } from './sandbox-ports';
 import { type Remains, SandboxReaper } from './sandbox-reaper';
@@ -44,6 +45,7 @@ export class SandboxesService {
     private readonly ipam: IpamService,
     private readonly thread: NetworkThread,
     private readonly planner: EndpointPlanner,
+    private readonly former: FormerAddresses,
     private readonly pool: SandboxPool,
     private readonly reaper: SandboxReaper,
     private readonly ports: SandboxPorts,
@@ -90,6 +92,7 @@ export class SandboxesService {
       if (!sandbox) return;
       this.sandboxes.remove(containerId);
       this.resolver.close(containerId);
+      for (const endpoint of sandbox.endpoints) this.former.remember(containerId, endpoint);
       for (const endpoint of sandbox.endpoints) this.publishEvent('disconnect', sandbox, endpoint.networkId);
       this.reaper.add(this.remainsOf(sandbox));
       await this.ports.unpublish(sandbox.ports);
@@ -126,6 +129,7 @@ export class SandboxesService {
       }
       await this.moveGateway(sandbox, next);
       this.sandboxes.settle(next);
+      this.former.remember(containerId, endpoint);
       for (const { ip } of addressesOf(endpoint)) this.ipam.release(network.id, ip);
       this.publishEvent('disconnect', next, network.id);
       return next;
@@ -172,7 +176,7 @@ export class SandboxesService {
 
   private async make(sandbox: SandboxRecord, endpoints: readonly ResolvedEndpoint[]): Promise<void> {
     await this.reaper.clear(this.pathOf(sandbox.containerId));
-    const pooled = this.fromPool(endpoints);
+    const pooled = this.fromPool(sandbox.containerId, endpoints);
     if (pooled) await this.adopt(sandbox, pooled, endpoints[0]?.settings ?? {});
     else await this.build(sandbox, endpoints);
   }
@@ -196,7 +200,12 @@ export class SandboxesService {
     network: NetworkRecord,
     settings: EndpointSettings,
   ): Promise<SandboxRecord> {
-    const plan = await this.planner.plan(network, settings, freePosition(sandbox.endpoints));
+    const plan = await this.planner.plan(
+      sandbox.containerId,
+      network,
+      settings,
+      freePosition(sandbox.endpoints),
+    );
     const path = this.pathOf(sandbox.containerId);
     const next = { ...sandbox, endpoints: [...sandbox.endpoints, plan.record] };
     try {
@@ -213,10 +222,12 @@ export class SandboxesService {
     return next;
   }
 
-  private fromPool(endpoints: readonly ResolvedEndpoint[]): PooledSandbox | undefined {
+  private fromPool(containerId: string, endpoints: readonly ResolvedEndpoint[]): PooledSandbox | undefined {
     const [only, ...others] = endpoints;
     if (!only || others.length > 0 || !isDefaultBridge(only.network) || !isPlain(only.settings))
       return undefined;
+    // What is ready has an address already.
+    if (this.former.of(containerId, only.network.id).length > 0) return undefined;
     return this.pool.take();
   }
 
@@ -248,7 +259,7 @@ export class SandboxesService {
     try {
       for (const { network, settings } of endpoints) {
         if (network.driver === 'null') sandbox.endpoints.push(nullEndpoint(network, settings));
-        else plans.push(await this.planner.plan(network, settings, plans.length));
+        else plans.push(await this.planner.plan(sandbox.containerId, network, settings, plans.length));
       }
       sandbox.endpoints.push(...plans.map((plan) => plan.record));
       const gateways = this.gatewaysOf(sandbox);
@@ -342,33 +353,6 @@ export class SandboxesService {
     return result;
   }
 }
-
-function newSandbox(request: AttachSandboxRequest): SandboxRecord {
-  const exposed = Object.keys(parseJson<Record<string, unknown>>(request.exposedPorts));
-  const bindings = parseJson<PortMap>(request.portBindings);
-  return {
-    containerId: request.containerId,
-    containerName: request.containerName,
-    sandboxId: randomBytes(32).toString('hex'),
-    hostname: request.hostname,
-    domainname: request.domainname,
-    mode: request.mode,
-    endpoints: [],
-    exposedPorts: exposed.map((text) => {
-      const { port, protocol } = parsePort(text);
-      return `${port}/${protocol}`;
-    }),
-    portRequests: portRequests(bindings, exposed, request.publishAllPorts),
-    ports: [],
-    resolver: { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions },
-    extraHosts: request.extraHosts,
-    links: request.links,
-    ...(request.owner && { owner: request.owner }),
-  };
-}
-
-const parseJson = <T extends object>(bytes: Uint8Array): T =>
-  (bytes.length === 0 ? {} : (JSON.parse(Buffer.from(bytes).toString('utf8')) ?? {})) as T;
 
 function addressesOf({ networkId, address, ipv6, hostLink }: EndpointRecord): Remains['addresses'] {
   return [address, ipv6?.address ?? ''].flatMap((text) => {

@@ -30,6 +30,8 @@ export interface Host {
   /** A kernel setting, `net.ipv4.ip_forward`; undefined when it does not exist. */
   sysctl(name: string): string | undefined;
   setSysctl(name: string, value: string): void;
+  /** The tables that iptables-legacy has in this network namespace, `filter`; nftables does not show them. */
+  legacyTables(family: 4 | 6): string[];
   /** The absolute path of a program in PATH or the usual system directories. */
   which(program: string): string | undefined;
 }
@@ -91,6 +93,11 @@ export class KernelHost implements Host {
 
   setSysctl(name: string, value: string): void {
     writeFileSync(sysctlPath(name), value);
+  }
+
+  legacyTables(family: 4 | 6): string[] {
+    const names = readIfPresent(`/proc/net/ip${family === 6 ? '6' : ''}_tables_names`) ?? '';
+    return names.split('\n').filter((name) => name !== '');
   }
 
   which(program: string): string | undefined {

@@ -93,6 +93,7 @@ export class RecordingLinux implements Linux {
     cpuCount: 2,
     memoryTotal: 2 ** 31,
     hostname: 'host',
+    legacyTables: [],
   });
 
   /** Every {@link Netlink.open} gives this one; its calls are recorded as `netlinkSocket.send` and so on. */
