@@ -32,6 +32,7 @@ import { PluginsController } from './plugins/plugins.controller';
 import { RegistryController } from './registry/registry.controller';
 import { SwarmController } from './routing/swarm.controller';
 import { SystemController } from './system/system.controller';
+import { KeptVolumes } from './volumes/kept-volumes';
 import { VolumeArchivesController } from './volumes/volume-archives.controller';
 import { VolumesController } from './volumes/volumes.controller';
 
@@ -72,6 +73,7 @@ import { VolumesController } from './volumes/volumes.controller';
     ClientFiles,
     BuildKitRequests,
     RequestDurations,
+    KeptVolumes,
     {
       provide: GATEWAY_CONFIG,
       inject: [INSTANCE_CONFIG],

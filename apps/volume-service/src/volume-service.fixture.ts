@@ -90,7 +90,7 @@ export class Fixture {
     );
     this.api = new VolumesController(
       this.volumes,
-      new VolumeListing(this.volumes, drivers, local),
+      new VolumeListing(this.volumes, drivers, local, disk),
       new VolumeSizes(this.volumes, local),
       events,
       drivers,

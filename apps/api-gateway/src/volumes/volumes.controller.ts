@@ -6,11 +6,15 @@ import { ApiMinor, ApiQuery, OptionalJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeVolumePrune } from '../shaping/prune-filters';
 import { sendPruned } from '../streaming/prune-answer';
+import { KeptVolumes } from './kept-volumes';
 
 /** API, tag Volume. */
 @Controller()
 export class VolumesController {
-  constructor(@Inject(ServiceClients) private readonly services: ServiceClients) {}
+  constructor(
+    @Inject(ServiceClients) private readonly services: ServiceClients,
+    @Inject(KeptVolumes) private readonly kept: KeptVolumes,
+  ) {}
 
   @Get('volumes')
   async list(@ApiQuery() query: QueryParameters): Promise<Buffer> {
@@ -19,12 +23,12 @@ export class VolumesController {
 
   @Post('volumes/create')
   async create(@OptionalJson() body: JsonObjectBody | undefined): Promise<Buffer> {
-    return (await this.services.volumes.create({ config: body?.bytes ?? Buffer.from('{}') })).json;
+    return this.kept.keep(await this.services.volumes.create({ config: body?.bytes ?? Buffer.from('{}') }));
   }
 
   @Get('volumes/:name')
   async inspect(@Param('name') name: string): Promise<Buffer> {
-    return (await this.services.volumes.inspect({ name })).json;
+    return this.kept.find(name) ?? this.kept.keep(await this.services.volumes.inspect({ name }));
   }
 
   @Delete('volumes/:name')

@@ -18,10 +18,12 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { faultPoint } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import { type FileStamp, stampOf } from '@gantry/shared/validity';
 import { volumesRoot, type Volume, type VolumeRecord } from './volume';
 
 /** Other users neither list volumes nor get to one whose name they guess. */
 const CLOSED = 0o710;
+const RECORD = 'volume.json';
 const CREATING = '.creating-';
 const REMOVING = '.removing-';
 const STAGING = '.staging-';
@@ -90,7 +92,7 @@ export class VolumeDisk {
       makeDirectory(directory, CLOSED);
       faultPoint('volume-begun');
       if (withData) makeDirectory(join(directory, '_data'), 0o755);
-      writeFileSync(join(directory, 'volume.json'), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
+      writeFileSync(join(directory, RECORD), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
       faultPoint('volume-written');
       return directory;
     } catch (error) {
@@ -103,6 +105,11 @@ export class VolumeDisk {
   finish(name: string, directory: string): void {
     renameSync(directory, join(this.root, name));
     faultPoint('volume-named');
+  }
+
+  /** Of the record of a volume: written once, gone with the volume. undefined: it has none, as volumes of dockerd. */
+  stampOf(name: string): FileStamp | undefined {
+    return stampOf(join(this.root, name, RECORD));
   }
 
   /** Of a volume that never came to be, or is no more. In the background. */
@@ -166,7 +173,7 @@ export class VolumeDisk {
 
   /** A directory without a record that looks like dockerd's is taken as a plain volume; anything else is left alone. */
   private readRecord(directory: string): VolumeRecord | undefined {
-    const file = join(directory, 'volume.json');
+    const file = join(directory, RECORD);
     try {
       return JSON.parse(readFileSync(file, 'utf8')) as VolumeRecord;
     } catch (error) {

@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { EngineError, internal, isKind, messageOf, notFound } from '@gantry/shared/errors';
+import type { FileStamp } from '@gantry/shared/validity';
 import type { VolumeDetails } from '../drivers/volume-driver';
 import { VolumeDrivers } from '../drivers/volume-drivers';
 import { LocalDriver } from '../local-driver/local-driver';
 import { toApi, type ApiVolume, type Volume, type VolumeRecord } from './volume';
 import { newRecord, VolumeCatalogue } from './volume-catalogue';
+import { VolumeDisk } from './volume-disk';
 
 export interface ListedVolume extends Volume {
   details: VolumeDetails;
@@ -17,6 +19,7 @@ export class VolumeListing {
     private readonly volumes: VolumeCatalogue,
     private readonly drivers: VolumeDrivers,
     private readonly local: LocalDriver,
+    private readonly disk: VolumeDisk,
   ) {}
 
   /** Plugins that do not answer soon are passed over, with a warning. */
@@ -52,6 +55,11 @@ export class VolumeListing {
   async describe(record: VolumeRecord): Promise<ApiVolume> {
     const details = this.drivers.get(record.driver).then((driver) => driver.describe(record));
     return toApi(record, await details.catch(() => ({ mountpoint: '' })));
+  }
+
+  /** A volume of the local driver is all in its record, which is written once. */
+  validityOf({ name, driver }: VolumeRecord): FileStamp | undefined {
+    return driver === 'local' ? this.disk.stampOf(name) : undefined;
   }
 
   private async driver(name: string, driver: string) {

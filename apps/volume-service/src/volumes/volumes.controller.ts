@@ -3,17 +3,19 @@ import { EngineError, invalidArgument, isKind } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, toJson, type Implementation } from '@gantry/shared/grpc';
+import type { FileStamp } from '@gantry/shared/validity';
 import type { Empty, JsonDocument } from '@gantry/proto/common';
 import type {
   CreateVolumeRequest,
   ListVolumesRequest,
   PruneVolumesRequest,
   RemoveVolumeRequest,
+  VolumeDocument,
   VolumeReference,
   VolumeServiceServer,
 } from '@gantry/proto/volume';
 import { VolumeDrivers } from '../drivers/volume-drivers';
-import { toApi } from './volume';
+import { type ApiVolume, toApi } from './volume';
 import { VolumeCatalogue } from './volume-catalogue';
 import { listFilter, pruneFilter } from './volume-filters';
 import { VolumeListing } from './volume-listing';
@@ -43,7 +45,7 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
     return { names: this.installed.names() };
   }
 
-  async create(request: CreateVolumeRequest): Promise<JsonDocument> {
+  async create(request: CreateVolumeRequest): Promise<VolumeDocument> {
     const config = fromJson<VolumeCreateRequest>(request.config);
     if (config.ClusterVolumeSpec) {
       throw invalidArgument('cluster volumes are not supported: this node is not a swarm manager');
@@ -54,7 +56,8 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
       options: config.DriverOpts ?? {},
       labels: config.Labels ?? {},
     });
-    return toJson(await this.listing.describe(volume.record));
+    const validWhile = this.listing.validityOf(volume.record);
+    return documentOf(await this.listing.describe(volume.record), validWhile);
   }
 
   async list(request: ListVolumesRequest): Promise<JsonDocument> {
@@ -66,8 +69,11 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
     });
   }
 
-  async inspect(request: VolumeReference): Promise<JsonDocument> {
-    return toJson(await this.listing.inspect(request.name));
+  async inspect({ name }: VolumeReference): Promise<VolumeDocument> {
+    // Before it is read: what changes meanwhile ends it.
+    const record = this.volumes.find(name)?.record;
+    const validWhile = record && this.listing.validityOf(record);
+    return documentOf(await this.listing.inspect(name), validWhile);
   }
 
   async remove(request: RemoveVolumeRequest): Promise<Empty> {
@@ -111,3 +117,9 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
     );
   }
 }
+
+const documentOf = (volume: ApiVolume, validWhile: FileStamp | undefined): VolumeDocument => ({
+  name: volume.Name,
+  ...toJson(volume),
+  validWhile,
+});

@@ -1,3 +1,4 @@
+import { setImmediate as turnsEnd } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { EngineEvent } from './engine-event';
 
@@ -9,8 +10,9 @@ const RETRY_MS = 1_000;
 export const eventStreamKey = (prefix: string, nodeId: string): string => `${prefix}events:${nodeId}`;
 
 /**
- * Puts events on the node's Redis Stream in the order given. Never makes the caller wait: what Redis cannot take now is
- * kept in memory (the newest 10,000) and sent when it is back.
+ * Puts events on the node's Redis Stream in the order given. Never makes the caller wait: those of one turn of the event loop
+ * are sent together at its end, when callers have been answered, and what Redis cannot take now is kept in memory (the newest
+ * 10,000) and sent when it is back.
  */
 export class EventPublisher {
   private readonly key: string;
@@ -39,9 +41,11 @@ export class EventPublisher {
   }
 
   private send(): void {
-    this.flushing ??= this.flush().finally(() => {
-      this.flushing = undefined;
-    });
+    this.flushing ??= turnsEnd()
+      .then(() => this.flush())
+      .finally(() => {
+        this.flushing = undefined;
+      });
   }
 
   private async flush(): Promise<void> {
