@@ -1,3 +1,4 @@
+import { LONGEST_TIMER_MS } from '../longest-timer';
 import type { ContainerConfig, HealthConfig } from '../records/api-documents';
 
 /** What to run and when. Milliseconds. */
@@ -35,7 +36,8 @@ function commandOf([kind, ...rest]: string[], shell: string[] | undefined): stri
   return kind === 'CMD-SHELL' ? [...(shell?.length ? shell : DEFAULT_SHELL), rest[0] as string] : undefined;
 }
 
-const millis = (nanos: number | undefined, otherwise: number): number => (nanos ? nanos / 1e6 : otherwise);
+const millis = (nanos: number | undefined, otherwise: number): number =>
+  nanos ? Math.min(nanos / 1e6, LONGEST_TIMER_MS) : otherwise;
 
 /** As Go prints a time.Duration: `400ms`, `1.5s`, `2m0s`, `1h0m30s`. */
 export function goDuration(ms: number): string {

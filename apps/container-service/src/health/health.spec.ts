@@ -36,6 +36,13 @@ describe('healthCheckOf', () => {
     });
   });
 
+  it('waits as long as a timer can where a check is to come once a month', () => {
+    const month = 31 * 24 * 3600 * 1e9;
+    expect(healthCheckOf({ Healthcheck: { Test: ['CMD', 'a'], Interval: month } })?.interval).toBe(
+      0x7fffffff,
+    );
+  });
+
   it.each([[undefined], [[]], [['NONE']], [['CMD-SHELL']]])('%j is none', (Test) =>
     expect(healthCheckOf({ Healthcheck: { Test } })).toBeUndefined(),
   );

@@ -25,7 +25,7 @@ const KILLED = 128 + SIGKILL;
 export class ContainerExits {
   private readonly restarts = new Map<string, { timer?: NodeJS.Timeout; delay: number }>();
   /** Being stopped by `restart`: neither the policy nor AutoRemove has a say. */
-  private readonly restartingByUser = new Set<string>();
+  private readonly restartingByUser = new Map<string, number>();
   private closing = false;
 
   constructor(
@@ -58,11 +58,13 @@ export class ContainerExits {
   }
 
   async withoutPolicy<T>(id: string, action: () => Promise<T>): Promise<T> {
-    this.restartingByUser.add(id);
+    this.restartingByUser.set(id, (this.restartingByUser.get(id) ?? 0) + 1);
     try {
       return await action();
     } finally {
-      this.restartingByUser.delete(id);
+      const others = (this.restartingByUser.get(id) ?? 1) - 1;
+      if (others > 0) this.restartingByUser.set(id, others);
+      else this.restartingByUser.delete(id);
     }
   }
 

@@ -306,6 +306,44 @@ withRuntime('the life of a container', () => {
     expect(record.state).toMatchObject({ Status: 'exited', Running: false });
   }, 30_000);
 
+  it('waits as long as a stop is told to, were it for years', async () => {
+    const command = 'trap "sleep .2; exit 5" TERM; echo ready; while :; do sleep .05; done';
+    const record = await service.run(['sh', '-c', command]);
+    while (service.log(record) !== 'ready') await tick();
+    await service.get(ContainerStopper).stop(record.id, { signal: '', seconds: 99_999_999 });
+    expect(record.state).toMatchObject({ Status: 'exited', ExitCode: 5 });
+  });
+
+  it.each(['restart first', 'removal first'])(
+    'ends what is removed while it is restarted: %s',
+    async (order) => {
+      const record = await service.run(['sleep', '60']);
+      const stopper = service.get(ContainerStopper);
+      const both = [
+        () => stopper.restart(record.id, { signal: 'KILL', seconds: 10 }),
+        () => stopper.remove(record.id, { force: true, volumes: true }),
+      ];
+      if (order === 'removal first') both.reverse();
+      await Promise.allSettled(both.map((action) => action()));
+      expect(service.get(ContainerStore).get(record.id)).toBeUndefined();
+      expect(record.state).toMatchObject({ Running: false, Pid: 0 });
+    },
+  );
+
+  it('a new life leaves a container alone whose record is broken', async () => {
+    const record = await service.create(['true']);
+    const file = service.get(MonitorPaths).record(record.id);
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, '');
+    service.die();
+    service = await new Service(directory, rootfs).open();
+    expect(service.get(ContainerStore).get(record.id)).toBeUndefined();
+    writeFileSync(file, text);
+    service.die();
+    service = await new Service(directory, rootfs).open();
+    expect(service.get(ContainerStore).resolve(record.id).state.Status).toBe('created');
+  });
+
   it('a new life gives back what a start took that was cut off', async () => {
     const record = await service.create(['true']);
     const mounting = new Promise<void>((reached) => {

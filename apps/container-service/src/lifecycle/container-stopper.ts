@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { conflict, EngineError, internal, notModified } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
+import { LONGEST_TIMER_MS } from '../longest-timer';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { ContainerCleaner } from './container-cleaner';
@@ -60,6 +61,8 @@ export class ContainerStopper {
         this.events.publish(record, 'stop');
       }
       await this.locks.hold(record.id, async () => {
+        this.store.resolve(record.id); // it may have been removed meanwhile
+        if (record.removal) throw conflict('container is marked for removal and cannot be started');
         record.stoppedByUser = false;
         record.restartCount = 0;
         if (!record.state.Running) await this.starter.startLocked(record);
@@ -97,6 +100,15 @@ export class ContainerStopper {
 
   async remove(reference: string, options: { force: boolean; volumes: boolean }): Promise<void> {
     const record = this.store.resolve(reference);
+    while (!(await this.tryRemove(reference, record, options)));
+  }
+
+  /** False where somebody has started it again in between. */
+  private async tryRemove(
+    reference: string,
+    record: ContainerRecord,
+    options: { force: boolean; volumes: boolean },
+  ): Promise<boolean> {
     if (record.removal) throw conflict(`removal of container ${reference} is already in progress`);
     if (record.state.Running) {
       if (!options.force) {
@@ -108,10 +120,12 @@ export class ContainerStopper {
       if (record.state.Restarting) await this.cancelRestart(record);
       if (record.state.Running) await this.killAndWait(record);
     }
-    await this.locks.hold(record.id, async () => {
-      if (this.store.get(record.id) !== record) return; // AutoRemove was faster
+    return this.locks.hold(record.id, async () => {
+      if (this.store.get(record.id) !== record) return true; // AutoRemove was faster
+      if (record.state.Running) return false;
       this.exits.forget(record.id);
       await this.remover.removeLocked(record, { volumes: options.volumes });
+      return true;
     });
   }
 
@@ -134,10 +148,8 @@ export class ContainerStopper {
 
   /** The stop signal, then SIGKILL. Returns when the container has ended. */
   private async end(record: ContainerRecord, options: StopOptions): Promise<void> {
-    if (record.state.Restarting) {
-      await this.cancelRestart(record);
-      if (!record.state.Running) return;
-    }
+    if (record.state.Restarting) await this.cancelRestart(record);
+    if (!record.state.Running) return; // it ended meanwhile, and does not end again
     const signal = signalNumber(options.signal || record.config.StopSignal || DEFAULT_STOP_SIGNAL);
     const seconds = options.seconds ?? record.config.StopTimeout ?? DEFAULT_STOP_SECONDS;
     const ended = this.waiters.wait(record, 'next-exit');
@@ -190,7 +202,7 @@ export class ContainerStopper {
 async function within(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, false);
+    timer = setTimeout(resolve, Math.min(milliseconds, LONGEST_TIMER_MS), false);
   });
   try {
     return await Promise.race([promise.then(() => true), timeout]);

@@ -199,7 +199,8 @@ export class Reconciler {
   private orphans<T extends { containerId: string }>(held: T[]): T[] {
     const removing = new Set(this.files.removing());
     return held.filter(
-      ({ containerId: id }) => !this.store.get(id) && !this.creator.isCreating(id) && !removing.has(id),
+      ({ containerId: id }) =>
+        !this.store.get(id) && !this.files.has(id) && !this.creator.isCreating(id) && !removing.has(id),
     );
   }
 }

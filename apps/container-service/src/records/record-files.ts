@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
@@ -46,12 +46,21 @@ export class RecordFiles implements RecordWriter {
       try {
         records.push(JSON.parse(readFileSync(this.paths.record(id), 'utf8')) as ContainerRecord);
       } catch (error) {
-        // A create that died before its record was whole: nobody was told of the container.
-        this.logger.warn({ err: error, container: id }, 'container without a readable record: removing it');
-        this.markRemoving(id);
+        if (hasCode(error, 'ENOENT')) {
+          // A create that died before it had a record: nobody was told of the container.
+          this.logger.warn({ container: id }, 'container without a record: removing it');
+          this.markRemoving(id);
+        } else if (error instanceof SyntaxError) {
+          this.logger.error({ err: error, container: id }, 'container with a broken record: left as it is');
+        } else throw error; // trouble of the host is no reason to lose one
       }
     }
     return records;
+  }
+
+  /** Whether there is anything of a container on disk, be it that its record is broken. */
+  has(id: string): boolean {
+    return existsSync(this.paths.bundle(id));
   }
 
   /** From here on the container is gone, whatever happens next. So is one whose directory somebody has deleted. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { internal, invalidArgument, notFound } from '@gantry/shared/errors';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { networkPaths } from '../config';
 import { completed, type NetworkRecord } from './network-record';
 import { PostgresIndex } from './postgres-index';
@@ -17,8 +18,11 @@ export class NetworkRegistry {
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     private readonly index: PostgresIndex,
+    @Inject(LOGGER) logger: Logger,
   ) {
-    this.directory = new RecordDirectory(networkPaths(config).networks);
+    this.directory = new RecordDirectory(networkPaths(config).networks, (file, err) =>
+      logger.error({ err, file }, 'a broken record is put aside'),
+    );
     for (const record of this.directory.load()) this.networks.set(record.id, completed(record));
   }
 

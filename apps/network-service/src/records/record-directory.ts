@@ -14,17 +14,21 @@ export class RecordDirectory<T> {
   private readonly late = new Map<string, T>();
   private lateWrites?: NodeJS.Timeout;
 
-  constructor(private readonly directory: string) {
+  /** `onBroken` hears of a file that is no document. */
+  constructor(
+    private readonly directory: string,
+    private readonly onBroken: (path: string, error: unknown) => void,
+  ) {
     mkdirSync(directory, { recursive: true, mode: 0o711 });
   }
 
-  /** Everything that is there. Leftovers of interrupted writes are removed. */
+  /** Everything that is there. Leftovers of interrupted writes are removed; what is broken is put aside. */
   load(): T[] {
     const records: T[] = [];
     for (const name of readdirSync(this.directory)) {
       const path = join(this.directory, name);
       if (name.endsWith(`${SUFFIX}.new`)) rmSync(path);
-      else if (name.endsWith(SUFFIX)) records.push(JSON.parse(readFileSync(path, 'utf8')) as T);
+      else if (name.endsWith(SUFFIX)) records.push(...this.read(path));
     }
     return records;
   }
@@ -50,6 +54,19 @@ export class RecordDirectory<T> {
     this.late.delete(name);
     rmSync(join(this.directory, name + SUFFIX), { force: true });
   }
+
+  /** One broken file, such as a power cut leaves, must not keep the service from starting. */
+  private read(path: string): T[] {
+    const text = readFileSync(path, 'utf8');
+    try {
+      return [JSON.parse(text) as T];
+    } catch (error) {
+      renameSync(path, `${path}.broken`);
+      this.onBroken(path, error);
+      return [];
+    }
+  }
+
   private writeLate(): void {
     this.lateWrites = undefined;
     for (const [name, record] of this.late) this.settle(name, record);

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { networkPaths } from '../config';
 import { PostgresIndex } from './postgres-index';
 import { RecordDirectory } from './record-directory';
@@ -15,8 +16,11 @@ export class SandboxRegistry {
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     private readonly index: PostgresIndex,
+    @Inject(LOGGER) logger: Logger,
   ) {
-    this.directory = new RecordDirectory(networkPaths(config).sandboxes);
+    this.directory = new RecordDirectory(networkPaths(config).sandboxes, (file, err) =>
+      logger.error({ err, file }, 'a broken record is put aside'),
+    );
     for (const record of this.directory.load()) this.sandboxes.set(record.containerId, record);
   }
 
