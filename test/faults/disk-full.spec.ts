@@ -92,7 +92,7 @@ describe('a data root without room', () => {
       const before = await state();
       const name = freshName('new');
       const target = path.replace('CREATED', ids.created).replace('RUNS', ids.runs).replace('NEW', name);
-      const body = given === 'archive' ? archive : given && { ...(given as object), Name: name };
+      const body = typeof given === 'string' ? archive : given && { ...given, Name: name };
       const { status, text } = await answer('POST', target, body);
       expect(text).toContain(FULL);
       if (path !== '/images/load') expect(status).toBe(500);
