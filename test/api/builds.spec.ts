@@ -62,6 +62,17 @@ describe('builds', () => {
     expect((await docker(['run', '--rm', other.name])).stdout).toBe('other');
   });
 
+  it('are refused for what dockerd refuses, in its words', async () => {
+    for (const [query, lines, message] of [
+      ['isolation=hyperv', [], 'Unsupported isolation: "hyperv"'],
+      ['securityopt=x', [], 'The daemon on this platform does not support setting security options on build'],
+      ['', ['FOO bar'], 'dockerfile parse error on line 2: unknown instruction: FOO'],
+    ] as const) {
+      const { status, text } = await api.post(`/build?${query}`, await contextOf([...lines]));
+      expect([status, JSON.parse(text)]).toEqual([400, { message }]);
+    }
+  });
+
   it('with SOURCE_DATE_EPOCH are the same image each time they are done', async () => {
     const context = await contextOf(
       ['WORKDIR /made', 'RUN echo a > a && ln a b && mkdir -p c/d', 'COPY f .'],

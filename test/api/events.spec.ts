@@ -88,6 +88,8 @@ describe('events', () => {
     const name = freshName('live');
     await docker(['volume', 'create', name]);
     await eventually(() => expect(lines(text).map(({ Actor }) => Actor.ID)).toContain(name));
+    const { body } = await api.get<{ NEventsListener: number }>('/info');
+    expect(body.NEventsListener).toBeGreaterThan(0);
     outgoing.destroy();
     await docker(['volume', 'rm', name]);
   });

@@ -17,6 +17,7 @@ import { ArchiveController } from './containers/archive.controller';
 import { ContainerStreamsController } from './containers/container-streams.controller';
 import { CheckpointsController } from './containers/checkpoints.controller';
 import { ContainersController } from './containers/containers.controller';
+import { EventListeners } from './events/event-listeners';
 import { EventsController } from './events/events.controller';
 import { ExecController } from './exec/exec.controller';
 import { ImageData } from './images/image-data';
@@ -74,6 +75,7 @@ import { VolumesController } from './volumes/volumes.controller';
     BuildKitRequests,
     RequestDurations,
     KeptVolumes,
+    EventListeners,
     {
       provide: GATEWAY_CONFIG,
       inject: [INSTANCE_CONFIG],

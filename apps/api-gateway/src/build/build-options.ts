@@ -19,7 +19,11 @@ export function isForBuildKit(query: QueryParameters): boolean {
 
 /** API: the query parameters of ImageBuild. @throws InvalidArgument in dockerd's words, NotImplemented */
 export function buildOptions(query: QueryParameters): BuildOptions {
-  if ((json<string[] | null>(query, 'securityopt') ?? []).length > 0) {
+  const isolation = query.text('isolation');
+  if (!['', 'default'].includes(isolation)) {
+    throw invalidArgument(`Unsupported isolation: ${JSON.stringify(isolation)}`);
+  }
+  if (query.list('securityopt').some((option) => !['', 'null', '[]'].includes(option))) {
     throw invalidArgument('The daemon on this platform does not support setting security options on build');
   }
   return {

@@ -20,18 +20,10 @@ export function negotiateFraming(accept: string | undefined, minor: number): Eve
   return NEWLINE_DELIMITED;
 }
 
-/** The fields `status`, `id` and `from` are gone since 1.52 (version history, 1.52). */
+/** The fields `status`, `id` and `from` are gone since 1.52 (version history, 1.52); empty ones were never there. */
 export function versionedEvent(event: EngineEvent, minor: number): EngineEvent {
-  if (minor >= 52) return event;
-  if (event.Type === 'container') {
-    return {
-      status: event.Action,
-      id: event.Actor.ID,
-      from: event.Actor.Attributes['image'] ?? '',
-      ...event,
-    } as EngineEvent;
-  }
-  return event.Type === 'image'
-    ? ({ status: event.Action, id: event.Actor.ID, ...event } as EngineEvent)
-    : event;
+  if (minor >= 52 || (event.Type !== 'container' && event.Type !== 'image')) return event;
+  const { ID, Attributes } = event.Actor;
+  const from = event.Type === 'container' ? Attributes['image'] : '';
+  return { status: event.Action, ...(ID && { id: ID }), ...(from && { from }), ...event } as EngineEvent;
 }

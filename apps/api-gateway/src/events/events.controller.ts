@@ -7,6 +7,7 @@ import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { writeWithBackPressure } from '../streaming/back-pressure';
 import { eventPasses } from './event-filter';
+import { EventListeners } from './event-listeners';
 import { negotiateFraming, versionedEvent } from './event-format';
 import { type EventWindow, eventWindow } from './event-window';
 
@@ -16,6 +17,7 @@ export class EventsController {
   constructor(
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(EventListeners) private readonly listeners: EventListeners,
   ) {}
 
   @Get('events')
@@ -33,12 +35,17 @@ export class EventsController {
     const framing = negotiateFraming(accept, minor);
     response.setHeader('Content-Type', framing.contentType);
     response.flushHeaders();
-    for await (const event of this.read(window, gone)) {
-      if (!eventPasses(event, terms)) continue;
-      const line = `${framing.prefix}${eventToJson(versionedEvent(event, minor))}\n`;
-      if (!(await writeWithBackPressure(response, line))) return;
+    const leave = this.listeners.join();
+    try {
+      for await (const event of this.read(window, gone)) {
+        if (!eventPasses(event, terms)) continue;
+        const line = `${framing.prefix}${eventToJson(versionedEvent(event, minor))}\n`;
+        if (!(await writeWithBackPressure(response, line))) return;
+      }
+      response.end();
+    } finally {
+      leave();
     }
-    response.end();
   }
 
   /** The events of the window, until it is over or the client is gone. */

@@ -80,6 +80,8 @@ describe('events on the wire', () => {
     const start = event('container', 'start', 'abc', { image: 'i' });
     expect(versionedEvent(start, 51)).toMatchObject({ status: 'start', id: 'abc', from: 'i' });
     expect(versionedEvent(start, 52)).toBe(start);
+    expect(Object.keys(versionedEvent(event('container', 'prune', ''), 51))).not.toContain('id');
+    expect(Object.keys(versionedEvent(event('container', 'prune', ''), 51))).not.toContain('from');
     expect(versionedEvent(event('volume', 'create', 'v'), 51)).not.toHaveProperty('status');
   });
 

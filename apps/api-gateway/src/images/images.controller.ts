@@ -6,6 +6,7 @@ import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters
 import type { QueryParameters } from '../routing/query-parameters';
 import { shapeImageInspect, shapeImageList } from '../shaping/image-documents';
 import { sendJsonLines } from '../streaming/json-lines';
+import { sendDocument } from '../streaming/prune-answer';
 
 /** API, tag Image: everything that is one question and one answer. Names may have slashes in them. */
 @Controller()
@@ -100,8 +101,7 @@ export class ImagesController {
   ): Promise<void> {
     const request = { filters: query.filters() };
     if (minor < 56 || !query.flag('stream')) {
-      const { json } = await this.services.images.prune(request, { signal });
-      response.type('json').send(json);
+      sendDocument(response, (await this.services.images.prune(request, { signal })).json);
       return;
     }
     const call = this.services.images.pruneProgress(request, { signal });

@@ -17,7 +17,13 @@ export async function sendPruned(
     await sendJsonLines(response, linesOf(pruned));
     return;
   }
-  response.type('json').send((await pruned).json);
+  sendDocument(response, (await pruned).json);
+}
+
+export function sendDocument(response: Response, json: Buffer): void {
+  response.setHeader('Content-Type', 'application/json');
+  response.setHeader('Content-Length', json.length);
+  response.end(json);
 }
 
 async function* linesOf(pruned: Promise<{ json: Buffer }>): AsyncGenerator<{ json: Buffer }, undefined> {

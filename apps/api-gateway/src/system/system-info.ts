@@ -11,6 +11,8 @@ export interface HostParts {
   images: number;
   driverStatus: unknown;
   volumeDrivers: string[];
+  /** Clients of this gateway that follow events. */
+  eventListeners: number;
 }
 
 /** Whoever can reach one of `hosts` without a certificate is root here. */
@@ -61,7 +63,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     LoggingDriver: '',
     CgroupDriver: 'cgroupfs',
     CgroupVersion: '1',
-    NEventsListener: 0,
+    NEventsListener: parts.eventListeners,
     KernelVersion: os.release(),
     OperatingSystem: os.type(),
     OSVersion: '',

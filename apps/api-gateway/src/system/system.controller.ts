@@ -4,6 +4,7 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { GATEWAY_CONFIG, type GatewayConfig } from '../config';
+import { EventListeners } from '../events/event-listeners';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiMinor, ApiQuery } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
@@ -30,6 +31,7 @@ export class SystemController {
     @Inject(ServiceClients) private readonly services: ServiceClients,
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
     @Inject(GATEWAY_CONFIG) private readonly gateway: GatewayConfig,
+    @Inject(EventListeners) private readonly listeners: EventListeners,
   ) {}
 
   @Head('_ping')
@@ -62,6 +64,7 @@ export class SystemController {
       images,
       driverStatus: fromJson(driverStatus),
       volumeDrivers,
+      eventListeners: this.listeners.count,
     };
     return shapeSystemInfo(systemInfo(this.config, this.gateway, parts), minor);
   }

@@ -10,21 +10,20 @@ const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 
 /**
  * Takes a Dockerfile apart. `file`: its name, for errors.
- * @throws InvalidArgument with the file, the line and what is wrong there
+ * @throws InvalidArgument with the line and what is wrong there
  */
 export function parseDockerfile(text: string, file = 'Dockerfile'): Dockerfile {
   if (text === '') throw invalidArgument(`the Dockerfile (${file}) cannot be empty`);
-  const fail = (line: number, cause: unknown) => parseFailure(file, line, cause);
   const lines = physicalLines(text);
-  const { escape, lines: skip } = readDirectives(lines, fail);
-  const logical = logicalLines(lines, { escape, skip }, fail);
+  const { escape, lines: skip } = readDirectives(lines, parseFailure);
+  const logical = logicalLines(lines, { escape, skip }, parseFailure);
   if (logical.length === 0) throw invalidArgument(`failed to parse ${file}: file with no instructions`);
   const dockerfile: Dockerfile = { escape, globals: [], stages: [], warnings: warningsOf(logical) };
   for (const line of logical) {
     try {
       addLine(dockerfile, line);
     } catch (error) {
-      throw error instanceof SyntaxFailure ? fail(line.line, error) : error;
+      throw error instanceof SyntaxFailure ? parseFailure(line.line, error) : error;
     }
   }
   if (dockerfile.stages.length === 0) {

@@ -7,10 +7,7 @@ export class SyntaxFailure extends EngineError {
   }
 }
 
-/** dockerd's words with the file's name before them. `line` from 1. */
-export function parseFailure(file: string, line: number, cause: unknown): EngineError {
-  return invalidArgument(
-    `failed to parse ${file}: dockerfile parse error on line ${line}: ${messageOf(cause)}`,
-    cause,
-  );
+/** In dockerd's words. `line` from 1. */
+export function parseFailure(line: number, cause: unknown): EngineError {
+  return invalidArgument(`dockerfile parse error on line ${line}: ${messageOf(cause)}`, cause);
 }
