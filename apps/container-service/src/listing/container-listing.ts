@@ -10,6 +10,9 @@ import { ServicePeers } from '../service-peers';
 import { containerDocument, containerSummary, type Sizes } from './container-documents';
 import { containerFilter } from './container-filters';
 
+/** How long a list waits for what images are called by now. Milliseconds. */
+const NAMES_MS = 1_000;
+
 export interface ListQuery {
   all: boolean;
   limit: number;
@@ -80,7 +83,8 @@ export class ContainerListing {
     const references = [...new Set(records.map(({ config }) => config.Image))];
     if (references.length === 0) return new Map();
     try {
-      const { images } = await this.peers.images.resolve({ references, descendants: false });
+      const request = { references, descendants: false };
+      const { images } = await this.peers.images.resolve(request, { deadlineMs: NAMES_MS });
       const ids = new Map(references.map((name, index) => [name, images[index]?.ids[0]]));
       return new Map(
         records.map((record) => {
@@ -88,9 +92,8 @@ export class ContainerListing {
           return [record, ids.get(Image) === record.imageId ? Image : record.imageId];
         }),
       );
-    } catch (error) {
-      if (isKind(error, 'Unavailable')) return new Map();
-      throw error;
+    } catch {
+      return new Map(); // a list of containers does not depend on image-service, nor on its PostgreSQL
     }
   }
 

@@ -1,6 +1,11 @@
+import { internal } from '@gantry/shared/errors';
+import type { ContainerFiles } from '../lifecycle/container-files';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
+import type { MonitorPaths } from '../runtime/monitor-paths';
+import type { ServicePeers } from '../service-peers';
 import { containerFilter } from './container-filters';
+import { ContainerListing } from './container-listing';
 import { humanDuration } from './status-text';
 
 const record = (id: string, more: object): ContainerRecord =>
@@ -71,6 +76,19 @@ describe('containerFilter', () => {
     ['exited', 'x', "invalid filter 'exited=x'"],
   ])('refuses %s=%s', (name, value, message) => {
     expect(() => found([name, value])).toThrow(message);
+  });
+});
+
+describe('ContainerListing', () => {
+  it('lists containers whatever is wrong with image-service', async () => {
+    const store = new ContainerStore({ write: async () => {} });
+    store.add(record('c1', { path: 'true', args: [] }));
+    const resolve = jest.fn().mockRejectedValue(internal('timeout exceeded when trying to connect'));
+    const peers = { images: { resolve } } as unknown as ServicePeers;
+    const listing = new ContainerListing(store, peers, {} as ContainerFiles, {} as MonitorPaths);
+    const query = { all: true, limit: 0, size: false, filters: undefined };
+    await expect(listing.list(query)).resolves.toMatchObject([{ Image: 'busybox' }]);
+    expect(resolve).toHaveBeenCalledWith(expect.anything(), { deadlineMs: expect.any(Number) as number });
   });
 });
 
