@@ -41,13 +41,16 @@ const PACKAGES = [
     'nfs-kernel-server',
     'nfs-common',
     'cifs-utils',
-    'ksmbd-tools',
+    'samba',
     'socat',
+    'iptables',
+    'systemd-resolved',
   ],
 ];
 /** Gantry starts its own; the others are the tests' business. */
 const UNWANTED_UNITS =
-  'postgresql redis-server docker-registry nfs-server ksmbd rpcbind apt-daily.timer apt-daily-upgrade.timer fstrim.timer';
+  'postgresql redis-server docker-registry nfs-server smbd nmbd samba-ad-dc rpcbind systemd-resolved ' +
+  'apt-daily.timer apt-daily-upgrade.timer fstrim.timer';
 const KERNELS = { x64: 'linux-image-amd64', arm64: 'linux-image-arm64' };
 const DISK_SIZE = '12G';
 
@@ -141,6 +144,8 @@ function hooks(docker) {
     'mkdir -p "$1/gantry" "$1/job" "$1/tree"; echo gantry-vm >"$1/etc/hostname"',
     'chroot "$1" systemctl enable --quiet gantry-job.service',
     `chroot "$1" systemctl disable --quiet ${UNWANTED_UNITS}; rm -rf "$1"/etc/postgresql/*`,
+    // systemd-resolved, which is off, has put its own there.
+    'rm -f "$1/etc/resolv.conf"; echo "nameserver 192.0.2.53" >"$1/etc/resolv.conf"',
     // Before the job begins, which wants the console and the shares.
     'printf "virtio_console\\n9p\\n9pnet_virtio\\n" >"$1/etc/modules-load.d/gantry.conf"',
     // No more modules than it takes to mount the disk: the machine is emulated, and they are unpacked at every boot.

@@ -14,6 +14,7 @@ ip link add host0 type dummy
 ip address add 192.0.2.10/24 dev host0
 ip link set host0 up
 ip route add default via 192.0.2.1
+echo "127.0.1.1 $(hostname)" >>/etc/hosts
 
 set -a
 . /job/environment

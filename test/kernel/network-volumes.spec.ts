@@ -73,24 +73,55 @@ describeInMachine('volumes over the network', () => {
 
   describe('SMB', () => {
     const served = '/srv/smb';
+    const words = '/srv/mount-words';
+    const helper = '/sbin/mount.cifs';
+    const real = '/srv/real/mount.cifs';
+    const share = (user: string, password: string) =>
+      `type=cifs device=//127.0.0.1/share o=username=${user},password=${password},vers=3.0`.split(' ');
+    /** What mount(8) and its helper are called with is written down. */
+    const SPY = `#!/bin/sh\n{ tr '\\0' ' ' </proc/$PPID/cmdline; echo "$@"; } >>${words}\nexec ${real} "$@"\n`;
     beforeAll(() => {
       mkdirSync(served, { recursive: true });
-      mkdirSync('/etc/ksmbd', { recursive: true });
-      const share = `path = ${served}\n\tread only = no\n\tforce user = root\n\tforce group = root`;
-      writeFileSync('/etc/ksmbd/ksmbd.conf', `[global]\n\tbind interfaces only = no\n[share]\n\t${share}\n`);
-      sh('modprobe ksmbd; ksmbd.adduser -a tester -p secret; ksmbd.mountd');
+      const global = 'interfaces = lo\nbind interfaces only = yes\nserver role = standalone server';
+      const directory = `path = ${served}\nread only = no\nforce user = root`;
+      writeFileSync('/etc/samba/smb.conf', `[global]\n${global}\n[share]\n${directory}\n`);
+      for (const [user, password] of [
+        ['comma', 'se,cret'],
+        ['plain', 'secret'],
+      ]) {
+        sh(`useradd -M ${user}; printf '${password}\\n${password}\\n' | smbpasswd -s -a ${user}`);
+      }
+      sh(`systemctl start smbd; mkdir /srv/real; mv ${helper} ${real}`);
+      writeFileSync(helper, SPY, { mode: 0o755 });
     }, 240_000);
-    afterAll(() => sh('ksmbd.control -s'), 240_000);
+    afterEach(() => sh(`rm -f ${served}/* ${words}`));
+    afterAll(() => sh(`mv ${real} ${helper}; rm -r /srv/real; systemctl stop smbd`), 240_000);
+
+    it('is mounted; no program is called with the password', async () => {
+      await usesVolume(/(^| )cifs /m, served, ...share('comma', 'se,,cret'));
+      const called = readFileSync(words, 'utf8');
+      expect(called).toContain('username=comma');
+      expect(called).not.toContain('cret');
+    });
 
     it('a wrong password: an error that does not repeat it', async () => {
       const name = freshName('remote');
-      const o = 'o=username=tester,password=wrong-one,vers=3.0';
-      await docker(['volume', 'create', '-o', 'type=cifs', '-o', 'device=//127.0.0.1/share', '-o', o, name]);
+      const options = share('plain', 'wrong-one');
+      await docker(['volume', 'create', ...options.flatMap((option) => ['-o', option]), name]);
       const { code, stderr } = await docker(['run', '--rm', '-v', `${name}:/remote`, 'busybox', 'true']);
       expect(code).toBe(125);
       expect(stderr).toContain('password=********');
+      expect(stderr).toContain('Permission denied');
       expect(stderr).not.toContain('wrong-one');
-      await docker(['volume', 'rm', name]);
+      expect(mounted(/(^| )cifs /m)).toEqual([]);
+      expect((await docker(['volume', 'rm', name])).code).toBe(0);
+    });
+
+    it('is mounted where there is no mount.cifs', async () => {
+      sh(`mv ${helper} ${helper}.away`);
+      await usesVolume(/(^| )cifs /m, served, ...share('plain', 'secret')).finally(() =>
+        sh(`mv ${helper}.away ${helper}`),
+      );
     });
   });
 });

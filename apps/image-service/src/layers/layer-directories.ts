@@ -60,7 +60,7 @@ export class LayerDirectories {
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
-    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes' | 'files'>,
+    @Inject(LINUX) private readonly linux: Pick<Linux, 'processes' | 'files' | 'quotas'>,
   ) {
     this.root = join(config.dataRoot, 'overlay2');
     mkdirSync(join(this.root, LINKS), { recursive: true, mode: 0o710 });
@@ -256,6 +256,7 @@ export class LayerDirectories {
 
   private async eraseNow(name: string): Promise<void> {
     try {
+      this.linux.quotas.release(join(this.root, name));
       await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
       if (!hasCode(error, 'ENAMETOOLONG')) throw error;

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { faultPoint } from '@gantry/shared/faults';
 import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LAYER_DIFF, LAYER_LOWER } from '../layers/layer-files';
@@ -53,6 +54,7 @@ export class SnapshotDirectories {
     const temporary = this.layers.makeTemporary();
     // While it is empty: what is made in it later belongs to its project.
     if (limit > 0) this.linux.quotas.limit(temporary, limit);
+    faultPoint('snapshot-begun');
     mkdirSync(join(temporary, LAYER_DIFF), { mode: 0o755 });
     mkdirSync(join(temporary, WORK), { mode: 0o700 });
     mkdirSync(join(temporary, MERGED), { mode: 0o700 });

@@ -31,3 +31,30 @@ describe('NFS volumes as dockerd has them written', () => {
     );
   });
 });
+
+describe('the password of an SMB volume is not in the words of mount(8)', () => {
+  const o = 'username=u,password=se,,cr et,vers=3.0';
+  const device = '//192.0.2.1/share';
+  const callOf = async (helper: boolean, options: Record<string, string>): Promise<unknown[]> => {
+    const linux = new RecordingLinux();
+    linux.answer('host', 'which', (program) => (helper ? `/sbin/${program}` : undefined));
+    await new VolumeMounter(linux).mount('/v', options);
+    return linux.callsOf('processes', 'run')[0] ?? [];
+  };
+
+  it.each(['cifs', 'smb3'])('%s: mount.cifs finds it in its environment', async (type) => {
+    expect(await callOf(true, { type, device, o })).toEqual([
+      ['mount', '-t', type, '-o', 'username=u,vers=3.0', '--', device, '/v'],
+      expect.objectContaining({ env: { PATH: process.env['PATH'], PASSWD: 'se,cr et' } }),
+    ]);
+  });
+
+  it('mount(8) alone reads it from a file without a name', async () => {
+    expect(await callOf(false, { type: 'cifs', device, o })).toEqual([
+      ['mount', '--fstab', '/proc/self/fd/0', '/v'],
+      expect.objectContaining({
+        stdinFile: `${device} /v cifs username=u,password=se,,cr\\040et,vers=3.0 0 0\n`,
+      }),
+    ]);
+  });
+});

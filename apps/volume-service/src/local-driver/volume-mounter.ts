@@ -2,7 +2,14 @@ import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import { internal, messageOf } from '@gantry/shared/errors';
-import { LINUX, MountFlag, SystemError, systemErrorText, type Linux } from '@gantry/shared/linux';
+import {
+  LINUX,
+  MountFlag,
+  SystemError,
+  systemErrorText,
+  type Linux,
+  type RunOptions,
+} from '@gantry/shared/linux';
 import { isOverTheNetwork, parseMountOptions, type ParsedMountOptions } from './local-options';
 
 /** How long the program mount(8) may take. Milliseconds. */
@@ -23,8 +30,8 @@ export class VolumeMounter {
         await this.runMount(mountpoint, type, place);
       else this.callMount(place.device, mountpoint, type, parseMountOptions(place.o));
     } catch (error) {
-      const { data } = parseMountOptions(place.o);
-      const call = `mount ${place.device}:${mountpoint}${data ? `, data: ${withoutPassword(data)}` : ''}`;
+      const { data } = parseMountOptions(withoutPassword(place.o));
+      const call = `mount ${place.device}:${mountpoint}${data ? `, data: ${data}` : ''}`;
       throw internal(failure(mountpoint, `failed to mount local volume: ${call}: ${reason(error)}`), error);
     }
   }
@@ -40,9 +47,13 @@ export class VolumeMounter {
     type: string,
     place: { device: string; o: string },
   ): Promise<void> {
-    const { device, o } = this.linux.host.which(`mount.${type}`) ? forHelper(type, place) : place;
-    const argv = ['mount', '-t', type, ...(o ? ['-o', o] : []), '--', device, mountpoint];
-    const { code, stderr, timedOut } = await this.linux.processes.run(argv, { timeoutMs: LONGEST_MS });
+    const helper = this.linux.host.which(`mount.${type}`) !== undefined;
+    const { device, o } = helper ? forHelper(type, place) : place;
+    const { argv, input } = mountCommand(type, device, mountpoint, o, helper);
+    const { code, stderr, timedOut } = await this.linux.processes.run(argv, {
+      ...input,
+      timeoutMs: LONGEST_MS,
+    });
     if (timedOut) {
       this.linux.mounts.detach(mountpoint);
       throw new Error(`no answer within ${LONGEST_MS / 1000} s`);
@@ -72,7 +83,39 @@ export class VolumeMounter {
 const failure = (mountpoint: string, why: string): string =>
   `error while mounting volume '${mountpoint}': ${why}`;
 
-const withoutPassword = (data: string): string => data.replace(/(^|,)password=[^,]*/, '$1password=********');
+/** Of CIFS; a comma in it is written twice, as the kernel wants it. */
+const PASSWORD = /(^|,)(?:pass|password)=((?:[^,]|,,)*)/;
+
+const withoutPassword = (data: string): string => data.replace(PASSWORD, '$1password=********');
+
+/** mount(8), and how it gets a password: what a program is called with is there for every user of the host to read. */
+function mountCommand(
+  type: string,
+  device: string,
+  mountpoint: string,
+  o: string,
+  helper: boolean,
+): { argv: string[]; input: RunOptions } {
+  const password = /^(cifs|smb3)$/.test(type) ? PASSWORD.exec(o)?.[2] : undefined;
+  const call = (words: string): string[] => [
+    ...['mount', '-t', type, ...(words ? ['-o', words] : [])],
+    ...['--', device, mountpoint],
+  ];
+  if (password === undefined) return { argv: call(o), input: {} };
+  if (helper) {
+    const env = { PATH: process.env['PATH'] ?? '', PASSWD: password.replaceAll(',,', ',') };
+    return { argv: call(o.replace(PASSWORD, '').replace(/^,/, '')), input: { env } };
+  }
+  const line = [device, mountpoint, type, o].map(inFstab).join(' ');
+  return {
+    argv: ['mount', '--fstab', '/proc/self/fd/0', mountpoint],
+    input: { stdinFile: `${line} 0 0\n` },
+  };
+}
+
+/** A field of fstab(5). */
+const inFstab = (text: string): string =>
+  text.replace(/[\s\\#]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, '0')}`);
 
 /** The kernel's NFS and CIFS clients want the server's address, not its name: `addr=` of the options, or CIFS's `//server/`. */
 async function resolveServer(

@@ -222,6 +222,7 @@ export class VolumeDisk {
     try {
       // Whatever is still mounted below must be let go, not emptied.
       for (const mountPoint of mountsBelow) this.linux.mounts.detach(mountPoint);
+      this.linux.quotas.release(join(path, '_data'));
       await rm(path, { recursive: true, force: true });
     } catch (error) {
       this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');

@@ -47,10 +47,17 @@ export function isKind(error: unknown, kind: ErrorKind): boolean {
 /** How node:fs words its errors: `ENOSPC: no space left on device, mkdir '/x'`. */
 const FILE_ERROR = /^E[A-Z0-9]+: (.+?), (\w+)(?: '(.*)')?$/s;
 
+/** A quota that is used up. libuv does not know it: Node has no words for it. */
+const EDQUOT = -122;
+
 /** The message of whatever was thrown; of node:fs in the words of dockerd: `mkdir /x: no space left on device`. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const [, text, call, paths] = FILE_ERROR.exec(error.message) ?? [];
-  if (text === undefined) return error.message;
+  const known = (error as NodeJS.ErrnoException).errno !== EDQUOT;
+  const message = known
+    ? error.message
+    : error.message.replace(/^UNKNOWN: unknown error/, 'EDQUOT: disk quota exceeded');
+  const [, text, call, paths] = FILE_ERROR.exec(message) ?? [];
+  if (text === undefined) return message;
   return `${[call, ...(paths?.split("' -> '") ?? [])].join(' ')}: ${text}`;
 }

@@ -40,4 +40,9 @@ describe('errors between services', () => {
     expect(httpStatusOf(new Error('boom'))).toBe(500);
     expect(httpStatusOf(notFound('No such image: x'))).toBe(404);
   });
+
+  it('a quota that is used up has a name, which Node has not', () => {
+    const error = Object.assign(new Error('UNKNOWN: unknown error, write'), { code: 'UNKNOWN', errno: -122 });
+    expect(messageOf(error)).toBe('write: disk quota exceeded');
+  });
 });

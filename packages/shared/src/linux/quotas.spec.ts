@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KernelFiles } from './files';
 import { KernelMounts } from './mounts';
 import { KernelQuotas } from './quotas';
 import { which } from './which';
@@ -25,6 +26,8 @@ afterEach(() => {
 it('says where there are none', () => {
   mounts.mount('tmpfs', place, 'tmpfs');
   expect(quotas.available(place)).toBe(false);
+  quotas.release(place);
+  quotas.release(join(place, 'nothing'));
 });
 
 /** Whether this kernel keeps quotas of the file system; what it is built without shows only when one is mounted. */
@@ -80,5 +83,24 @@ describe.each([
       mounts.detach(merged);
     }
     writeFileSync(join(free, 'large'), Buffer.alloc(16 * MIB));
+  });
+
+  it('keeps trees apart, and gives their projects back', () => {
+    if (!mountWithQuotas(type)) return;
+    const sizeOf = (path: string) => statfsSync(path).blocks * statfsSync(path).bsize;
+    const [first, second] = [join(place, 'first'), join(place, 'second')];
+    for (const path of [first, second]) {
+      mkdirSync(path);
+      // Where there are any, xfs sets the highest of its flags.
+      new KernelFiles().setXattr(path, 'trusted.own', Buffer.from('x'));
+      quotas.limit(path, 8 * MIB);
+    }
+    mkdirSync(join(first, 'below'));
+    quotas.release(join(first, 'below')); // belongs to the project around it
+    expect(sizeOf(first)).toBe(8 * MIB);
+    quotas.release(first);
+    expect(sizeOf(first)).toBeGreaterThan(8 * MIB);
+    expect(sizeOf(second)).toBe(8 * MIB);
+    quotas.release(place);
   });
 });

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasCode } from './errno';
 import { SYSCALL, check, libc } from './native';
 
@@ -9,6 +10,8 @@ export interface Quotas {
   available(path: string): boolean;
   /** Lets the tree of an empty directory grow to at most `bytes`, as a project that nobody else has. */
   limit(directory: string, bytes: number): void;
+  /** Takes away the limit of such a directory and with it the file system's record of the project. Others are left alone. */
+  release(directory: string): void;
 }
 
 const quotactlFd = libc.declare(
@@ -34,6 +37,7 @@ const BLOCK = 512n;
 
 /** struct fsxattr of linux/fs.h: u32 xflags at 0, u32 project at 12. */
 const ATTRIBUTES_SIZE = 28;
+const PROJECT_AT = 12;
 const GET_ATTRIBUTES = 0x801c581f;
 const SET_ATTRIBUTES = 0x401c5820;
 const INHERIT_PROJECT = 0x200;
@@ -58,22 +62,65 @@ export class KernelQuotas implements Quotas {
   limit(directory: string, bytes: number): void {
     withDirectory(directory, (fd) => {
       const project = unusedProject(fd);
-      const quota = Buffer.alloc(QUOTA_SIZE);
-      quota.writeInt8(1, 0);
-      quota.writeInt8(PROJECT, 1);
-      quota.writeUInt16LE(LIMITS, 2);
-      quota.writeUInt32LE(project, 4);
-      const blocks = (BigInt(bytes) + BLOCK - 1n) / BLOCK;
-      quota.writeBigUInt64LE(blocks, 8);
-      quota.writeBigUInt64LE(blocks, 16);
-      check(quotactlFd(SYSCALL.quotactl_fd, fd, SET_LIMIT, project, quota), 'quotactl', directory);
-      const attributes = Buffer.alloc(ATTRIBUTES_SIZE);
-      check(ioctl(fd, GET_ATTRIBUTES, attributes), 'ioctl', directory);
-      attributes.writeUInt32LE(attributes.readUInt32LE(0) | INHERIT_PROJECT, 0);
-      attributes.writeUInt32LE(project, 12);
+      const attributes = attributesOf(fd, directory);
+      attributes.writeUInt32LE((attributes.readUInt32LE(0) | INHERIT_PROJECT) >>> 0, 0);
+      attributes.writeUInt32LE(project, PROJECT_AT);
+      // Before its limit: where this process is killed in between, whoever removes the directory still knows the project.
       check(ioctl(fd, SET_ATTRIBUTES, attributes), 'ioctl', directory);
+      setLimit(fd, project, (BigInt(bytes) + BLOCK - 1n) / BLOCK, directory);
     });
   }
+
+  release(directory: string): void {
+    try {
+      const lift = (fd: number): void => {
+        const project = ownProject(fd, directory);
+        if (project !== 0) setLimit(fd, project, 0n, directory);
+      };
+      withDirectory(directory, lift, constants.O_NOFOLLOW);
+    } catch (error) {
+      if (!hasCode(error, ...WITHOUT_PROJECTS)) throw error;
+    }
+  }
+}
+
+/** What calls say where there is no such directory, or its file system has no projects. */
+const WITHOUT_PROJECTS = [
+  'ENOENT',
+  'ENOTDIR',
+  'ELOOP',
+  'ENOTTY',
+  'EOPNOTSUPP',
+  'EINVAL',
+  'ENOSYS',
+  'ESRCH',
+  'ENODEV',
+];
+
+function attributesOf(fd: number, path: string): Buffer {
+  const attributes = Buffer.alloc(ATTRIBUTES_SIZE);
+  check(ioctl(fd, GET_ATTRIBUTES, attributes), 'ioctl', path);
+  return attributes;
+}
+
+/** The project that begins with this directory; 0: none, as where it is that of the directory around it. */
+function ownProject(fd: number, path: string): number {
+  const project = attributesOf(fd, path).readUInt32LE(PROJECT_AT);
+  if (project === 0) return 0;
+  const around = withDirectory(join(path, '..'), (parent) => attributesOf(parent, path));
+  return around.readUInt32LE(PROJECT_AT) === project ? 0 : project;
+}
+
+/** In blocks of 512 bytes; 0: no limit. */
+function setLimit(fd: number, project: number, blocks: bigint, path: string): void {
+  const quota = Buffer.alloc(QUOTA_SIZE);
+  quota.writeInt8(1, 0);
+  quota.writeInt8(PROJECT, 1);
+  quota.writeUInt16LE(LIMITS, 2);
+  quota.writeUInt32LE(project, 4);
+  quota.writeBigUInt64LE(blocks, 8);
+  quota.writeBigUInt64LE(blocks, 16);
+  check(quotactlFd(SYSCALL.quotactl_fd, fd, SET_LIMIT, project, quota), 'quotactl', path);
 }
 
 /** By chance, and then looked at: no counter has to be kept, and other programs' projects are seen. */
@@ -91,8 +138,8 @@ function unusedProject(fd: number): number {
   }
 }
 
-function withDirectory<T>(path: string, action: (fd: number) => T): T {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+function withDirectory<T>(path: string, action: (fd: number) => T, more = 0): T {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | more);
   try {
     return action(fd);
   } finally {

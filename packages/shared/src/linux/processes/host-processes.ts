@@ -2,6 +2,7 @@ import { closeSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { SystemError, hasCode } from '../errno';
+import { memoryFile } from '../memory-file';
 import { which } from '../which';
 import { Children } from './children';
 import { onPidfdExit, openPidfd, signalPidfd } from './pidfd';
@@ -32,6 +33,7 @@ export class HostProcesses implements Processes {
     if (!path) throw new SystemError(ENOENT, 'run', program);
     const maxOutput = options.maxOutput ?? DEFAULT_OUTPUT;
     const [stdin, stdout, stderr] = [openPipe(), openPipe(), openPipe()];
+    const file = options.stdinFile === undefined ? undefined : memoryFile(program, options.stdinFile);
     let pid: number;
     try {
       pid = this.spawn({
@@ -39,13 +41,13 @@ export class HostProcesses implements Processes {
         argv,
         env: options.env ?? { PATH: process.env.PATH ?? '' },
         cwd: options.cwd,
-        fds: { 0: stdin[0], 1: stdout[1], 2: stderr[1] },
+        fds: { 0: file ?? stdin[0], 1: stdout[1], 2: stderr[1] },
       });
     } catch (error) {
       [stdin[1], stdout[0], stderr[0]].forEach((fd) => closeSync(fd));
       throw error;
     } finally {
-      [stdin[0], stdout[1], stderr[1]].forEach((fd) => closeSync(fd));
+      [stdin[0], stdout[1], stderr[1], ...(file === undefined ? [] : [file])].forEach((fd) => closeSync(fd));
     }
     writeAndClose(stdin[1], options.stdin ?? '');
     const outputs = [readStream(stdout[0]), readStream(stderr[0])] as const;

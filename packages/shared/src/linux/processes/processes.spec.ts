@@ -79,6 +79,12 @@ describe('spawn', () => {
 });
 
 describe('run', () => {
+  it('gives a program its input as a file', async () => {
+    const script = '[ -f /proc/self/fd/0 ] && cat';
+    const { code, stdout } = await processes.run(['sh', '-c', script], { stdinFile: 'hello' });
+    expect([code, stdout]).toEqual([0, 'hello']);
+  });
+
   it('returns output, errors and the code', async () => {
     const result = await processes.run(['sh', '-c', 'cat; echo no >&2; exit 3'], { stdin: 'hello' });
     expect(result).toEqual({ code: 3, signal: null, stdout: 'hello', stderr: 'no\n', timedOut: false });

@@ -24,6 +24,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   cwd?: string;
   stdin?: string | Buffer;
+  /** The content of its stdin as a file that has no name, for programs that take no pipe. */
+  stdinFile?: string;
   /** After that the whole session is killed. Default 60 000 ms. */
   timeoutMs?: number;
   /** Bytes kept of each of stdout and stderr, the rest is read and dropped. Default 1 MiB. */

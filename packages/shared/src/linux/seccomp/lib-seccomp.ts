@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { machine, release } from 'node:os';
 import { SystemError } from '../errno';
-import { NativeLibrary, NativeValue, check, libc } from '../native';
+import { memoryFile } from '../memory-file';
+import { NativeLibrary, NativeValue } from '../native';
 import { buildDefaultProfile } from './default-profile';
 import type { OciSeccomp, OciSyscallArgument, OciSyscallRule, Seccomp } from './seccomp';
 
@@ -15,9 +16,7 @@ const addRule = library.declare(
   'int seccomp_rule_add_array(void *filter, uint32_t action, int number, unsigned int count, void *arguments)',
 );
 const exportBpf = library.declare('int seccomp_export_bpf(void *filter, int fd)');
-const memfdCreate = libc.declare('int memfd_create(const char *name, unsigned int flags)');
 
-const MFD_CLOEXEC = 1;
 const NR_SCMP_ERROR = -1;
 const EPERM = 1;
 const EEXIST = 17;
@@ -129,7 +128,7 @@ function encodeArgument(arg: OciSyscallArgument): Buffer {
 }
 
 function exported(filter: NativeValue): Buffer {
-  const fd = check(memfdCreate('seccomp', MFD_CLOEXEC), 'memfd_create');
+  const fd = memoryFile('seccomp');
   try {
     const result = exportBpf(filter, fd);
     if (result < 0) throw new SystemError(-result, 'seccomp_export_bpf');
