@@ -60,6 +60,11 @@ describe('images', () => {
     expect(ran.stdout).toBe('4711 1500 1600 2\n/etc/passwd\n');
   });
 
+  it('imports nothing for another operating system', async () => {
+    const answer = await api.post('/images/create?fromSrc=-&platform=windows%2Famd64', await busyboxRootfs());
+    expect([answer.status, answer.body]).toEqual([400, { message: 'operating system is not supported' }]);
+  });
+
   it('imports a compressed tar with changes', async () => {
     const name = fresh('imported');
     const changes = ['ENV A=b', 'CMD ["echo", "hi"]', 'LABEL k=v'].map(

@@ -91,7 +91,7 @@ export class InspectImage {
       RepoDigests: repoDigests(references),
       Parent: image.parentId ?? '',
       Comment: config.comment || config.history?.at(-1)?.comment || '',
-      ...(config.created !== undefined && { Created: config.created }),
+      ...(config.created !== undefined && { Created: inGo(config.created) }),
       DockerVersion: config.docker_version ?? '',
       Author: config.author ?? '',
       Config: config.config ?? {},
@@ -179,3 +179,10 @@ export class InspectImage {
     };
   }
 }
+
+/** A time as Go writes it again (RFC3339Nano): others write `+00:00`, and zeros at the end. */
+export const inGo = (time: string): string =>
+  time
+    .replace(/(\.\d*?)0+(?=[Z+-])/, '$1')
+    .replace(/\.(?=[Z+-])/, '')
+    .replace(/\+00:00$/, 'Z');

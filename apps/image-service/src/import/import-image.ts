@@ -53,6 +53,7 @@ export class ImportImage {
         ? undefined
         : taggable(parseRepositoryAndTag(options.repository, options.tag));
     const platform = parsePlatform(options.platform);
+    if (platform.os !== 'linux') throw invalidArgument('operating system is not supported');
     const config = applyChanges({}, options.changes);
     const source = upload === undefined ? urlOf(options.source) : undefined;
     const from = source ? sourceText(options.source) : '-';
