@@ -63,7 +63,7 @@ describe('a client of BuildKit', () => {
       {},
       'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7',
     ],
-    ['an exporter that there is not', [dockerfile('FROM busybox\n')], { platform: 'a,b' }, 'multi-platform'],
+    ['a request that there is not', [], { requestid: 'frontend.lint' }, 'unsupported request frontend.lint'],
   ])('hears of %s', async (_what, files, attributes, message) => {
     const outcome = await buildWithSession(instance.socket, files, { attributes });
     expect(outcome.error).toContain(message);

@@ -64,6 +64,7 @@ import { BlobDownloads } from './downloads/blob-downloads';
 import { CompressLayer } from './push/compress-layer';
 import { LayerBlobs } from './push/layer-blobs';
 import { PushContents } from './push/push-content';
+import { PushIndexes } from './push/push-indexes';
 import { PushImages } from './push/push-images';
 import { PushLayers } from './push/push-layers';
 import { REGISTRIES } from './registry/registry';
@@ -127,6 +128,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     ...buildProviders,
     CompressLayer,
     LayerBlobs,
+    PushIndexes,
     PushContents,
     PushLayers,
     PushImages,

@@ -7,7 +7,8 @@ interface BuildLine {
   status?: string;
   id?: string;
   error?: string;
-  aux?: { ID?: string; exporter?: Record<string, string> };
+  /** `platform`: of what follows, where it is one of several. */
+  aux?: { ID?: string; exporter?: Record<string, string>; platform?: string };
 }
 
 const STEP = /^Step (\d+)\/(\d+) : (.*)$/s;
@@ -26,6 +27,7 @@ export class BuildVertexes {
   readonly response: Record<string, string> = {};
   private current: Vertex | undefined;
   private begun = 0;
+  private platform = '';
 
   /** `ref`: the build's name, which makes those of its vertexes unlike others'. */
   constructor(
@@ -54,12 +56,13 @@ export class BuildVertexes {
     const { stream, status: state, id, error, aux } = line as BuildLine;
     if (aux?.ID) this.imageId = aux.ID;
     Object.assign(this.response, aux?.exporter);
+    if (aux?.platform !== undefined) this.platform = `${aux.platform} `;
     if (error !== undefined) return this.fail(error);
     if (state !== undefined && OWN_WORK.test(state)) return this.begin(state);
     if (state !== undefined) return this.log(`${id ? `${id}: ` : ''}${state}\n`);
     if (stream === undefined) return undefined;
     const step = STEP.exec(stream);
-    if (step) return this.begin(`[${step[1]}/${step[2]}] ${step[3]?.trim()}`);
+    if (step) return this.begin(`[${this.platform}${step[1]}/${step[2]}] ${step[3]?.trim()}`);
     if (stream === ' ---> Using cache\n' && this.current) {
       this.current = { ...this.current, cached: true };
       return status([this.current]);

@@ -109,10 +109,7 @@ function exportOf({ type, attributes }: Exporter, names: string[]): BuildExport 
 
 function refuseUnknown(attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name === 'platform' && value.includes(',')) {
-      throw invalidArgument('multi-platform builds are not supported: name one platform');
-    }
-    if (name === 'requestid') throw notImplemented(`the frontend's request ${value} is not built yet`);
+    if (name === 'requestid') throw notImplemented(`unsupported request ${value}`);
     if (name.startsWith(ATTESTATION) && !isDefaultAttestation(value)) {
       throw notImplemented(`${name} is not built yet: build with --provenance=false --sbom=false`);
     }

@@ -3,9 +3,10 @@ import { internal, invalidArgument } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
-import { hostPlatform, parsePlatform } from '../images/image-config';
+import { hostPlatform, parsePlatform, type Platform } from '../images/image-config';
 import { ImageStore, taggable } from '../images/image-store';
 import { LayerStore } from '../layers/layer-store';
+import { platformText } from '../manifests/platform-choice';
 import type { OnLines } from '../progress/progress-lines';
 import { familiar, parseNamed } from '../references/reference';
 import { BuildExports } from './export/build-exports';
@@ -14,6 +15,7 @@ import type { BuiltImage } from './built-image';
 import { planBuild } from './build-plan';
 import type { BuildScope } from './build-scope';
 import { BaseImages } from './base-images';
+import { PlatformImages } from './platforms/platform-images';
 import { RunNetworks } from './run/run-network';
 import { RunningBuild } from './running-build';
 import { ClientSession } from './session/client-session';
@@ -49,6 +51,7 @@ export class BuildImages {
     @Inject(BuildExports) private readonly exports: BuildExports,
     @Inject(CacheImports) private readonly cacheImports: CacheImports,
     @Inject(CacheExports) private readonly cacheExports: CacheExports,
+    @Inject(PlatformImages) private readonly platforms: PlatformImages,
   ) {}
 
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
@@ -56,50 +59,86 @@ export class BuildImages {
     const names = request.names.map((name) => taggable(parseNamed(name)));
     const ended = new AbortController();
     const signal = AbortSignal.any([context.signal, ended.signal]);
-    const scope = this.scope(dockerfile, request, { ...context, signal });
-    scope.cacheFrom = await this.cacheSources.open(request.cacheFrom);
-    const labels = labelInstructions(request.labels);
-    const { target, contexts } = request;
-    const variables = scope.arguments.forBase;
-    const plan = planBuild(dockerfile, { target, variables, labels: labels.length, contexts });
-    const building = new RunningBuild(this.stages, this.bases, dockerfile, plan, labels, scope, (error) =>
-      ended.abort(error),
-    );
-    scope.source = (reference, stageIndex, output) => building.source(reference, stageIndex, output);
+    const scopes = this.scopes(dockerfile, request, { ...context, signal });
+    const [main] = scopes;
     const output = new BuildOutput(context.onLines);
     output.open();
     try {
-      await this.importCaches(scope, output);
+      await this.openCaches(scopes, output);
       for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
-      const stage = await building.run(context.onLines);
-      const image = request.squash ? await this.squashed(stage, scope, output) : stage.image;
-      await this.layers.settle();
-      if (request.export) await this.exports.send(request.export, image, scope, output);
-      else await this.name(image, names, scope, output);
-      for (const order of request.cacheExports) {
-        await this.cacheExports.write(order, stage.image, scope, output);
+      const results = new Map<BuildScope, Built>();
+      for (const scope of hostLast(scopes)) {
+        if (scopes.length > 1 && scope.platform) output.platform(platformText(scope.platform));
+        await output.flush();
+        const building = this.running(dockerfile, scope, (error) => ended.abort(error));
+        const stage = await building.run(context.onLines);
+        const image = request.squash ? await this.squashed(stage, scope, output) : stage.image;
+        results.set(scope, { image, last: stage.image, scope });
       }
-      return image.id ?? '';
+      const built = scopes.flatMap((scope) => results.get(scope) ?? []);
+      await this.layers.settle();
+      const id = await this.deliver(built, names, output);
+      for (const order of request.cacheExports) await this.cacheExports.write(order, built, output);
+      return id;
     } finally {
-      await scope.caches.settle();
-      scope.networks.close();
-      scope.session.close();
+      await main.caches.settle();
+      main.networks.close();
+      main.session.close();
       // Also what a build that failed has finished.
       void this.layers.settle().then(() => this.images.noteChange());
-      await this.cache.release([...scope.keys]);
+      await this.cache.release([...main.keys]);
       void this.pruning.limit();
       await output.flush();
     }
   }
 
+  private running(
+    dockerfile: Dockerfile,
+    scope: BuildScope,
+    onFailure: (error: unknown) => void,
+  ): RunningBuild {
+    const { target, contexts } = scope.request;
+    const labels = labelInstructions(scope.request.labels);
+    const variables = scope.arguments.forBase;
+    const plan = planBuild(dockerfile, { target, variables, labels: labels.length, contexts });
+    const building = new RunningBuild(this.stages, this.bases, dockerfile, plan, labels, scope, onFailure);
+    scope.source = (reference, stageIndex, output) => building.source(reference, stageIndex, output);
+    return building;
+  }
+
+  /** To where it is wanted. Returns the id of the image that is meant where one is. */
+  private async deliver(built: Built[], names: Name[], output: BuildOutput): Promise<string> {
+    const { image, scope } = built.find(isOfHost) ?? (built[0] as Built);
+    const { export: wanted } = scope.request;
+    const images = built.map((one) => one.image);
+    if (wanted) await this.exports.send(wanted, images, scope, output);
+    else if (built.length === 1) await this.name(image, names, scope, output);
+    else {
+      const ids = images.map(({ id }) => id ?? nothingBuilt());
+      const { digest, mediaType, bytes } = await this.platforms.name(
+        ids,
+        image.id ?? '',
+        names,
+        scope.signal,
+      );
+      const descriptor = Buffer.from(JSON.stringify({ mediaType, digest, size: bytes.length }));
+      const said = {
+        'containerimage.digest': digest,
+        'containerimage.descriptor': descriptor.toString('base64'),
+      };
+      output.send({ aux: { ID: image.id, exporter: said } });
+    }
+    return image.id ?? '';
+  }
+
   /** Makes it an image that people find. @throws InvalidArgument where nothing was built */
   private async name(
     image: BuiltImage,
-    names: { repository: string; tag: string }[],
+    names: Name[],
     scope: BuildScope,
     output: BuildOutput,
   ): Promise<void> {
-    if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
+    if (image.id === null) nothingBuilt();
     const unused = scope.arguments.unused.filter((name) => name !== EPOCH);
     if (unused.length > 0) {
       output.text(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`);
@@ -122,31 +161,30 @@ export class BuildImages {
     return squashed;
   }
 
-  private async importCaches(scope: BuildScope, output: BuildOutput): Promise<void> {
-    if (scope.request.cacheImports.length === 0) return;
-    const { caches, images } = await this.cacheImports.open(scope, output);
-    scope.caches = caches;
-    scope.cacheFrom ??= await this.cacheSources.open(images, { isOnlyCache: false });
+  private async openCaches([main, ...others]: Scopes, output: BuildOutput): Promise<void> {
+    const { cacheFrom, cacheImports } = main.request;
+    main.cacheFrom = await this.cacheSources.open(cacheFrom);
+    if (cacheImports.length > 0) {
+      const { caches, images } = await this.cacheImports.open(main, output);
+      main.caches = caches;
+      main.cacheFrom ??= await this.cacheSources.open(images, { isOnlyCache: false });
+    }
+    for (const scope of others) Object.assign(scope, { cacheFrom: main.cacheFrom, caches: main.caches });
   }
 
-  private scope(
+  /** One a platform; what is not of a platform all have together. */
+  private scopes(
     { globals, escape }: Dockerfile,
     request: BuildJob,
     { jobId, created, signal, context, trees, registries }: BuildSite,
-  ): BuildScope {
-    const platform = request.platform === '' ? undefined : parsePlatform(request.platform);
+  ): Scopes {
     const given = new Map(Object.entries(request.arguments));
-    const build = hostPlatform();
-    const args = new BuildArguments(given, { build, target: platform ?? build }, request.target || undefined);
-    for (const one of globals) args.declareGlobal(one, escape);
-    return {
+    const shared = {
       request,
       jobId,
       created,
       signal,
-      arguments: args,
       escape,
-      platform,
       epoch: epochOf(given),
       context,
       trees,
@@ -155,12 +193,46 @@ export class BuildImages {
       session: new ClientSession(request.session),
       cacheFrom: undefined,
       caches: this.cacheImports.none,
-      known: new Map(),
-      keys: new Set(),
-      steps: new Map(),
+      keys: new Set<string>(),
       source: () => Promise.reject(internal('the build has not begun')),
     };
+    const build = hostPlatform();
+    const [first, ...others] = wantedPlatforms(request.platform).map((platform): BuildScope => {
+      const platforms = { build, target: platform ?? build };
+      const args = new BuildArguments(given, platforms, request.target || undefined);
+      for (const one of globals) args.declareGlobal(one, escape);
+      return { ...shared, arguments: args, platform, known: new Map(), steps: new Map() };
+    });
+    return [first as BuildScope, ...others];
   }
+}
+
+interface Built {
+  image: BuiltImage;
+  /** Before it was squashed. */
+  last: BuiltImage;
+  scope: BuildScope;
+}
+
+type Name = { repository: string; tag: string };
+type Scopes = [BuildScope, ...BuildScope[]];
+
+const isOfHost = ({ scope }: Pick<Built, 'scope'>): boolean =>
+  scope.platform?.architecture === hostPlatform().architecture;
+
+function nothingBuilt(): never {
+  throw invalidArgument('No image was generated. Is your Dockerfile empty?');
+}
+
+/** A pull of a base image moves its tag: it is to end at the host's, where that is among those that are built. */
+const hostLast = (scopes: BuildScope[]): BuildScope[] =>
+  [...scopes].sort((a, b) => Number(isOfHost({ scope: a })) - Number(isOfHost({ scope: b })));
+
+/** Each once; undefined: none is asked for. */
+function wantedPlatforms(text: string): (Platform | undefined)[] {
+  if (text === '') return [undefined];
+  const wanted = text.split(',').map((one) => parsePlatform(one));
+  return [...new Map(wanted.map((platform) => [platformText(platform), platform])).values()];
 }
 
 const EPOCH = 'SOURCE_DATE_EPOCH';

@@ -84,6 +84,11 @@ export class BuildOutput {
     this.text(stream === 'stdout' ? text : `${RED}${text}${PLAIN}`);
   }
 
+  /** What follows is for this platform, one of several. */
+  platform(text: string): void {
+    this.send({ aux: { platform: text } });
+  }
+
   /** What programs read. */
   imageId(id: string): void {
     this.send({ aux: { ID: id } });

@@ -6,6 +6,7 @@ import { BuildExports } from './export/build-exports';
 import { BuildImages } from './build-images';
 import { BuildJobs } from './build-jobs';
 import { CopyStep } from './copy-step';
+import { PlatformImages } from './platforms/platform-images';
 import { RunMounts } from './run/run-mounts';
 import { RunNetworks } from './run/run-network';
 import { RunProcesses } from './run/run-process';
@@ -55,6 +56,7 @@ export const buildProviders: Provider[] = [
   StageBuilder,
   SquashImage,
   BuildExports,
+  PlatformImages,
   BuildImages,
   BuildJobs,
 ];

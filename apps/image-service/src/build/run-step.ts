@@ -152,7 +152,7 @@ export class RunStep {
           appArmorProfile,
         });
       const { cgroupParent } = scope.request.limits;
-      const tell: OnOutput = (stream, text) => output.command(stream, text);
+      const tell: OnOutput = (stream, text) => output.command(stream, inWordsOfRunc(text));
       const code = await this.processes.run({ name, bundle, cgroupParent, spec }, tell, scope.signal);
       removeStubs(this.linux, step.root, stubs);
       if (scope.request.removesContainers) output.removed(hostname);
@@ -186,3 +186,7 @@ function scriptMount(bundle: string, { path, content }: NonNullable<RunCommand['
   writeFileSync(source, content, { mode: 0o755 });
   return { destination: path, type: 'bind', source, options: ['rbind', 'rprivate', 'ro'] };
 }
+
+/** A program of another architecture, for which the host has no emulator. */
+const inWordsOfRunc = (text: string): string =>
+  text.replace(/^exec container process `(.*)`: Exec format error$/m, 'exec $1: exec format error');

@@ -61,18 +61,37 @@ export class ExportImages {
     return [...found.values()];
   }
 
-  /** `isDockerToo`: with the documents of a docker-archive. */
-  async *write(images: ExportedImage[], { isDockerToo } = { isDockerToo: true }): AsyncGenerator<Buffer> {
+  /**
+   * `isDockerToo`: with the documents of a docker-archive. `isOne`: they are one image for several platforms, which an index
+   * holds together.
+   */
+  async *write(
+    images: ExportedImage[],
+    { isDockerToo, isOne } = { isDockerToo: true, isOne: false },
+  ): AsyncGenerator<Buffer> {
     const documents = new Map<string, Buffer>();
     const layers = new Map<string, StoredLayer>();
-    const index: object[] = [];
+    let index: object[] = [];
     for (const exported of images) {
       documents.set(exported.image.id, Buffer.from(exported.image.config));
       for (const layer of exported.layers) layers.set(layer.diffId, layer);
       const manifest = Buffer.from(JSON.stringify(manifestOf(exported)));
       const digest = digestOf(manifest);
       documents.set(digest, manifest);
-      index.push(...indexEntries(exported, digest, manifest.length));
+      const { architecture = '', os = '', variant } = exported.config;
+      const descriptor = { mediaType: MEDIA_TYPES.manifest, digest, size: manifest.length };
+      const platform = { architecture, os, ...(variant && { variant }) };
+      index.push(...indexEntries(isOne ? [] : exported.tags, { ...descriptor, platform }));
+    }
+    if (isOne) {
+      const whole = json({ schemaVersion: 2, mediaType: MEDIA_TYPES.index, manifests: index });
+      const digest = digestOf(whole);
+      documents.set(digest, whole);
+      index = indexEntries(images[0]?.tags ?? [], {
+        mediaType: MEDIA_TYPES.index,
+        digest,
+        size: whole.length,
+      });
     }
     yield encodeHeader(newEntry('blobs/', 'directory', 0, 0o755));
     yield encodeHeader(newEntry('blobs/sha256/', 'directory', 0, 0o755));
@@ -153,13 +172,7 @@ function manifestOf({ image, layers }: ExportedImage): object {
   };
 }
 
-function indexEntries({ tags, config }: ExportedImage, digest: string, size: number): object[] {
-  const descriptor = {
-    mediaType: MEDIA_TYPES.manifest,
-    digest,
-    size,
-    platform: { architecture: config.architecture ?? '', os: config.os ?? '' },
-  };
+function indexEntries(tags: Tagged[], descriptor: object): object[] {
   if (tags.length === 0) return [descriptor];
   return tags.map(({ repository, tag }) => ({
     ...descriptor,

@@ -35,19 +35,33 @@ export class PushContents {
 
   /** What is known of the repository decides between several forms of one image. */
   async of(image: Image, repository: Repository, signal: AbortSignal): Promise<PushContent> {
-    return (await this.asPulled(image, repository, signal)) ?? this.asBuilt(image, repository.name);
+    const kept = await this.manifests.ofImage(image.id);
+    return (await this.asPulled(image, kept, repository, signal)) ?? this.asBuilt(image, repository.name);
+  }
+
+  /** With this manifest. @throws DataLoss where a layer of it is not kept */
+  async exactly(
+    image: Image,
+    manifest: string,
+    repository: Repository,
+    signal: AbortSignal,
+  ): Promise<PushContent> {
+    const kept = (await this.manifests.ofImage(image.id)).filter(({ digest }) => digest === manifest);
+    const content = await this.asPulled(image, kept, repository, signal);
+    if (!content) throw dataLoss(`a layer of the manifest ${manifest} is not kept`);
+    return content;
   }
 
   /** With a manifest that is kept, where all its layers are kept too, or are in the registry by now. */
   private async asPulled(
     image: Image,
+    kept: Manifest[],
     repository: Repository,
     signal: AbortSignal,
   ): Promise<PushContent | undefined> {
     const { digests } = await this.images.references(image.id);
     const isKnownThere = ({ digest }: Manifest): boolean =>
       digests.some((known) => known.digest === digest && known.repository === repository.name);
-    const kept = await this.manifests.ofImage(image.id);
     const diffIds = parseImageConfig(image.config).rootfs.diff_ids;
     for (const manifest of [...kept.filter(isKnownThere), ...kept.filter((one) => !isKnownThere(one))]) {
       const sent = await this.layersOf(manifest, image, diffIds, (descriptor) =>

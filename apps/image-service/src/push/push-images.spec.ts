@@ -15,6 +15,7 @@ import { REGISTRIES } from '../registry/registry';
 import { SnapshotStore } from '../snapshots/snapshot-store';
 import { CompressLayer } from './compress-layer';
 import { LayerBlobs } from './layer-blobs';
+import { PushIndexes } from './push-indexes';
 import { PushContents } from './push-content';
 import { PushImages } from './push-images';
 import { PushLayers } from './push-layers';
@@ -29,7 +30,7 @@ beforeAll(async () => {
   const registries = { repository: (name: string) => registry.repository(name) };
   node = await ImageNode.start([
     { provide: REGISTRIES, useValue: registries },
-    ...[CompressLayer, LayerBlobs, PushContents, PushLayers, PushImages],
+    ...[CompressLayer, LayerBlobs, PushContents, PushIndexes, PushLayers, PushImages],
   ]);
 }, 60_000);
 afterAll(() => node?.stop());

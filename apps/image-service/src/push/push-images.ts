@@ -14,8 +14,15 @@ import {
   parseNamed,
   parseRepositoryAndTag,
 } from '../references/reference';
-import { REGISTRIES, type Registries, type RegistryCredentials, type Repository } from '../registry/registry';
+import {
+  type FetchedManifest,
+  REGISTRIES,
+  type Registries,
+  type RegistryCredentials,
+  type Repository,
+} from '../registry/registry';
 import { type PushContent, PushContents } from './push-content';
+import { PushIndexes } from './push-indexes';
 import { PushLayers } from './push-layers';
 
 /** One image that is sent under one name. */
@@ -25,6 +32,8 @@ interface Push {
   tag: string;
   /** Digests that the repository is known to have. */
   known: Set<string>;
+  /** Not the images of other platforms, if there are. */
+  alone: boolean;
 }
 
 /** `docker push`. Done twice it sends nothing the second time. */
@@ -36,6 +45,7 @@ export class PushImages {
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
     @Inject(PushContents) private readonly contents: PushContents,
     @Inject(PushLayers) private readonly layers: PushLayers,
+    @Inject(PushIndexes) private readonly indexes: PushIndexes,
   ) {}
 
   /**
@@ -58,7 +68,7 @@ export class PushImages {
       const repository = this.registries.repository(name.repository, credentials, 'push');
       const known = new Set<string>();
       for (const { tag, image } of chosen) {
-        await this.pushOne({ repository, image, tag, known }, lines, signal);
+        await this.pushOne({ repository, image, tag, known, alone: platform !== undefined }, lines, signal);
       }
       await this.announce(name, chosen[0]?.image);
     } finally {
@@ -98,20 +108,35 @@ export class PushImages {
   }
 
   private async pushOne(push: Push, lines: ProgressLines, signal: AbortSignal): Promise<void> {
-    const { repository, image, tag, known } = push;
-    const content = await this.contents.of(image, repository, signal);
-    await this.layers.push(repository, content.layers, known, lines, signal);
-    await this.pushConfig(push, content, signal);
-    const manifest = await content.manifest();
-    const { digest, bytes } = manifest;
-    const computed = await repository.putManifest(tag, manifest, { signal });
-    if (computed !== digest) {
-      throw dataLoss(`the registry has the manifest of ${tag} as ${computed}, and not as ${digest}`);
+    const { repository, image, tag } = push;
+    const whole = push.alone ? undefined : await this.indexes.of(image, repository.name);
+    for (const one of whole?.images ?? []) {
+      const content = await this.contents.exactly(one.image, one.manifest, repository, signal);
+      await this.pushContent({ ...push, image: one.image, tag: one.manifest }, content, lines, signal);
     }
+    const manifest = whole
+      ? { ...whole.index, bytes: Buffer.from(whole.index.document) }
+      : await this.pushContent(push, await this.contents.of(image, repository, signal), lines, signal);
+    const { digest, bytes } = manifest;
+    if (whole) await putManifest(repository, tag, manifest, signal);
     lines.message(`${tag}: digest: ${digest} size: ${bytes.length}`);
-    await this.manifests.put(manifest, image.id);
+    if (!whole) await this.manifests.put(manifest, image.id);
     await this.images.addDigest(image.id, repository.name, digest);
     lines.aux({ Tag: tag, Digest: digest, Size: bytes.length });
+  }
+
+  /** Layers, configuration, and the manifest under the tag. */
+  private async pushContent(
+    push: Push,
+    content: PushContent,
+    lines: ProgressLines,
+    signal: AbortSignal,
+  ): Promise<FetchedManifest> {
+    await this.layers.push(push.repository, content.layers, push.known, lines, signal);
+    await this.pushConfig(push, content, signal);
+    const manifest = await content.manifest();
+    await putManifest(push.repository, push.tag, manifest, signal);
+    return manifest;
   }
 
   private async pushConfig(push: Push, { config }: PushContent, signal: AbortSignal): Promise<void> {
@@ -138,6 +163,18 @@ export class PushImages {
       image && name.tag !== undefined ? parseImageConfig(image.config).config?.Labels : undefined;
     this.images.publish(familiar(name), 'push', familiarRepository(name.repository), labels ?? {});
   }
+}
+
+/** @throws DataLoss where the registry has something else than it was sent */
+async function putManifest(
+  repository: Repository,
+  tag: string,
+  manifest: FetchedManifest,
+  signal: AbortSignal,
+): Promise<void> {
+  const computed = await repository.putManifest(tag, manifest, { signal });
+  if (computed === manifest.digest) return;
+  throw dataLoss(`the registry has the manifest of ${tag} as ${computed}, and not as ${manifest.digest}`);
 }
 
 /** A tag in `repository` counts where none is given beside it; none at all means all tags. */

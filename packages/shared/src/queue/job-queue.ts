@@ -23,6 +23,7 @@ export interface BuildJob {
   labels: Record<string, string>;
   /** A stage's name or number; empty: the last one. */
   target: string;
+  /** `linux/arm64`, or several with commas; empty: of what its base is here, or the host's. */
   platform: string;
   noCache: boolean;
   /** Names of stages that do without the cache. */

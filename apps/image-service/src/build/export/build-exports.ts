@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { TreePacker } from '@gantry/shared/archives';
 import type { SessionCall } from '@gantry/shared/buildkit';
-import { invalidArgument } from '@gantry/shared/errors';
+import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { BuildExport } from '@gantry/shared/queue';
 import { inLargePieces } from '@gantry/shared/streams';
@@ -36,11 +36,15 @@ export class BuildExports {
   /** @throws EngineError what the client says */
   async send(
     { type, names }: BuildExport,
-    image: BuiltImage,
+    images: BuiltImage[],
     { session, signal }: Pick<BuildScope, 'session' | 'signal'>,
     output: BuildOutput,
   ): Promise<void> {
     output.send({ status: WORDS[type] });
+    const [image] = images as [BuiltImage];
+    if (images.length > 1 && type !== 'oci') {
+      throw notImplemented(`the exporter ${type} of several platforms is not built yet`);
+    }
     const call = session.files();
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
@@ -48,7 +52,7 @@ export class BuildExports {
       if (type === 'tar') await this.inView(image, (root) => this.sendArchive(this.files(root), call));
       else if (type === 'local') {
         await this.inView(image, (root) => sendTree(this.linux, root, call, signal));
-      } else await this.sendArchive(await this.archive(image, type, names), call);
+      } else await this.sendArchive(await this.archive(images, type, names), call);
     } catch (error) {
       signal.throwIfAborted();
       throw error;
@@ -77,14 +81,15 @@ export class BuildExports {
   }
 
   private async archive(
-    image: BuiltImage,
+    built: BuiltImage[],
     type: 'docker' | 'oci',
     names: string[],
   ): Promise<AsyncGenerator<Buffer>> {
-    if (image.id === null) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
+    const ids = built.flatMap(({ id }) => id ?? []);
+    if (ids.length < built.length) throw invalidArgument('No image was generated. Is your Dockerfile empty?');
     const tags = names.map((name) => taggable(parseNamed(name)));
-    const images = (await this.images.resolve([image.id])).map((one) => ({ ...one, tags }));
-    return this.images.write(images, { isDockerToo: type === 'docker' });
+    const images = (await this.images.resolve(ids)).map((one) => ({ ...one, tags }));
+    return this.images.write(images, { isDockerToo: type === 'docker', isOne: built.length > 1 });
   }
 
   /** Settles when the client has it. */

@@ -24,6 +24,12 @@ import { type BuiltImage, topOf } from '../../built-image';
 import { credentialsFor } from '../../registry-config';
 import { cacheConfig, cacheManifest, type CacheStep } from './cache-document';
 
+/** What was built for one platform: `last` is the image after its last step. */
+interface BuiltFor {
+  last: BuiltImage;
+  scope: Site;
+}
+
 type Site = Pick<BuildScope, 'steps' | 'registries' | 'session' | 'signal'>;
 
 /** A registry or a directory of the client's. */
@@ -50,15 +56,19 @@ export class CacheExports {
   ) {}
 
   /** @throws what the registry or the client says, unless that is not to matter */
-  async write(order: CacheExport, image: BuiltImage, scope: Site, output: BuildOutput): Promise<void> {
+  async write(order: CacheExport, built: BuiltFor[], output: BuildOutput): Promise<void> {
+    const [{ scope }] = built as [BuiltFor];
     output.send({ status: WORDS[order.to.kind] });
     try {
       const place =
         order.to.kind === 'registry'
           ? this.registry(order.to.reference, scope, output)
           : this.directory(order.to.store, scope);
-      const steps = order.mode === 'max' ? [...scope.steps] : leadingTo(image.key, scope.steps);
-      const manifest = await this.send(steps, order.manifest, place, scope.signal);
+      const steps = built.flatMap((one) =>
+        order.mode === 'max' ? [...one.scope.steps] : leadingTo(one.last.key, one.scope.steps),
+      );
+      // What is of no platform is the same step for all.
+      const manifest = await this.send([...new Map(steps)], order.manifest, place, scope.signal);
       const { mediaType, digest, bytes } = manifest;
       const descriptor = JSON.stringify({ mediaType, digest, size: bytes.length });
       output.send({ aux: { exporter: { 'cache.manifest': descriptor } } });
