@@ -41,6 +41,24 @@ it('does not touch the names that clients choose', () => {
   expect(spelled(structuredClone(document))).toEqual({ changed: false, document });
 });
 
+it('takes a null for nothing, but for a name that the client chose', () => {
+  expect(
+    spelled({
+      Cmd: null,
+      Volumes: { '/data': null },
+      IPAM: { Driver: null, Options: null, Config: [{ Subnet: '10.1.0.0/24', Gateway: null }] },
+      EndpointsConfig: { front: null },
+    }),
+  ).toEqual({
+    changed: true,
+    document: {
+      Volumes: { '/data': null },
+      IPAM: { Config: [{ Subnet: '10.1.0.0/24' }] },
+      EndpointsConfig: { front: null },
+    },
+  });
+});
+
 it('spells what is in a list of IPAM configurations', () => {
   expect(
     spelled({ IPAM: { Config: [{ subnet: '10.1.0.0/24', auxiliaryAddresses: { host: '10.1.0.5' } }] } }),

@@ -40,11 +40,16 @@ const NAMED = new Set(['PortBindings', 'EndpointsConfig']);
 
 /**
  * Spells the fields of a request's document as the API does, in place: Go, which clients are written against, takes them in any
- * case. Says whether any was spelled another way.
+ * case, and a null for none at all. Says whether any was spelled another way.
  */
 export function spellFieldNames(document: Record<string, unknown>): boolean {
   let changed = false;
   for (const [given, value] of Object.entries(document)) {
+    if (value === null) {
+      delete document[given];
+      changed = true;
+      continue;
+    }
     const name = EXACT.has(given) ? given : (BY_LOWER_CASE.get(given.toLowerCase()) ?? given);
     if (name !== given) {
       delete document[given];

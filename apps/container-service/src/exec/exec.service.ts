@@ -86,21 +86,19 @@ export class ExecService {
     if (start?.$case !== 'start') throw invalidArgument('the first message of Start has to be start');
     const record = this.execs.get(start.value.execId);
     const container = this.containers.resolve(record.containerId);
-    if (record.exitCode !== undefined) throw conflict(`Error: Exec command ${record.id} has already run`);
-    if (record.running) throw conflict(`Error: Exec command ${record.id} is already running`);
     requireRunning(container, container.id);
-    record.running = true;
-    applySize(record, start.value);
     // As dockerd: whether the output is framed is for who starts it to say; the exec's own terminal is another thing.
     const started = { message: { $case: 'started' as const, value: { tty: start.value.tty } } };
 
     if (start.value.detach) {
+      claim(record, start.value);
       await this.begin(container, record);
       await writeMessage(call, started);
       return;
     }
     await writeMessage(call, started);
     try {
+      claim(record, start.value);
       await this.serve(call, input, container, record, start.value.tty);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
@@ -191,6 +189,14 @@ function requireRunning({ state, id }: ContainerRecord, reference: string): void
   if (!state.Running) throw conflict(`Container ${id} is not running`);
   if (state.Paused) throw conflict(`Container ${reference} is paused, unpause the container before exec`);
   if (state.Restarting) throw conflict(`Container ${id} is restarting, wait until the container is running`);
+}
+
+/** @throws Conflict: an exec runs once */
+function claim(record: ExecRecord, start: StartExecStart): void {
+  if (record.exitCode !== undefined) throw conflict(`Error: Exec command ${record.id} has already run`);
+  if (record.running) throw conflict(`Error: Exec command ${record.id} is already running`);
+  record.running = true;
+  applySize(record, start);
 }
 
 function applySize(record: ExecRecord, start: StartExecStart): void {

@@ -187,10 +187,18 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
     const id = await create({ Cmd: ['sleep', '0.2'] });
     await begin(id, { detach: true }).done;
     expect(await inspect(id)).toMatchObject({ Running: true, ExitCode: null });
-    await expect(begin(id).done).rejects.toThrow(`Exec command ${id} is already running`);
+    await expect(begin(id, { detach: true }).done).rejects.toThrow(`Exec command ${id} is already running`);
     await ended(id);
-    await expect(begin(id).done).rejects.toThrow(`Exec command ${id} has already run`);
+    await expect(begin(id, { detach: true }).done).rejects.toThrow(`Exec command ${id} has already run`);
     await expect(exec.inspect({ execId: 'nope' })).rejects.toThrow('No such exec instance: nope');
+  });
+
+  it('started again is told so on its stream, which Compose does not read', async () => {
+    const id = await create({ Cmd: ['true'] });
+    await begin(id).done;
+    const { call, done } = begin(id);
+    await done;
+    expect(textOf(call.heard)).toBe(`Error: Exec command ${id} has already run\r\n`);
   });
 
   it('survives the service: a new one knows it and its exit code', async () => {
