@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { extract } from 'tar-stream';
 import { type BuildOutcome, buildWithSession, type WantedBuild } from '../support/buildkit-client';
 import { busyboxRootfs } from '../support/busybox-image';
 import type { ContentStores } from '../support/client-content';
@@ -10,7 +11,7 @@ import { TestRegistry } from '../support/registry';
 /** What the steps write is another thing each time: only what comes from the cache is the same. */
 const RANDOM = 'head -c 8 /dev/urandom | md5sum';
 
-describe('the cache of a build, for another engine that has nothing,', () => {
+describe('what a build leaves for another engine, which has nothing,', () => {
   const mark = `cache-${randomBytes(4).toString('hex')}`;
   const names: string[] = [];
   let registry: TestRegistry;
@@ -83,6 +84,37 @@ describe('the cache of a build, for another engine that has nothing,', () => {
     expect(stdout).toBe('1 /two\n');
   });
 
+  it('is an image in a layout that the client has', async () => {
+    const name = `${mark}:layout`;
+    const { error, received } = await build(instance.socket, name, { exporter: 'oci' });
+    expect(error).toBe('');
+    const blobs = await filesOf(received);
+    const index = JSON.parse(blobs.get('index.json')?.toString() ?? '') as {
+      manifests: { digest: string }[];
+    };
+    const digest = index.manifests[0]?.digest ?? '';
+    const store = new Map(
+      [...blobs].map(([path, bytes]) => [path.replace(/^blobs\/sha256\//, 'sha256:'), bytes]),
+    );
+    const taken = await buildWithSession(
+      otherSocket(),
+      [{ path: 'Dockerfile', content: `FROM lay\nRUN wc -l < /two\nCOPY --from=lay /${mark} /again` }],
+      {
+        attributes: { 'context:lay': `oci-layout://id:1@${digest}` },
+        contents: { 'oci:id': store },
+        names: name,
+      },
+    );
+    expect([taken.error, taken.log]).toEqual(['', '1\n']);
+    const { stdout } = await dockerOn(`unix://${otherSocket()}`)([
+      'inspect',
+      '-f',
+      '{{.Config.Labels.mark}}',
+      name,
+    ]);
+    expect(stdout).toBe(`${mark}\n`);
+  });
+
   it('is in a directory of the client', async () => {
     const name = `${mark}:directory`;
     const stores: ContentStores = { 'local:/c': new Map() };
@@ -132,3 +164,15 @@ describe('the cache of a build, for another engine that has nothing,', () => {
     expect(ignored.log).toContain('error ignored: ');
   });
 });
+
+async function filesOf(archive: Buffer): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  const entries = extract();
+  entries.end(archive);
+  for await (const entry of entries) {
+    const parts: Buffer[] = [];
+    for await (const part of entry) parts.push(part as Buffer);
+    files.set(entry.header.name, Buffer.concat(parts));
+  }
+  return files;
+}

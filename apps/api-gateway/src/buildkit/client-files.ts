@@ -63,9 +63,17 @@ export class ClientFiles {
     if (rest === undefined) throw invalidArgument(`invalid context specifier ${from} for ${name}`);
     if (kind === 'local') return { kind: 'upload', uploadId: await this.directory(session, rest) };
     if (kind === 'docker-image') return { kind: 'image', reference: rest.replace(/^\/\//, '') };
+    if (kind === 'oci-layout') return layoutOf(rest.replace(/^\/\//, ''), name);
     if (REMOTES.test(from)) return { kind: 'remote', url: from };
     throw notImplemented(`the named context ${name}: ${kind} is not built yet`);
   }
+}
+
+/** `<store>[:tag]@sha256:...`: buildx looks tags up by itself. */
+function layoutOf(text: string, name: string): NamedContext {
+  const [, store, digest = ''] = /^([^:@]+)(?::[^@]+)?@(sha256:[a-f0-9]{64})$/.exec(text) ?? [];
+  if (store === undefined) throw invalidArgument(`invalid oci-layout ${text} for ${name}: no digest`);
+  return { kind: 'layout', store: `oci:${store}`, digest };
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

@@ -15,6 +15,7 @@ import type { BuiltImage } from './built-image';
 import { planBuild } from './build-plan';
 import type { BuildScope } from './build-scope';
 import { BaseImages } from './base-images';
+import { ClientLayouts } from './client-layouts';
 import { PlatformImages } from './platforms/platform-images';
 import { RunNetworks } from './run/run-network';
 import { RunningBuild } from './running-build';
@@ -52,6 +53,7 @@ export class BuildImages {
     @Inject(CacheImports) private readonly cacheImports: CacheImports,
     @Inject(CacheExports) private readonly cacheExports: CacheExports,
     @Inject(PlatformImages) private readonly platforms: PlatformImages,
+    @Inject(ClientLayouts) private readonly layouts: ClientLayouts,
   ) {}
 
   /** Returns the image's id. @throws InvalidArgument as dockerd words it, CommandFailed */
@@ -70,6 +72,7 @@ export class BuildImages {
       for (const scope of hostLast(scopes)) {
         if (scopes.length > 1 && scope.platform) output.platform(platformText(scope.platform));
         await output.flush();
+        scope.request = { ...request, contexts: await this.layouts.bring(request.contexts, scope) };
         const building = this.running(dockerfile, scope, (error) => ended.abort(error));
         const stage = await building.run(context.onLines);
         const image = request.squash ? await this.squashed(stage, scope, output) : stage.image;

@@ -62,7 +62,7 @@ export class BuildJobs {
   ): Promise<Map<string, SourceTree>> {
     const trees = new Map<string, SourceTree>();
     for (const [name, context] of Object.entries(contexts)) {
-      if (context.kind === 'image') continue;
+      if (context.kind === 'image' || context.kind === 'layout') continue;
       const own = join(scratch, `context-${trees.size}`);
       mkdirSync(own, { mode: 0o700 });
       const upload = context.kind === 'upload' ? this.uploads.path(context.uploadId) : undefined;

@@ -5,6 +5,7 @@ import { BaseImages } from './base-images';
 import { BuildExports } from './export/build-exports';
 import { BuildImages } from './build-images';
 import { BuildJobs } from './build-jobs';
+import { ClientLayouts } from './client-layouts';
 import { CopyStep } from './copy-step';
 import { PlatformImages } from './platforms/platform-images';
 import { RunMounts } from './run/run-mounts';
@@ -57,6 +58,7 @@ export const buildProviders: Provider[] = [
   SquashImage,
   BuildExports,
   PlatformImages,
+  ClientLayouts,
   BuildImages,
   BuildJobs,
 ];

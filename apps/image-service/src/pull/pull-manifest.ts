@@ -19,13 +19,15 @@ export interface ResolvedImage {
   imageId: string;
 }
 
+type Source = Pick<Repository, 'manifest' | 'blob'>;
+
 const MAX_NESTING = 4;
 /** Bytes. */
 const MAX_CONFIG = 8 * 1024 * 1024;
 
 /** The documents of an image, each verified. @throws NotFound where no manifest is for the platform */
 export async function resolveImage(
-  repository: Repository,
+  repository: Source,
   reference: string,
   platform: Platform | undefined,
   signal: AbortSignal,
@@ -51,7 +53,7 @@ export async function resolveImage(
 }
 
 async function fetchChild(
-  repository: Repository,
+  repository: Source,
   descriptor: Descriptor,
   signal: AbortSignal,
 ): Promise<FetchedManifest> {
@@ -65,7 +67,7 @@ async function fetchChild(
 }
 
 async function fetchConfig(
-  repository: Repository,
+  repository: Source,
   { config, layers }: ImageManifest,
   signal: AbortSignal,
 ): Promise<Buffer> {
@@ -82,7 +84,7 @@ async function fetchConfig(
 
 /** A small blob in one piece; undefined where it is not what the descriptor says. */
 export async function readBlob(
-  repository: Pick<Repository, 'blob'>,
+  repository: Pick<Source, 'blob'>,
   { digest, size }: Descriptor,
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {

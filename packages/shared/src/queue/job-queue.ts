@@ -60,7 +60,9 @@ export type NamedContext =
   | { kind: 'upload'; uploadId: string }
   /** URL of a git repository or an archive. */
   | { kind: 'remote'; url: string }
-  | { kind: 'image'; reference: string };
+  | { kind: 'image'; reference: string }
+  /** An image in a content store that the client offers under this name. */
+  | { kind: 'layout'; store: string; digest: string };
 
 /** A name in a registry: a cache or an image. Or a cache in a content store that the client offers under this name. */
 export type CacheImport =

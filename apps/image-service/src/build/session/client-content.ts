@@ -11,7 +11,14 @@ import {
 import { type SessionCall, SESSION_CALLS } from '@gantry/shared/buildkit';
 import { invalidArgument, isKind, unavailable } from '@gantry/shared/errors';
 import { digestOf } from '../../blobs/blob-store';
-import type { BlobAnswer, CallOptions, Repository, UploadableBlob } from '../../registry/registry';
+import { OCI_INDEX, OCI_MANIFEST } from '../../manifests/media-types';
+import type {
+  BlobAnswer,
+  CallOptions,
+  FetchedManifest,
+  Repository,
+  UploadableBlob,
+} from '../../registry/registry';
 
 /** Makes a call to the client's content service. */
 export type OpenCall = (path: string) => SessionCall;
@@ -20,7 +27,7 @@ export type OpenCall = (path: string) => SessionCall;
 const PIECE = 1024 * 1024;
 
 /** A content store in a directory of the client's (containerd, services/content): all in it is known by its digest. */
-export class ClientContent implements Pick<Repository, 'blob' | 'blobSize' | 'uploadBlob'> {
+export class ClientContent implements Pick<Repository, 'manifest' | 'blob' | 'blobSize' | 'uploadBlob'> {
   constructor(
     private readonly open: OpenCall,
     private readonly maxDocument: number,
@@ -37,6 +44,13 @@ export class ClientContent implements Pick<Repository, 'blob' | 'blobSize' | 'up
     const bytes = Buffer.concat(parts);
     if (digestOf(bytes) === digest) return bytes;
     throw invalidArgument(`content ${digest}: the bytes are ${digestOf(bytes)}`);
+  }
+
+  /** Its type is what it says itself, or what it looks like. */
+  async manifest(digest: string, options: CallOptions = {}): Promise<FetchedManifest> {
+    const bytes = await this.document(digest, options);
+    const { mediaType, manifests } = parseJson(bytes);
+    return { bytes, digest, mediaType: mediaType ?? (manifests === undefined ? OCI_MANIFEST : OCI_INDEX) };
   }
 
   async blob(
@@ -78,6 +92,14 @@ export class ClientContent implements Pick<Repository, 'blob' | 'blobSize' | 'up
     } finally {
       call.cancel();
     }
+  }
+}
+
+function parseJson(bytes: Buffer): { mediaType?: string; manifests?: unknown } {
+  try {
+    return (JSON.parse(bytes.toString('utf8')) ?? {}) as object;
+  } catch (error) {
+    throw invalidArgument('invalid manifest: no JSON', error);
   }
 }
 
