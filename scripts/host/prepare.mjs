@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { favorMigration, prepareCgroups } from './cgroups.mjs';
 import { output } from './programs.mjs';
+import { makeRemapAccount } from './remap-account.mjs';
 
 /**
  * @param {import('./requirements.mjs').Finding[]} findings
@@ -16,6 +17,7 @@ export async function prepareHost(findings) {
   }
   if (toPrepare.has('cgroups')) done.push(...(await prepareCgroups()));
   if (toPrepare.has('cgroup moves')) done.push(await favorMigration());
+  if (toPrepare.has('dockremap')) done.push(await makeRemapAccount());
   if (toPrepare.has('ip_forward')) {
     writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
     done.push('set net.ipv4.ip_forward=1, so that containers reach the network');

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { migratesSlowly, missingControllers, readCgroupLayout, unmountedControllers } from './cgroups.mjs';
 import { findLibrary, findPostgres, findProgram } from './programs.mjs';
+import { remapAccount } from './remap-account.mjs';
 
 /**
  * @typedef {object} Finding
@@ -37,6 +38,7 @@ export function inspectHost(names, { forTests = false } = {}) {
     cgroups(),
     cgroupMoves(),
     forwarding(),
+    ...remapAccount(),
     fromApt('crun', crun, 'crun', findProgram('runc') && 'not found: runc is used instead, which is slower'),
     fromApt('runc', findProgram('runc'), 'runc', crun && 'not found: nothing to fall back on if crun fails'),
     fromApt('conmon', findProgram('conmon'), 'conmon'),

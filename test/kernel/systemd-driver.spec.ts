@@ -71,6 +71,8 @@ describeInMachine(`cgroup driver ${driver}`, () => {
         'cat /proc/self/cgroup',
       );
       expect(path).toContain(`:/my.slice/my-own.slice/${instance.name}-`);
+      // Which systemd itself would keep.
+      await eventually(() => expect(existsSync(join('/sys/fs/cgroup', CONTROLLER, 'my.slice'))).toBe(false));
     });
   }
 });

@@ -13,6 +13,7 @@ import type { ContainerRecord } from './records/container-record';
 import { ContainerStore } from './records/container-store';
 import { Conmon } from './runtime/conmon';
 import { MonitorPaths } from './runtime/monitor-paths';
+import { EmptySlices } from './runtime/empty-slices';
 import { OciRuntime } from './runtime/oci-runtime';
 import type { RuntimeChoice, Runtimes } from './runtime/runtimes';
 import { DEFAULT_CAPABILITIES } from '@gantry/shared/oci';
@@ -64,7 +65,12 @@ export class RealContainers {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   };
   readonly runtimes = { choose: () => this.runtime, all: () => [this.runtime] } as unknown as Runtimes;
-  private readonly oci = new OciRuntime(this.linux, this.paths, this.runtimes);
+  private readonly oci = new OciRuntime(
+    this.linux,
+    this.paths,
+    this.runtimes,
+    new EmptySlices(this.linux, this.logger),
+  );
   private count = 0;
 
   constructor() {

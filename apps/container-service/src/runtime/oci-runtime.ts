@@ -6,6 +6,7 @@ import { internal } from '@gantry/shared/errors';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
 import { isInScope } from './cgroup-names';
+import { EmptySlices } from './empty-slices';
 import { MonitorPaths } from './monitor-paths';
 import { Runtimes, type RuntimeChoice } from './runtimes';
 
@@ -16,6 +17,7 @@ export class OciRuntime {
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
     private readonly runtimes: Runtimes,
+    private readonly slices: EmptySlices,
   ) {}
 
   /** Lets the process of a created container begin. */
@@ -46,6 +48,7 @@ export class OciRuntime {
       await this.command(runtime, ['delete', '--force', id]);
     }
     await this.linux.cgroups.remove(cgroup);
+    if (isInScope(cgroup)) await this.slices.endAbove(cgroup.replace(/\.scope\/.*$/, '.scope'));
     await rm(join(this.paths.runtimeRoot(runtimeName), id), { recursive: true, force: true });
   }
 
