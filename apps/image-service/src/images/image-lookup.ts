@@ -2,12 +2,20 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { isKind, notFound } from '@gantry/shared/errors';
 import { type Image, ImageDatabase, Prisma } from '../database/image-database';
+import type { ImageReferences } from './image-store';
 import { type AnyReference, familiar, parseAny, withDefaultTag } from '../references/reference';
 
 const ID_PREFIX = /^(?:sha256:)?([a-f0-9]{1,64})$/;
 
 /** One way to find an image: a condition on the table `images` under the name `i`. */
 export type ImageCondition = Prisma.Sql;
+
+/** An image with its names, and what it is known by in registries. */
+export interface WholeImage extends Image, ImageReferences {
+  hasManifests: boolean;
+  /** Topmost first. */
+  layerIds: string[];
+}
 
 /** Which image is meant by what a user types: a name, a digest, an id or the beginning of one. */
 @Injectable()
@@ -30,6 +38,30 @@ export class ImageLookup {
           i.created_at AS "createdAt", i.added_at AS "addedAt", i.last_tagged_at AS "lastTaggedAt"
         FROM images i WHERE i.node_id = ${this.nodeId} AND ${condition} LIMIT 2`;
       // Two mean that the beginning of an id is not enough.
+      if (image && !another) return image;
+    }
+    throw noSuchImage(text);
+  }
+
+  /** The same with what else inspect shows of it, in the one query. */
+  async findWhole(text: string): Promise<WholeImage> {
+    for (const condition of this.conditions(text)) {
+      const [image, another] = await this.database.$queryRaw<WholeImage[]>`
+        SELECT i.node_id AS "nodeId", i.id, i.config, i.top_chain_id AS "topChainId", i.parent_id AS "parentId", i.size,
+          i.created_at AS "createdAt", i.added_at AS "addedAt", i.last_tagged_at AS "lastTaggedAt",
+          (SELECT coalesce(json_agg(json_build_object('repository', t.repository, 'tag', t.tag) ORDER BY t.repository, t.tag),
+            '[]') FROM tags t WHERE t.node_id = i.node_id AND t.image_id = i.id) AS tags,
+          (SELECT coalesce(json_agg(json_build_object('repository', d.repository, 'digest', d.digest)
+            ORDER BY d.repository, d.digest), '[]')
+            FROM image_digests d WHERE d.node_id = i.node_id AND d.image_id = i.id) AS digests,
+          EXISTS (SELECT FROM manifests m WHERE m.node_id = i.node_id AND m.image_id = i.id) AS "hasManifests",
+          ARRAY(WITH RECURSIVE chain AS (
+            SELECT l.layer_id, l.parent_chain_id, 0 AS depth FROM layers l
+              WHERE l.node_id = i.node_id AND l.chain_id = i.top_chain_id
+            UNION ALL SELECT l.layer_id, l.parent_chain_id, c.depth + 1 FROM layers l JOIN chain c
+              ON l.node_id = i.node_id AND l.chain_id = c.parent_chain_id
+          ) SELECT layer_id FROM chain ORDER BY depth) AS "layerIds"
+        FROM images i WHERE i.node_id = ${this.nodeId} AND ${condition} LIMIT 2`;
       if (image && !another) return image;
     }
     throw noSuchImage(text);

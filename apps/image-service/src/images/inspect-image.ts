@@ -76,19 +76,16 @@ export class InspectImage {
     if (platform && options.manifests) {
       throw invalidArgument('conflicting options: manifests and platform options cannot both be set');
     }
-    const { image, config } = await this.find(reference, platform);
-    const [references, chain, registered] = await Promise.all([
-      this.images.references(image.id),
-      this.layers.chain(image.topChainId),
-      this.registered(image, options),
-    ]);
-    const identity = identityOf(references);
+    const image = await this.lookup.findWhole(reference);
+    const config = configOf(image, reference, platform);
+    const registered = image.hasManifests ? await this.registered(image, options) : {};
+    const identity = identityOf(image);
     return {
       Id: image.id,
       ...registered,
       ...(identity && { Identity: identity }),
-      RepoTags: repoTags(references),
-      RepoDigests: repoDigests(references),
+      RepoTags: repoTags(image),
+      RepoDigests: repoDigests(image),
       Parent: image.parentId ?? '',
       Comment: config.comment || config.history?.at(-1)?.comment || '',
       ...(config.created !== undefined && { Created: inGo(config.created) }),
@@ -100,7 +97,7 @@ export class InspectImage {
       Os: config.os ?? '',
       ...(config['os.version'] && { OsVersion: config['os.version'] }),
       Size: Number(image.size),
-      GraphDriver: { Name: 'overlay2', Data: this.driverData(chain.map((layer) => layer.layerId)) },
+      GraphDriver: { Name: 'overlay2', Data: this.driverData(image.layerIds) },
       RootFS: {
         Type: config.rootfs.type,
         ...(config.rootfs.diff_ids.length > 0 && { Layers: config.rootfs.diff_ids }),
@@ -126,7 +123,8 @@ export class InspectImage {
 
   /** Newest first. */
   async history(reference: string, platform: Platform | undefined): Promise<HistoryItem[]> {
-    const { image, config } = await this.find(reference, platform);
+    const image = await this.lookup.find(reference);
+    const config = configOf(image, reference, platform);
     const layers = await this.layers.chain(image.topChainId);
     const items: HistoryItem[] = [];
     const history: HistoryEntry[] = config.history ?? layers.map(() => ({}));
@@ -157,16 +155,6 @@ export class InspectImage {
     }
   }
 
-  private async find(
-    reference: string,
-    platform: Platform | undefined,
-  ): Promise<{ image: Image; config: ImageConfig }> {
-    const image = await this.lookup.find(reference);
-    const config = parseImageConfig(image.config);
-    if (platform) checkPlatform(config, platform, reference);
-    return { image, config };
-  }
-
   /** API: DriverData of the top layer. */
   private driverData(layerIds: string[]): Record<string, string> {
     const [top, ...below] = layerIds;
@@ -186,3 +174,10 @@ export const inGo = (time: string): string =>
     .replace(/(\.\d*?)0+(?=[Z+-])/, '$1')
     .replace(/\.(?=[Z+-])/, '')
     .replace(/\+00:00$/, 'Z');
+
+/** @throws NotFound where the image is for another platform */
+function configOf(image: Image, reference: string, platform: Platform | undefined): ImageConfig {
+  const config = parseImageConfig(image.config);
+  if (platform) checkPlatform(config, platform, reference);
+  return config;
+}

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { checkFieldTypes, type Struct } from '@gantry/shared/documents';
 import { EngineError, invalidArgument, isKind } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { filterTerms } from '@gantry/shared/filters';
@@ -30,6 +31,11 @@ interface VolumeCreateRequest {
   ClusterVolumeSpec?: unknown;
 }
 
+const CREATE_REQUEST: Struct = {
+  struct: 'volume.CreateRequest',
+  fields: { Name: 'string', Driver: 'string', DriverOpts: { map: 'string' }, Labels: { map: 'string' } },
+};
+
 /** The API's tag `Volume`. */
 @Injectable()
 export class VolumesController implements Implementation<VolumeServiceServer> {
@@ -47,6 +53,7 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
 
   async create(request: CreateVolumeRequest): Promise<VolumeDocument> {
     const config = fromJson<VolumeCreateRequest>(request.config);
+    checkFieldTypes(config, CREATE_REQUEST);
     if (config.ClusterVolumeSpec) {
       throw invalidArgument('cluster volumes are not supported: this node is not a swarm manager');
     }

@@ -61,6 +61,14 @@ describe('volumes', () => {
     expect(volume.Labels).toEqual({ 'com.docker.volume.anonymous': '' });
   });
 
+  it('refuses what is none of its field', async () => {
+    await expect(create({ Name: 'typed', Labels: 'x' as never })).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+      message:
+        'invalid JSON: json: cannot unmarshal string into Go struct field CreateRequest.Labels of type map[string]string',
+    });
+  });
+
   it.each([
     [
       'a/b',
