@@ -78,8 +78,8 @@ export class LogDeliveries implements OnApplicationShutdown {
 
   private async caughtUpAtLast(record: ContainerRecord): Promise<void> {
     const active = await this.turns.hold(record.id, async () => this.active.get(record.id));
-    // Else it ended while this service, or the one before, was busy with it.
-    await (active ? active.caughtUp() : this.finish(record));
+    // It has ended: perhaps just now, or while this service, or the one before, was busy with it.
+    await (active && record.state.Running ? active.caughtUp() : this.finish(record));
   }
 
   /** Resolves when what a container that has ended wrote is where `docker logs` reads. */

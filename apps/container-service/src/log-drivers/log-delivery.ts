@@ -60,7 +60,7 @@ export class LogDelivery {
     return new LogDelivery(files, statePath, options, logger, await attempt(files, statePath, options));
   }
 
-  /** Resolves when what the monitor has written by now is delivered. */
+  /** Resolves when what the monitor has written by now is delivered; of a run that is over, all of it. */
   caughtUp(): Promise<void> {
     return new Promise((resolve) => {
       this.waiting.push(resolve);
@@ -117,7 +117,9 @@ export class LogDelivery {
         current.taken = current.cursor.position;
         if (Date.now() - this.saved >= SAVE_EVERY_MS) await this.checkpoint(current);
       }
-      for (const resolve of waiting) resolve();
+      // The last line of a run may have no end: it is there when the run is told to be over.
+      if (this.finishing) this.waiting.push(...waiting);
+      else for (const resolve of waiting) resolve();
       if (last) break;
       if (current.taken !== before && !this.finishing) await this.changes.pause(GATHER_MS);
       else await this.untilChanged(current);
