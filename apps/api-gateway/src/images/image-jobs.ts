@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { conflict, EngineError, notFound } from '@gantry/shared/errors';
+import { conflict, EngineError, internal, notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import type { ImageJobName, ImageJobs } from '@gantry/shared/queue';
 import type { Redis } from '@gantry/shared/redis';
@@ -15,6 +15,9 @@ interface Open {
   redis: Redis;
   watch: InstanceType<Shared['JobWatch']>;
 }
+
+/** How often in a row Redis may refuse to note that a job is watched: half a minute of a full disk. */
+const MAX_REFUSALS = 20;
 
 /** The jobs that `GET /gantry/jobs` shows. */
 const LISTED = ['active', 'waiting', 'delayed', 'failed', 'completed'] as const;
@@ -126,8 +129,18 @@ export class ImageJobQueue implements OnModuleDestroy, OnApplicationShutdown {
     const redis = connectRedis(this.config.redisUrl, this.onRedisError);
     const disconnect = () => redis.disconnect();
     signal.addEventListener('abort', disconnect, { once: true });
+    let refusals = 0;
+    let refusal: Error | undefined;
     const alive = setInterval(() => {
-      watch.join(id, watcher).catch(this.onRedisError);
+      watch.join(id, watcher).then(
+        () => (refusals = 0),
+        (error: Error) => {
+          this.onRedisError(error);
+          if (++refusals < MAX_REFUSALS) return;
+          refusal = error;
+          disconnect();
+        },
+      );
     }, shared.WATCH_REFRESH_MS);
     let sawEnd = false;
     try {
@@ -136,6 +149,7 @@ export class ImageJobQueue implements OnModuleDestroy, OnApplicationShutdown {
       sawEnd = !signal.aborted;
     } catch (error) {
       if (signal.aborted) return;
+      if (refusal) throw internal(`the job cannot be followed: ${refusal.message}`, refusal);
       sawEnd = error instanceof EngineError;
       throw error;
     } finally {

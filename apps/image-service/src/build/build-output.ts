@@ -5,6 +5,9 @@ import type { OnLines } from '../progress/progress-lines';
 const RED = '\u001b[91m';
 const PLAIN = '\u001b[0m';
 
+/** What may wait to be told before who writes has to wait. Characters. */
+const ROOM = 1024 * 1024;
+
 export const shortImageId = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
 
 /**
@@ -14,7 +17,11 @@ export const shortImageId = (id: string): string => id.replace(/^sha256:/, '').s
 export class BuildOutput {
   private waiting: unknown[] = [];
   private isOpen = false;
+  /** Nobody takes lines any more; what went wrong is thrown by `flush`. */
+  private isBroken = false;
   private sending: Promise<void> | undefined;
+  private waitingLength = 0;
+  private readonly wantRoom: (() => void)[] = [];
 
   constructor(private readonly onLines: OnLines) {}
 
@@ -30,13 +37,14 @@ export class BuildOutput {
   }
 
   send(line: unknown): void {
+    if (this.isBroken) return;
     this.waiting.push(line);
     this.go();
   }
 
   /** What comes while lines are on their way goes with the next ones. */
   private go(): void {
-    if (!this.isOpen || this.sending || this.waiting.length === 0) return;
+    if (!this.isOpen || this.isBroken || this.sending || this.waiting.length === 0) return;
     this.sending = this.drain();
     // Whoever flushes sees it.
     this.sending.catch(() => {});
@@ -46,13 +54,21 @@ export class BuildOutput {
     try {
       while (this.waiting.length > 0) {
         await setImmediate();
+        this.waitingLength = 0;
         await this.onLines(this.waiting.splice(0));
+        this.giveRoom();
       }
       this.sending = undefined;
     } catch (error) {
-      this.isOpen = false;
+      this.isBroken = true;
+      this.waiting = [];
+      this.giveRoom();
       throw error;
     }
+  }
+
+  private giveRoom(): void {
+    for (const go of this.wantRoom.splice(0)) go();
   }
 
   text(text: string): void {
@@ -80,8 +96,12 @@ export class BuildOutput {
     this.text(` ---> Removed intermediate container ${name}\n`);
   }
 
-  command(stream: 'stdout' | 'stderr', text: string): void {
+  /** A promise where so much waits, because nobody takes it or it is not this stage's turn, that the command has to wait. */
+  command(stream: 'stdout' | 'stderr', text: string): Promise<void> | undefined {
     this.text(stream === 'stdout' ? text : `${RED}${text}${PLAIN}`);
+    this.waitingLength += text.length;
+    if (this.isBroken || this.waitingLength < ROOM) return undefined;
+    return new Promise((resolve) => this.wantRoom.push(resolve));
   }
 
   /** What follows is for this platform, one of several. */

@@ -23,7 +23,8 @@ const KILL_AGAIN_MS = 20;
 /** What crun says in the place of a process that it could not begin; it is in its log too. */
 const RUNTIME_WORDS = /^(executable file|open|exec) `/;
 
-export type OnOutput = (stream: 'stdout' | 'stderr', text: string) => void;
+/** The output is not read on before a promise that it gives is settled. */
+export type OnOutput = (stream: 'stdout' | 'stderr', text: string) => Promise<void> | undefined;
 
 /** Runs the process of a RUN in a runtime sandbox: no record, no monitor; it ends with whoever waits for it. */
 @Injectable()
@@ -67,16 +68,20 @@ export class RunProcesses {
       signal.addEventListener('abort', kill, { once: true });
       let doubtful = '';
       const onError: OnOutput = (stream, text) => {
-        if (RUNTIME_WORDS.test(text)) doubtful += text;
-        else onOutput(stream, text);
+        if (!RUNTIME_WORDS.test(text)) return onOutput(stream, text);
+        doubtful += text;
+        return undefined;
       };
-      const output = [this.read(outRead, 'stdout', onOutput), this.read(errRead, 'stderr', onError)];
+      const output = [
+        this.read(outRead, 'stdout', onOutput, signal),
+        this.read(errRead, 'stderr', onError, signal),
+      ];
       faultPoint('build-run-started');
       const [{ code }] = await Promise.all([processes.wait(pid), ...output]);
       signal.removeEventListener('abort', kill);
       signal.throwIfAborted();
       if (code !== 0) this.checkStarted(log, specification.process.args);
-      if (doubtful !== '') onOutput('stderr', doubtful);
+      if (doubtful !== '') void onOutput('stderr', doubtful);
       return code ?? 137;
     } finally {
       hasEnded = true;
@@ -115,17 +120,29 @@ export class RunProcesses {
     }
   }
 
-  private read(fd: number, stream: 'stdout' | 'stderr', onOutput: OnOutput): Promise<void> {
+  private read(
+    fd: number,
+    stream: 'stdout' | 'stderr',
+    onOutput: OnOutput,
+    signal: AbortSignal,
+  ): Promise<void> {
     const decoder = new StringDecoder('utf8');
-    const tell = (text: string) => {
-      if (text !== '') onOutput(stream, text);
-    };
+    const tell = (text: string) => (text === '' ? undefined : onOutput(stream, text));
     return new Promise((resolve, reject) => {
       const reader = this.linux.processes.reader(fd);
-      reader.on('data', (bytes: Buffer) => tell(decoder.write(bytes)));
+      // Nobody takes the output of what is ended any more, but its end has to be seen.
+      const readOn = () => reader.resume();
+      signal.addEventListener('abort', readOn, { once: true });
+      reader.on('data', (bytes: Buffer) => {
+        const room = tell(decoder.write(bytes));
+        if (!room || signal.aborted) return;
+        reader.pause();
+        void room.then(readOn);
+      });
       reader.once('error', reject);
       reader.once('close', () => {
-        tell(decoder.end());
+        signal.removeEventListener('abort', readOn);
+        void tell(decoder.end());
         resolve();
       });
     });
