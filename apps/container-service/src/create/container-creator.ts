@@ -24,6 +24,7 @@ import { checkUts } from './mode-checks';
 import { inheritedMounts, planMounts } from './mount-plan';
 import { parseVolumesFrom } from './bind-spec';
 import type { PlannedMount } from './planned-mount';
+import { platformWarning } from './platform-warning';
 import { randomName } from './random-name';
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -92,6 +93,8 @@ export class ContainerCreator {
         storageOptions: hostConfig.StorageOpt ?? {},
       });
       const document = fromJson<ImageConfigDocument>(image.imageConfig);
+      const mismatch = request.platform === '' ? platformWarning(document) : undefined;
+      if (mismatch) warnings.push(mismatch);
       const config = withImageDefaults(own, document.config);
       config.Hostname ||= this.defaultHostname(id, hostConfig);
       const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];

@@ -44,6 +44,14 @@ describe('completeHostConfig', () => {
     expect(hostConfig.MaskedPaths).toContain('/proc/kcore');
   });
 
+  it('gives every port binding both of its fields', () => {
+    const { hostConfig } = completeHostConfig(
+      { PortBindings: { '80/tcp': [{} as never], '81/tcp': null } },
+      facts,
+    );
+    expect(hostConfig.PortBindings).toEqual({ '80/tcp': [{ HostIp: '', HostPort: '' }], '81/tcp': null });
+  });
+
   it('takes one capability without a list around it', () => {
     const { hostConfig } = completeHostConfig({ CapAdd: 'NET_ADMIN' as unknown as string[] }, facts);
     expect(hostConfig).toMatchObject({ CapAdd: ['NET_ADMIN'], CapDrop: null });

@@ -70,7 +70,6 @@ export function completeHostConfig(
     ...UNSET_RESOURCES,
     Binds: null,
     ContainerIDFile: '',
-    PortBindings: {},
     AutoRemove: false,
     VolumeDriver: '',
     VolumesFrom: null,
@@ -95,6 +94,7 @@ export function completeHostConfig(
     CapDrop: words(given.CapDrop),
     OomKillDisable: given.OomKillDisable ?? false,
     ConsoleSize: given.ConsoleSize ?? [0, 0],
+    PortBindings: completeBindings(given.PortBindings),
     LogConfig: chosenLogConfig(given.LogConfig),
     NetworkMode: !given.NetworkMode || given.NetworkMode === 'default' ? 'bridge' : given.NetworkMode,
     RestartPolicy: {
@@ -119,6 +119,18 @@ export function completeHostConfig(
   checkTmpfs(hostConfig);
   checkExtraHosts(hostConfig.ExtraHosts);
   return { hostConfig, warnings };
+}
+
+/** As Go has them: a client that reads them finds both fields. */
+function completeBindings(given: HostConfig['PortBindings'] | undefined): HostConfig['PortBindings'] {
+  const ports = Object.entries(given ?? {});
+  return Object.fromEntries(
+    ports.map(([port, bindings]) => [
+      port,
+      bindings?.map((binding) => ({ HostIp: binding?.HostIp ?? '', HostPort: binding?.HostPort ?? '' })) ??
+        null,
+    ]),
+  );
 }
 
 /** Clients send null for what they do not set. */

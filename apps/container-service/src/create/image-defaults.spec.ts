@@ -25,6 +25,11 @@ describe('withImageDefaults', () => {
     });
   });
 
+  it('cleans the working directory', () => {
+    expect(withImageDefaults(own({ Image: 'x', WorkingDir: '/data/../tmp/' })).WorkingDir).toBe('/tmp');
+    expect(withImageDefaults(own({ Image: 'x' }), { WorkingDir: '/home/' }).WorkingDir).toBe('/home');
+  });
+
   it('a new entrypoint drops the command of the image', () => {
     expect(withImageDefaults(own({ Image: 'x', Entrypoint: ['e'] }), image)).toMatchObject({
       Cmd: null,

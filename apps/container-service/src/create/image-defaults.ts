@@ -1,9 +1,11 @@
+import { posix } from 'node:path';
 import type { ContainerConfig, HealthConfig } from '../records/api-documents';
 
 /** The parts of an OCI image config (image-spec, config.md, with Docker's additions) that a container inherits. */
 export interface ImageConfigDocument {
   os?: string;
   architecture?: string;
+  variant?: string;
   config?: Partial<ContainerConfig>;
 }
 
@@ -14,7 +16,7 @@ export function withImageDefaults(
 ): ContainerConfig {
   const merged: ContainerConfig = { ...own };
   merged.User = own.User || image.User || '';
-  merged.WorkingDir = own.WorkingDir || image.WorkingDir || '';
+  merged.WorkingDir = cleanPath(own.WorkingDir || image.WorkingDir || '');
   merged.ExposedPorts = union(image.ExposedPorts, own.ExposedPorts);
   merged.Volumes = union(image.Volumes, own.Volumes) ?? null;
   merged.Labels = { ...image.Labels, ...own.Labels };
@@ -35,6 +37,8 @@ export function withImageDefaults(
   merged.Healthcheck = healthcheck(own.Healthcheck, image.Healthcheck);
   return merged;
 }
+
+const cleanPath = (path: string): string => (path.startsWith('/') ? posix.resolve(path) : path);
 
 function union(
   a: Record<string, object> | null | undefined,

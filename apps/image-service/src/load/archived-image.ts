@@ -44,13 +44,15 @@ export function readDocument(archive: ArchiveIndex, member: string): Buffer {
   return bytes;
 }
 
-/** @throws InvalidArgument for a configuration that is none, or of another number of layers */
+/** @throws InvalidArgument for a configuration that is none, of another number of layers, or of another system */
 export function describeImage(bytes: Buffer, layers: ArchivedLayer[]): ArchivedImage {
   const config = parseImageConfig(bytes);
-  const expected = config.rootfs.diff_ids.length;
-  if (expected !== layers.length) {
+  const { os } = config;
+  if (os && os !== 'linux') throw invalidArgument(`cannot load ${os} image on linux`);
+  const { length } = config.rootfs.diff_ids;
+  if (length !== layers.length) {
     throw invalidArgument(
-      `invalid manifest, layers length mismatch: expected ${expected}, got ${layers.length}`,
+      `invalid manifest, layers length mismatch: expected ${layers.length}, got ${length}`,
     );
   }
   return { id: digestOf(bytes), bytes, config, layers };

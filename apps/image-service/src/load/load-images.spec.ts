@@ -286,7 +286,7 @@ describe('what is refused leaves nothing and moves no name', () => {
     ],
     [
       'fewer layers than the configuration',
-      'layers length mismatch: expected 1, got 0',
+      'layers length mismatch: expected 0, got 1',
       () => made.docker([{ Config: pathOf(made.image('a').config), RepoTags: ['a:1'], Layers: [] }]).tar(),
     ],
     [
