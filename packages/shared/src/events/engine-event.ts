@@ -1,3 +1,5 @@
+import { wallClock } from './wall-clock';
+
 /** API: EventMessage. */
 export interface EngineEvent {
   Type: 'container' | 'image' | 'network' | 'volume' | 'daemon' | 'builder' | 'plugin';
@@ -10,17 +12,12 @@ export interface EngineEvent {
   timeNano: string;
 }
 
-/** Nanoseconds since the epoch, never the same twice in a process, so that events keep their order. */
-export const nowNanos = (() => {
-  const origin = BigInt(Math.round(performance.timeOrigin * 1000)) * 1000n;
-  let last = 0n;
-  return (): bigint => {
-    let now = origin + BigInt(Math.round(performance.now() * 1000)) * 1000n;
-    if (now <= last) now = last + 1n;
-    last = now;
-    return now;
-  };
-})();
+/** Nanoseconds since the epoch, never the same twice in a process. */
+export const nowNanos = wallClock(
+  () => Date.now(),
+  () => performance.now(),
+  performance.timeOrigin,
+);
 
 export function engineEvent(
   type: EngineEvent['Type'],
