@@ -24,6 +24,7 @@ const project = (displayName, testMatch, more = {}) => ({
   transform: swc,
   moduleNameMapper: fromSource,
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.cache/'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/time-limit.ts'],
   ...more,
 });
 
@@ -36,7 +37,6 @@ module.exports = {
       '<rootDir>/scripts/**/*.spec.ts',
     ]),
     project('engine', ['<rootDir>/test/**/*.spec.ts'], {
-      setupFilesAfterEnv: ['<rootDir>/test/support/time-limit.ts'],
       globalSetup: '<rootDir>/test/support/global-setup.ts',
       globalTeardown: '<rootDir>/test/support/global-teardown.ts',
     }),
