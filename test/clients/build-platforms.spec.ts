@@ -92,7 +92,21 @@ describe('a build for several platforms', () => {
     );
   });
 
-  it.each(['local', 'tar', 'docker'])('is not sent by the exporter %s', async (exporter) => {
+  it('is a directory a platform, where files are wanted', async () => {
+    const wanted = { attributes, exporter: 'local' };
+    const { error, files: received } = await buildWithSession(instance.socket, files(), wanted);
+    expect(error).toBe('');
+    expect(received.map(({ path, content }) => [path, content])).toEqual([
+      ['linux_amd64', ''],
+      ['linux_amd64/made', `${mark} for linux/amd64\n`],
+      ['linux_arm64', ''],
+      ['linux_arm64/made', `${mark} for linux/arm64\n`],
+      ['linux_arm_v6', ''],
+      ['linux_arm_v6/made', `${mark} for linux/arm/v6\n`],
+    ]);
+  });
+
+  it.each(['tar', 'docker'])('is not sent by the exporter %s', async (exporter) => {
     const { error } = await buildWithSession(instance.socket, files(), { attributes, exporter });
     expect(error).toBe(`the exporter ${exporter} of several platforms is not built yet`);
   });

@@ -7,14 +7,16 @@ import { LINUX, type Linux } from '@gantry/shared/linux';
 import type { BuildExport } from '@gantry/shared/queue';
 import { inLargePieces } from '@gantry/shared/streams';
 import { ExportImages } from '../../export/export-images';
+import type { Platform } from '../../images/image-config';
 import { taggable } from '../../images/image-store';
+import { platformText } from '../../manifests/platform-choice';
 import { parseNamed } from '../../references/reference';
 import type { BuildOutput } from '../build-output';
 import type { BuildScope } from '../build-scope';
 import { type BuiltImage, topOf } from '../built-image';
 import { bytesMessage } from '../session/client-session';
 import { StepDirectories } from '../step-directories';
-import { sendTree } from './send-tree';
+import { type SentTree, sendTree } from './send-tree';
 
 /** What BuildKit says that it does. */
 const WORDS: Readonly<Record<BuildExport['type'], string>> = {
@@ -42,7 +44,7 @@ export class BuildExports {
   ): Promise<void> {
     output.send({ status: WORDS[type] });
     const [image] = images as [BuiltImage];
-    if (images.length > 1 && type !== 'oci') {
+    if (images.length > 1 && type !== 'oci' && type !== 'local') {
       throw notImplemented(`the exporter ${type} of several platforms is not built yet`);
     }
     const call = session.files();
@@ -51,7 +53,7 @@ export class BuildExports {
     try {
       if (type === 'tar') await this.inView(image, (root) => this.sendArchive(this.files(root), call));
       else if (type === 'local') {
-        await this.inView(image, (root) => sendTree(this.linux, root, call, signal));
+        await this.inViews(images, (trees) => sendTree(this.linux, trees, call, signal));
       } else await this.sendArchive(await this.archive(images, type, names), call);
     } catch (error) {
       signal.throwIfAborted();
@@ -69,6 +71,20 @@ export class BuildExports {
     } finally {
       await this.directories.close(view);
     }
+  }
+
+  /** Several images are for several platforms: each has a directory of its own, as with BuildKit. */
+  private inViews(
+    [image, ...others]: BuiltImage[],
+    work: (trees: SentTree[]) => Promise<void>,
+    directories: SentTree[] = [],
+    isAlone = others.length === 0,
+  ): Promise<void> {
+    if (!image) return work(directories.sort((a, b) => (a.directory < b.directory ? -1 : 1)));
+    const directory = isAlone ? '' : platformText(platformOf(image)).replaceAll('/', '_');
+    return this.inView(image, (root) =>
+      this.inViews(others, work, [...directories, { directory, root }], isAlone),
+    );
   }
 
   private async *files(root: string): AsyncGenerator<Buffer> {
@@ -111,3 +127,9 @@ export class BuildExports {
 async function untilTheEnd(messages: AsyncGenerator<Buffer>): Promise<void> {
   while (!(await messages.next()).done);
 }
+
+const platformOf = ({ document: { os = '', architecture = '', variant = '' } }: BuiltImage): Platform => ({
+  os,
+  architecture,
+  variant,
+});

@@ -24,25 +24,33 @@ const TYPES: Readonly<Record<number, number>> = {
   [S_IFIFO]: 0x02000000,
 };
 
+/** Files below `root`; a client finds them in `directory`, empty: where it wants them. */
+export interface SentTree {
+  directory: string;
+  root: string;
+}
+
 /**
- * Sends the files below `root`, which nobody changes, to a client that makes them where it wants them (fsutil's Send): all are
+ * Sends trees of files, which nobody changes, to a client that makes them where it wants them (fsutil's Send): all are
  * described first, then the client asks for the contents of those that it has not.
  * @throws EngineError with what the client says
  */
 export async function sendTree(
   linux: Port,
-  root: string,
+  trees: SentTree[],
   call: SessionCall,
   signal: AbortSignal,
 ): Promise<void> {
   const asked = new Asked(call.messages());
   const files = new Map<number, string>();
   let id = 0;
-  for (const { path, stat, isFile } of describe(linux, root)) {
-    signal.throwIfAborted();
-    if (isFile) files.set(id, path);
-    id += 1;
-    await send(call, { type: PacketType.PACKET_STAT, stat });
+  for (const tree of trees) {
+    for (const { path, stat, isFile } of describe(linux, tree)) {
+      signal.throwIfAborted();
+      if (isFile) files.set(id, path);
+      id += 1;
+      await send(call, { type: PacketType.PACKET_STAT, stat });
+    }
   }
   await send(call, { type: PacketType.PACKET_STAT });
   for (let packet = await asked.next(); packet; packet = await asked.next()) {
@@ -50,7 +58,7 @@ export async function sendTree(
     if (packet.type === PacketType.PACKET_REQ) {
       const path = files.get(packet.id);
       if (path === undefined) throw invalidArgument(`invalid file id ${packet.id}`);
-      await sendFile(call, packet.id, join(root, path));
+      await sendFile(call, packet.id, path);
     } else if (packet.type === PacketType.PACKET_FIN) {
       await send(call, { type: PacketType.PACKET_FIN });
       call.end();
@@ -95,6 +103,7 @@ class Asked {
 }
 
 interface Described {
+  /** On the host. */
   path: string;
   /** {@link Stat}, encoded. */
   stat: Buffer;
@@ -103,25 +112,36 @@ interface Described {
 }
 
 /** In the order in which Go walks a tree: a directory before what is in it, names by their bytes. */
-function* describe(linux: Port, root: string): Generator<Described> {
+function* describe(linux: Port, { directory: top, root }: SentTree): Generator<Described> {
   const linked = new Map<string, string>();
   function* below(directory: string): Generator<Described> {
     const names = readdirSync(join(root, directory)).map((name) => Buffer.from(name));
     for (const name of names.sort((a, b) => a.compare(b))) {
-      const path = join(directory, name.toString());
-      const status = linux.files.statAt(AT_FDCWD, join(root, path));
+      const inside = join(directory, name.toString());
+      const path = join(root, inside);
+      const status = linux.files.statAt(AT_FDCWD, path);
       if (!status || TYPES[status.mode & S_IFMT] === undefined) continue;
       const type = status.mode & S_IFMT;
-      yield { path, stat: statOf(linux, root, path, status, linked), isFile: type === S_IFREG };
-      if (type === S_IFDIR) yield* below(path);
+      const stat = statOf(linux, path, join(top, inside), status, linked);
+      yield { path, stat, isFile: type === S_IFREG };
+      if (type === S_IFDIR) yield* below(inside);
     }
+  }
+  if (top !== '') {
+    const mode = goMode(S_IFDIR | 0o755);
+    yield {
+      path: root,
+      stat: Buffer.from(Stat.encode(Stat.fromPartial({ path: top, mode })).finish()),
+      isFile: false,
+    };
   }
   yield* below('');
 }
 
 function statOf(
   linux: Port,
-  root: string,
+  file: string,
+  /** For the client. */
   path: string,
   status: FileStatus,
   linked: Map<string, string>,
@@ -130,8 +150,8 @@ function statOf(
   const inode = `${status.device}:${status.inode}`;
   const first = type === S_IFREG && status.links > 1 ? linked.get(inode) : undefined;
   if (type === S_IFREG && status.links > 1) linked.set(inode, first ?? path);
-  const target = type === S_IFLNK ? linux.files.readlinkAt(AT_FDCWD, join(root, path)) : '';
-  const capability = type === S_IFREG ? linux.files.getXattr(join(root, path), CAPABILITY) : undefined;
+  const target = type === S_IFLNK ? linux.files.readlinkAt(AT_FDCWD, file) : '';
+  const capability = type === S_IFREG ? linux.files.getXattr(file, CAPABILITY) : undefined;
   const isDevice = type === S_IFBLK || type === S_IFCHR;
   const stat = Stat.fromPartial({
     path,
