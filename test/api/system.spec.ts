@@ -12,9 +12,9 @@ describe('system', () => {
 
   it.each([
     ['/v1.56', 200, /./],
-    ['/v1.24', 200, /./],
+    ['/v1.22', 200, /./],
     ['/v1.99', 400, /client version 1\.99 is too new\. Maximum supported API version is 1\.56/],
-    ['/v1.12', 400, /client version 1\.12 is too old\. Minimum supported API version is 1\.24/],
+    ['/v1.12', 400, /client version 1\.12 is too old\. Minimum supported API version is 1\.22/],
   ])('version prefix %s answers %i', async (version, status, text) => {
     const answer = await new EngineClient(instance.socket, version).get('/version');
     expect(answer.status).toBe(status);

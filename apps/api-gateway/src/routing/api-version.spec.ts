@@ -1,8 +1,8 @@
 import { supportedMinor } from './api-version';
 
 describe('API versions', () => {
-  it('takes all from 1.24 to 1.56', () => {
-    expect(supportedMinor('1.24')).toBe(24);
+  it('takes all from 1.22 to 1.56', () => {
+    expect(supportedMinor('1.22')).toBe(22);
     expect(supportedMinor('1.56')).toBe(56);
   });
 
@@ -12,8 +12,8 @@ describe('API versions', () => {
     );
     expect(() => supportedMinor('2.0')).toThrow('too new');
     expect(() => supportedMinor('1.10')).toThrow(
-      'client version 1.10 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version',
+      'client version 1.10 is too old. Minimum supported API version is 1.22, please upgrade your client to a newer version',
     );
-    expect(() => supportedMinor('1.23')).toThrow('too old');
+    expect(() => supportedMinor('1.21')).toThrow('too old');
   });
 });

@@ -7,7 +7,7 @@ import { cleaned, originForm } from './request-target';
 /** API versions are `1.<minor>`; within Gantry only the minor number is passed around. */
 export const NEWEST_API_MINOR = 56;
 /** dockerd's own until version 29: Traefik, Watchtower and docker-java of before then name a version and do not ask. */
-export const OLDEST_API_MINOR = 24;
+export const OLDEST_API_MINOR = 22;
 export const NEWEST_API_VERSION = `1.${NEWEST_API_MINOR}`;
 export const OLDEST_API_VERSION = `1.${OLDEST_API_MINOR}`;
 

@@ -14,12 +14,23 @@ export async function sendJobProgress(
   await sendLines(response, first.done ? lines : startingWith(first.value, lines));
 }
 
-/** The same, but every error is a line: a load has answered 200 before it looks into the archive (API: ImageLoad). */
-export async function sendLines(response: Response, lines: AsyncGenerator<unknown, unknown>): Promise<void> {
+/**
+ * The same, but every error is a line: a load has answered 200 before it looks into the archive (API: ImageLoad).
+ * `toTheEnd`: the lines are read on when the client has gone, so its job goes on.
+ */
+export async function sendLines(
+  response: Response,
+  lines: AsyncGenerator<unknown, unknown>,
+  { toTheEnd = false } = {},
+): Promise<void> {
+  let heard = true;
   const send = (line: unknown) => writeWithBackPressure(response, `${JSON.stringify(line)}\r\n`);
   response.setHeader('Content-Type', 'application/json');
   try {
-    for await (const line of lines) if (!(await send(line))) return;
+    for await (const line of lines) {
+      if (heard) heard = await send(line);
+      if (!heard && !toTheEnd) return;
+    }
   } catch (error) {
     const message = messageOf(error);
     await send({ errorDetail: { message }, error: message });
