@@ -47,10 +47,11 @@ describe('stats', () => {
     expect(stats.pids_stats.limit).toBe(50);
     const { usage = 0, limit, stats: details = {} } = stats.memory_stats;
     expect(limit).toBe(256 * MIB);
-    expect(usage).toBeGreaterThan(24 * MIB);
+    // Most of the file: a host that is short of memory, or tidies it ahead (DAMON), has taken pages of it back.
+    expect(usage).toBeGreaterThan(16 * MIB);
     // What the CLI shows: without the file that lies in the cache, which is on the list that was last used, too.
     const cached = details['total_cache'] ?? details['file'] ?? 0;
-    expect(cached).toBeGreaterThanOrEqual(24 * MIB);
+    expect(cached).toBeGreaterThan(16 * MIB);
     expect(usage - cached).toBeLessThan(16 * MIB);
     const now = stats.cpu_stats.cpu_usage.total_usage;
     const before = stats.precpu_stats.cpu_usage.total_usage;
