@@ -45,6 +45,29 @@ describe('a client of BuildKit', () => {
     await docker(['rmi', name]);
   });
 
+  it('runs the frontend itself, and makes its result the base of another build', async () => {
+    const mark = randomBytes(4).toString('hex');
+    const base = await buildWithSession(
+      instance.socket,
+      [dockerfile(`FROM busybox\nRUN echo ${mark} > /mark\n`)],
+      { inputs: {} },
+    );
+    expect([base.error, base.definition?.def]).toMatchObject(['', { length: 2 }]);
+    const linked = await buildWithSession(
+      instance.socket,
+      [dockerfile('FROM base\nRUN cat /mark\nCOPY --from=base /mark /again\n')],
+      {
+        inputs: { '0-base': base.definition ?? { def: [], metadata: {} } },
+        attributes: { 'context:base': 'input:0-base', 'input-metadata:0-base': '{}' },
+      },
+    );
+    expect([linked.error, linked.log]).toEqual(['', `${mark}\n`]);
+    const failed = await buildWithSession(instance.socket, [dockerfile('FROM busybox\nRUN exit 3\n')], {
+      inputs: {},
+    });
+    expect(failed.error).toContain('exit code: 3');
+  });
+
   it('is asked to leave out what the ignore file names', async () => {
     const outcome = await buildWithSession(instance.socket, [
       file('.dockerignore', '# a comment\n\n/a/\n!a/b\n *.log \n'),

@@ -10,6 +10,12 @@ import {
   UsageRecord,
   type Vertex,
 } from '@gantry/proto/buildkit';
+import {
+  type Definition,
+  ReturnRequest,
+  SolveRequest as BridgeRequest,
+  SolveResponse as BridgeResponse,
+} from '@gantry/proto/frontend';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
 import { SessionConnection } from '@gantry/shared/buildkit';
 import { type ClientServices, OfferedServices, type ReceivedFile } from './buildkit-services';
@@ -29,6 +35,7 @@ export interface BuildOutcome {
   response: Record<string, string>;
 }
 
+const BRIDGE = '/moby.buildkit.v1.frontend.LLBBridge';
 const GO_DIRECTORY = 0x80000000;
 const GO_SYMLINK = 0x08000000;
 const DIFF_COPY = {
@@ -48,6 +55,8 @@ export interface WantedBuild extends Partial<ClientServices> {
   /** Named contexts, by what the client calls them. */
   directories?: Record<string, OfferedFile[]>;
   cacheExports?: { type: string; attrs: Record<string, string> }[];
+  /** The client runs the frontend itself, as buildx does, with results of other builds. */
+  inputs?: Record<string, Definition>;
 }
 
 /** Builds as buildx does: a session that offers files, a call that solves, and one that watches. */
@@ -55,7 +64,9 @@ export async function buildWithSession(
   socketPath: string,
   files: OfferedFile[],
   wanted: WantedBuild = {},
-): Promise<BuildOutcome & { excluded: string[]; received: Buffer; files: ReceivedFile[] }> {
+): Promise<
+  BuildOutcome & { excluded: string[]; received: Buffer; files: ReceivedFile[]; definition?: Definition }
+> {
   const sessionId = randomUUID();
   const excluded: string[] = [];
   const offered = new OfferedServices(wanted, wanted.exporter === 'local');
@@ -80,27 +91,53 @@ export async function buildWithSession(
   try {
     const ref = randomUUID();
     const watching = watch(control, ref);
+    const attributes = { filename: 'Dockerfile', ...wanted.attributes };
     const request = SolveRequest.fromPartial({
       ref,
       session: sessionId,
       exporter: wanted.exporter ?? 'moby',
       exporterAttrs: { name: wanted.names ?? '' },
       cache: { exports: wanted.cacheExports ?? [] },
-      frontend: 'dockerfile.v0',
-      frontendAttrs: { filename: 'Dockerfile', ...wanted.attributes },
+      ...(!wanted.inputs && { frontend: 'dockerfile.v0', frontendAttrs: attributes }),
     });
+    const bridged = wanted.inputs && solveFrontend(control, ref, attributes, wanted.inputs);
     const solved = await control
       .ask('/moby.buildkit.v1.Control/Solve', SolveRequest.encode(request).finish())
       .then(
         (bytes) => ({ error: '', response: SolveResponse.decode(bytes).exporterResponse }),
         (error: Error) => ({ error: error.message, response: {} }),
       );
-    return { ...(await watching), ...solved, excluded, received: offered.received(), files: offered.files };
+    const definition = await bridged;
+    return {
+      ...(await watching),
+      ...solved,
+      definition,
+      excluded,
+      received: offered.received(),
+      files: offered.files,
+    };
   } finally {
     control.close();
     server.forceShutdown();
     session.destroy();
   }
+}
+
+/** What the client gets is the build's result, and an input of other builds. */
+async function solveFrontend(
+  control: SessionConnection,
+  ref: string,
+  frontendOpt: Record<string, string>,
+  frontendInputs: Record<string, Definition>,
+): Promise<Definition | undefined> {
+  const build = { 'buildkit-controlapi-buildid': ref };
+  const request = BridgeRequest.encode({ frontend: 'dockerfile.v0', frontendOpt, frontendInputs }).finish();
+  const { result, error } = await control.ask(`${BRIDGE}/Solve`, request, build).then(
+    (bytes) => ({ result: BridgeResponse.decode(bytes).result, error: undefined }),
+    (failure: Error) => ({ result: undefined, error: { code: 2, message: failure.message } }),
+  );
+  await control.ask(`${BRIDGE}/Return`, ReturnRequest.encode({ result, error }).finish(), build);
+  return result?.ref?.def;
 }
 
 /** Prunes the cache. Returns the ids of what went. @throws what the engine says */
