@@ -111,6 +111,18 @@ describe('a build for several platforms', () => {
     expect(error).toBe(`the exporter ${exporter} of several platforms is not built yet`);
   });
 
+  it('fails where a context is an image of one platform', async () => {
+    const { body } = await api.get<{ Id: string }>('/images/busybox/json');
+    const { error } = await buildWithSession(
+      instance.socket,
+      [{ path: 'Dockerfile', content: 'FROM base\nLABEL a=b' }],
+      { attributes: { ...attributes, 'context:base': `docker-image://${body.Id}` } },
+    );
+    expect(error).toBe(
+      `image with reference ${body.Id} was found but does not provide the specified platform (linux/arm64)`,
+    );
+  });
+
   it('fails where a command is of an architecture that the host has no emulator for', async () => {
     const base = `${mark}:foreign`;
     const rootfs = await tarOf([{ header: { name: 'bin/sh', mode: 0o755 }, body: FOREIGN_PROGRAM }]);

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { isKind } from '@gantry/shared/errors';
 import type { Image } from '../database/image-database';
-import { matchesPlatform, parseImageConfig, type Platform } from '../images/image-config';
+import { checkPlatform, matchesPlatform, parseImageConfig, type Platform } from '../images/image-config';
 import { ImageLookup } from '../images/image-lookup';
 import { LayerStore } from '../layers/layer-store';
 import { platformText } from '../manifests/platform-choice';
@@ -56,7 +56,11 @@ export class BaseImages {
   ): Promise<Image> {
     const parsed = parseAny(reference);
     // An id is in no registry.
-    if (parsed.kind === 'id') return this.lookup.find(reference);
+    if (parsed.kind === 'id') {
+      const image = await this.lookup.find(reference);
+      if (platform) checkPlatform(parseImageConfig(image.config), platform, reference);
+      return image;
+    }
     const { repository, tag, digest } = parsed.name;
     const order = {
       repository: reference,
