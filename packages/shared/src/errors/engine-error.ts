@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /** What can go wrong, as a caller sees it. docs/architecture.md, "Errors". */
 export const ERROR_KINDS = [
   'NotFound',
@@ -50,9 +52,19 @@ const FILE_ERROR = /^E[A-Z0-9]+: (.+?), (\w+)(?: '(.*)')?$/s;
 /** A quota that is used up. libuv does not know it: Node has no words for it. */
 const EDQUOT = -122;
 
-/** The message of whatever was thrown; of node:fs in the words of dockerd: `mkdir /x: no space left on device`. */
+/** How the Linux port does: `openat x: ENOSPC`. */
+const CALL_ERROR = /^(.+: )(E[A-Z0-9]+)$/s;
+
+/** strerror(3) for the name of an errno. */
+function textOf(code: string): string {
+  return [...getSystemErrorMap().values()].find(([name]) => name === code)?.[1] ?? code;
+}
+
+/** The message of whatever was thrown; of system calls in the words of dockerd: `mkdir /x: no space left on device`. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  const [, doing, code = ''] = CALL_ERROR.exec(error.message) ?? [];
+  if (doing !== undefined && !(error instanceof EngineError)) return doing + textOf(code);
   const known = (error as NodeJS.ErrnoException).errno !== EDQUOT;
   const message = known
     ? error.message

@@ -3,6 +3,10 @@ import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { fromGrpcError, toGrpcStatus } from './grpc-status';
 import { ERROR_KINDS, EngineError, httpStatusOf, messageOf, notFound } from './index';
 
+const raise = (message: string) => {
+  throw new Error(message);
+};
+
 describe('errors between services', () => {
   it.each(ERROR_KINDS)('%s arrives as itself', (kind) => {
     const sent = toGrpcStatus(new EngineError(kind, 'No such container: x'));
@@ -25,6 +29,8 @@ describe('errors between services', () => {
   it.each([
     [() => mkdirSync('/proc/none/x'), 'mkdir /proc/none/x: no such file or directory'],
     [() => renameSync('/none', "/it's"), "rename /none /it's: no such file or directory"],
+    [() => raise('openat /x: ENOSPC'), 'openat /x: no space left on device'],
+    [() => raise('mount x: bad option (EINVAL)'), 'mount x: bad option (EINVAL)'],
     [() => JSON.parse('{'), expect.stringContaining('JSON') as string],
   ])('%s is worded as dockerd words it', (failing, message) => {
     try {
