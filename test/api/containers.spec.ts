@@ -109,6 +109,8 @@ describe('containers', () => {
       400,
       'Duplicate mount point: /d',
     ],
+    [{ Image: 'busybox', Env: [null] }, 400, 'invalid environment variable: '],
+    [{ Image: 'busybox', HostConfig: { Mounts: [null] } }, 400, 'field Target must not be empty'],
     [{}, 400, 'config cannot be empty in order to create a container'],
     [{ Image: 'busybox', Cmd: 5 }, 400, 'Go struct field CreateRequest.Cmd of type []string'],
     [{ Image: 'busybox', HostConfig: { ExtraHosts: ['x'] } }, 400, 'bad format for add-host: "x"'],

@@ -114,6 +114,16 @@ describe('container endpoints', () => {
     expect(seen['stop']).toEqual({ container: 'c', signal: '', timeoutSeconds: undefined });
   });
 
+  it('takes parameters from a form, as curl -d sends them, before those of the query', async () => {
+    const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    const stop = (path: string, body: string) => gateway.ask('POST', `/containers/c/${path}`, body, form);
+    expect((await stop('stop?t=9', 't=0&signal=INT')).status).toBe(204);
+    expect(seen['stop']).toEqual({ container: 'c', signal: 'INT', timeoutSeconds: 0 });
+    expect((await stop('stop?t=1', '')).status).toBe(204);
+    expect(seen['stop']).toMatchObject({ timeoutSeconds: 1 });
+    expect((await stop('stop', 't=x')).status).toBe(400);
+  });
+
   it('keeps the words of a service’s error', async () => {
     const answer = await gateway.ask('POST', '/containers/c/start');
     expect(answer.status).toBe(500);

@@ -19,7 +19,10 @@ export async function readJsonBody(request: IncomingMessage): Promise<JsonObject
   const contentType = request.headers['content-type'];
   const chunked = request.headers['transfer-encoding'] !== undefined;
   const empty = !chunked && Number(request.headers['content-length'] ?? 0) === 0;
-  if (!(empty && contentType === undefined) && contentType?.split(';')[0]?.trim() !== 'application/json') {
+  if (
+    !(empty && contentType === undefined) &&
+    contentType?.split(';')[0]?.trim().toLowerCase() !== 'application/json'
+  ) {
     throw invalidArgument(
       `unsupported Content-Type header (${contentType ?? ''}): must be 'application/json'`,
     );
@@ -61,7 +64,7 @@ function goWords(message: string): string {
   return token === undefined ? message : `invalid character '${token}' looking for beginning of value`;
 }
 
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
+export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {

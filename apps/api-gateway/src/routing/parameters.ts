@@ -1,15 +1,17 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Response } from 'express';
 import type { VersionedRequest } from './api-version';
+import { readFormBody } from './form-body';
 import { readJsonBody, requireJsonBody } from './json-body';
 import { QueryParameters } from './query-parameters';
 
 const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<VersionedRequest>();
 
 /** QueryParameters */
-export const ApiQuery = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => new QueryParameters(requestOf(context).url),
-);
+export const ApiQuery = createParamDecorator(async (_: unknown, context: ExecutionContext) => {
+  const request = requestOf(context);
+  return new QueryParameters(request.url, await readFormBody(request));
+});
 
 /** The minor number of the API version that the client speaks. */
 export const ApiMinor = createParamDecorator(

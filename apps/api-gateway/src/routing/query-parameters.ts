@@ -9,9 +9,10 @@ const FALSE_WORDS = ['', '0', 'no', 'false', 'none'];
 export class QueryParameters {
   private readonly values: URLSearchParams;
 
-  constructor(url: string) {
+  /** @param form parameters from the body, which come first */
+  constructor(url: string, form = '') {
     const start = url.indexOf('?');
-    const query = start < 0 ? '' : url.slice(start + 1);
+    const query = [form, start < 0 ? '' : url.slice(start + 1)].filter((part) => part !== '').join('&');
     const wrong = NOT_IN_A_QUERY.exec(query)?.[0];
     if (wrong === ';') throw invalidArgument('invalid semicolon separator in query');
     if (wrong !== undefined) throw invalidArgument(`invalid URL escape ${JSON.stringify(wrong)}`);

@@ -16,7 +16,7 @@ import { RecordFiles } from '../records/record-files';
 import { timestamp } from '../records/timestamps';
 import { ServicePeers } from '../service-peers';
 import { completeContainerConfig } from './container-config';
-import { checkCreateDocument, knownHostConfig } from './create-document';
+import { createDocument, knownHostConfig } from './create-document';
 import { letUnmountsThrough } from './data-root-binds';
 import { completeHostConfig } from './host-config';
 import { withImageDefaults, type ImageConfigDocument } from './image-defaults';
@@ -68,8 +68,7 @@ export class ContainerCreator {
   }
 
   async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
-    const body = parseBody(request.config);
-    checkCreateDocument(body);
+    const body = createDocument(parseBody(request.config));
     const asked = knownHostConfig(body.HostConfig ?? {});
     const { hostConfig, warnings } = completeHostConfig(asked, this.facts.get());
     const own = completeContainerConfig(body);

@@ -1,4 +1,4 @@
-import { checkCreateDocument, checkUpdateDocument, knownHostConfig } from './create-document';
+import { createDocument, updateDocument, knownHostConfig } from './create-document';
 
 const inHostConfig = (HostConfig: object) => ({ Image: 'a', HostConfig });
 
@@ -17,7 +17,7 @@ describe('the types of create documents', () => {
     ],
     [
       inHostConfig({ Memory: 1.5 }),
-      'number into Go struct field CreateRequest.HostConfig.Memory of type int64',
+      'number 1.5 into Go struct field CreateRequest.HostConfig.Memory of type int64',
     ],
     [
       inHostConfig({ Binds: '/a:/b' }),
@@ -36,7 +36,7 @@ describe('the types of create documents', () => {
       'string into Go struct field CreateRequest.NetworkingConfig.EndpointsConfig.Aliases of type []string',
     ],
   ])('%j is refused', (given, message) => {
-    expect(() => checkCreateDocument(given)).toThrow(`invalid JSON: json: cannot unmarshal ${message}`);
+    expect(() => createDocument(given)).toThrow(`invalid JSON: json: cannot unmarshal ${message}`);
   });
 
   it('takes one string for a command, null, and what it does not know', () => {
@@ -47,19 +47,17 @@ describe('the types of create documents', () => {
       Unknown: {},
       HostConfig: { CapAdd: 'ALL', Init: null },
     };
-    expect(() => checkCreateDocument(fine)).not.toThrow();
+    expect(() => createDocument(fine)).not.toThrow();
   });
 
   it('wants a configuration', () => {
     for (const none of [{}, { HostConfig: {} }]) {
-      expect(() => checkCreateDocument(none)).toThrow(
-        'config cannot be empty in order to create a container',
-      );
+      expect(() => createDocument(none)).toThrow('config cannot be empty in order to create a container');
     }
   });
 
   it('those of updates too', () => {
-    expect(() => checkUpdateDocument({ Memory: 'x' })).toThrow('field UpdateConfig.Memory of type int64');
+    expect(() => updateDocument({ Memory: 'x' })).toThrow('field UpdateConfig.Memory of type int64');
   });
 });
 

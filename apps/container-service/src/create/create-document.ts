@@ -1,4 +1,4 @@
-import { checkFieldTypes, SET, type FieldType, type Struct } from '@gantry/shared/documents';
+import { checkFieldTypes, SET, withZeroValues, type FieldType, type Struct } from '@gantry/shared/documents';
 import { invalidArgument } from '@gantry/shared/errors';
 import { NETWORKING_CONFIG } from '../networks/endpoints';
 
@@ -116,22 +116,30 @@ const CREATE_REQUEST = struct('CreateRequest', {
 
 const UPDATE_CONFIG = struct('UpdateConfig', { ...RESOURCES, RestartPolicy: RESTART_POLICY });
 
-/** The body of a create. @throws InvalidArgument for a value that is none of its field's, and where there is no Config */
-export function checkCreateDocument(document: object): void {
+/**
+ * The body of a create, as Go reads it.
+ * @throws InvalidArgument for a value that is none of its field's, and where there is no Config
+ */
+export function createDocument<T extends object>(document: T): T {
   checkFieldTypes(document, CREATE_REQUEST);
   if (!Object.keys(document).some((name) => name in CONFIG)) {
     throw invalidArgument('config cannot be empty in order to create a container');
   }
+  return withZeroValues(document, CREATE_REQUEST);
 }
 
-/** The body of a commit. @throws InvalidArgument for a value that is none of its field's */
-export function checkConfigDocument(document: object): void {
-  checkFieldTypes(document, struct('Config', CONFIG));
+const COMMIT_REQUEST = struct('Config', CONFIG);
+
+/** The body of a commit, as Go reads it. @throws InvalidArgument for a value that is none of its field's */
+export function configDocument<T extends object>(document: T): T {
+  checkFieldTypes(document, COMMIT_REQUEST);
+  return withZeroValues(document, COMMIT_REQUEST);
 }
 
-/** The body of an update. @throws InvalidArgument for a value that is none of its field's */
-export function checkUpdateDocument(document: object): void {
+/** The body of an update, as Go reads it. @throws InvalidArgument for a value that is none of its field's */
+export function updateDocument<T extends object>(document: T): T {
   checkFieldTypes(document, UPDATE_CONFIG);
+  return withZeroValues(document, UPDATE_CONFIG);
 }
 
 /** The fields that the API has, and no others: what nobody knows is not kept. */

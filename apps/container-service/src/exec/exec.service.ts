@@ -12,7 +12,7 @@ import type {
   StartExecRequest,
   StartExecStart,
 } from '@gantry/proto/container';
-import { checkFieldTypes } from '@gantry/shared/documents';
+import { checkFieldTypes, withZeroValues } from '@gantry/shared/documents';
 import { conflict, EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson, incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
@@ -62,8 +62,9 @@ export class ExecService {
   /** RPC Create. */
   async create(request: CreateExecRequest): Promise<CreateExecResponse> {
     const container = this.containers.resolve(request.container);
-    const config = fromJson<ExecConfig>(request.config);
-    checkFieldTypes(config, EXEC_CREATE_REQUEST);
+    const given = fromJson<ExecConfig>(request.config);
+    checkFieldTypes(given, EXEC_CREATE_REQUEST);
+    const config = withZeroValues(given, EXEC_CREATE_REQUEST);
     requireRunning(container, request.container);
     if (!config.Cmd?.length) throw invalidArgument('No exec command specified');
     parseDetachKeys(config.DetachKeys ?? '', 'escape');

@@ -3,7 +3,7 @@ import { conflict } from '@gantry/shared/errors';
 import { fromJson, toJson } from '@gantry/shared/grpc';
 import type { CommitContainerRequest } from '@gantry/proto/container';
 import { words } from '../create/container-config';
-import { checkConfigDocument } from '../create/create-document';
+import { configDocument } from '../create/create-document';
 import { withImageDefaults } from '../create/image-defaults';
 import type { ContainerConfig } from '../records/api-documents';
 import { ContainerStore } from '../records/container-store';
@@ -53,9 +53,7 @@ export class ContainerCommitter {
 /** The configuration of the request over the container's own, as a container's is over its image's. */
 function configOf(own: ContainerConfig, body: Buffer): ContainerConfig {
   if (body.length === 0) return own;
-  const given = fromJson<Partial<ContainerConfig> | null>(body) ?? {};
-  checkConfigDocument(given);
-  const { Cmd, Entrypoint, ...rest } = given;
+  const { Cmd, Entrypoint, ...rest } = configDocument(fromJson<Partial<ContainerConfig> | null>(body) ?? {});
   return withImageDefaults(
     { ...rest, Cmd: words(Cmd), Entrypoint: words(Entrypoint) } as ContainerConfig,
     own,

@@ -3,7 +3,7 @@ import { conflict, EngineError, internal, invalidArgument, messageOf } from '@ga
 import { fromJson } from '@gantry/shared/grpc';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { ContainerCreator } from '../create/container-creator';
-import { checkUpdateDocument } from '../create/create-document';
+import { updateDocument } from '../create/create-document';
 import { checkResources } from '../create/resource-checks';
 import { askedResources, withResources } from '../create/resource-update';
 import { checkRestartPolicy } from '../create/restart-policy-check';
@@ -35,9 +35,7 @@ export class ContainerUpdater {
   /** Body: API Resources with RestartPolicy; what is 0, empty or absent stays. Returns warnings. */
   async update(reference: string, body: Buffer): Promise<string[]> {
     const { id } = this.store.resolve(reference);
-    const document = parseBody(body);
-    checkUpdateDocument(document);
-    const { RestartPolicy, ...given } = document;
+    const { RestartPolicy, ...given } = updateDocument(parseBody(body));
     return this.locks.hold(id, async () => {
       const record = this.store.resolve(id);
       if (record.removal)

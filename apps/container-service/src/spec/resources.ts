@@ -84,7 +84,7 @@ const RLIMITS = new Set(
 
 /** RLIMIT_ entries. @throws InvalidArgument in Docker's words. */
 export function rlimits(ulimits: Ulimit[] | null): { type: string; soft: number; hard: number }[] {
-  return (ulimits ?? []).map(({ Name, Soft, Hard }) => {
+  return (ulimits ?? []).map(({ Name = '', Soft, Hard }) => {
     if (!RLIMITS.has(Name)) throw invalidArgument(`invalid ulimit type: ${Name}`);
     if (Hard >= 0 && Soft > Hard) {
       throw invalidArgument(`ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);

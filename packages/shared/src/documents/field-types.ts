@@ -35,8 +35,12 @@ function checkValue(value: unknown, type: FieldType, path: string): void {
     return;
   }
   const given = kindOf(value);
-  if (given !== kindFor(type)) {
-    const found = given === 'integer' ? 'number' : given;
+  const wanted = kindFor(type);
+  if (given !== wanted) {
+    const found =
+      given === 'number' && wanted === 'integer'
+        ? `number ${String(value)}`
+        : given.replace('integer', 'number');
     throw invalidArgument(
       `invalid JSON: json: cannot unmarshal ${found} into Go struct field ${path} of type ${nameOf(type)}`,
     );
@@ -47,6 +51,36 @@ function checkValue(value: unknown, type: FieldType, path: string): void {
   else for (const each of Object.values(value)) checkValue(each, type.map, path);
 }
 
+/**
+ * The document as Go reads it: null in a list is the zero value of its type, and so is null in a map of strings or sets.
+ * It has to have passed checkFieldTypes.
+ */
+export function withZeroValues<T extends object>(document: T, { fields }: Struct): T {
+  const entries = Object.entries(document).map(([name, value]) => {
+    const type = fields[name];
+    return [name, type === undefined ? (value as unknown) : withoutNulls(value, type)];
+  });
+  return Object.fromEntries(entries) as T;
+}
+
+function withoutNulls(value: unknown, type: FieldType): unknown {
+  if (value === null || value === undefined || typeof value !== 'object') return value;
+  if (type === 'words') return withoutNulls(value, { list: 'string' });
+  if (typeof type === 'string') return value;
+  if ('struct' in type) return withZeroValues(value, type);
+  if ('list' in type)
+    return (value as unknown[]).map((each) => withoutNulls(each ?? zeroOf(type.list), type.list));
+  const entries = Object.entries(value as Record<string, unknown>);
+  return Object.fromEntries(
+    entries.map(([key, each]) => [key, withoutNulls(each ?? (type.map === 'string' ? '' : each), type.map)]),
+  );
+}
+
+function zeroOf(type: FieldType): unknown {
+  if (typeof type !== 'string') return 'list' in type ? [] : {};
+  return type === 'bool' ? false : type === 'int' || type === 'int64' ? 0 : '';
+}
+
 function kindFor(type: FieldType): string {
   if (type === 'int' || type === 'int64') return 'integer';
   if (typeof type === 'string') return type;
@@ -55,7 +89,8 @@ function kindFor(type: FieldType): string {
 
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  if (typeof value === 'number')
+    return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? 'integer' : 'number';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
