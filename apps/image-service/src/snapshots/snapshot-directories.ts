@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { faultPoint } from '@gantry/shared/faults';
@@ -11,6 +11,8 @@ const MERGED = 'merged';
 const WORK = 'work';
 /** JSON of SnapshotRecord: marks the directory as a container's. */
 const SNAPSHOT = 'snapshot.json';
+/** Which directory of overlay2/ has the container's files: cAdvisor reads it below `image/overlay2/layerdb/mounts`, as dockerd has it. */
+const MOUNT_ID = 'mount-id';
 
 /** What a container's layer says of itself, so that its row can be made again. */
 export interface SnapshotRecord {
@@ -35,7 +37,9 @@ export class SnapshotDirectories {
     @Inject(LayerDirectories) private readonly layers: LayerDirectories,
     @Inject(RemappedLayers) private readonly remappedLayers: RemappedLayers,
     @Inject(LINUX) private readonly linux: Linux,
-  ) {}
+  ) {
+    this.linkMountIds();
+  }
 
   rootfs(containerId: string): string {
     return this.layers.path(containerId, MERGED);
@@ -60,6 +64,7 @@ export class SnapshotDirectories {
     mkdirSync(join(temporary, MERGED), { mode: 0o700 });
     writeFileSync(join(temporary, LAYER_LOWER), lower.join(':'));
     writeFileSync(join(temporary, SNAPSHOT), JSON.stringify(record));
+    writeFileSync(join(temporary, MOUNT_ID), record.containerId);
     this.remappedLayers.letThrough(temporary);
     this.layers.writeLink(temporary, record.containerId);
     renameSync(temporary, this.layers.path(record.containerId));
@@ -126,5 +131,15 @@ export class SnapshotDirectories {
   remove(containerId: string): Promise<void> {
     this.unmount(containerId);
     return this.layers.remove(containerId).done;
+  }
+
+  private linkMountIds(): void {
+    const directory = join(this.layers.root, '../image/overlay2/layerdb');
+    mkdirSync(directory, { recursive: true, mode: 0o710 });
+    try {
+      symlinkSync('../../../overlay2', join(directory, 'mounts'));
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+    }
   }
 }
