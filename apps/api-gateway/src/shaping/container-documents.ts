@@ -69,8 +69,12 @@ function dropOldNetworkFields(settings: JsonObject): void {
   for (const name of names) delete settings[name];
 }
 
-/** Before 1.45 `Aliases` named the short id and the host name as well (version history, 1.45). */
+/**
+ * Before 1.45 `Aliases` named the short id and the host name as well (version history, 1.45); not before the first start, by which
+ * docker-compose 1 sees that it has to connect a new container with its links.
+ */
 function addIdAliases(container: JsonObject, networks: JsonObject): void {
+  if (objectOr(container['State'])['Status'] === 'created') return;
   const shortId = String(container['Id'] ?? '').slice(0, 12);
   const hostname = [objectOr(container['Config'])['Hostname']].filter(Boolean);
   for (const [name, endpoint] of Object.entries(networks)) {

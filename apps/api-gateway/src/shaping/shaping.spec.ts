@@ -129,6 +129,8 @@ describe('documents for older versions', () => {
     expect(old.NetworkSettings.Networks.own.Aliases).toBeNull();
     const older = JSON.parse(shapeContainerInspect(bytes(container), 44).toString());
     expect(older.NetworkSettings.Networks.own.Aliases).toEqual(['0123456789ab']);
+    const made = shapeContainerInspect(bytes({ ...container, State: { Status: 'created' } }), 44);
+    expect(JSON.parse(made.toString()).NetworkSettings.Networks.own.Aliases).toBeNull();
   });
 
   it('gives new clients none, and untouched bytes where there are none', () => {
