@@ -37,7 +37,7 @@ describe('what a build leaves for another engine, which has nothing,', () => {
     for (const name of names) await api.delete(`/images/${encodeURIComponent(name)}?force=1`);
     const filters = encodeURIComponent(JSON.stringify({ description: { [mark]: true } }));
     await api.post(`/build/prune?all=1&filters=${filters}`);
-    await Promise.all([registry?.stop(), open?.stop(), other?.stop()]);
+    await Promise.all([registry?.stop(), open?.stop(), other?.clean()]);
   });
 
   const otherSocket = () => `${other.runDir}/docker.sock`;
