@@ -6,7 +6,7 @@ import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters
 import type { QueryParameters } from '../routing/query-parameters';
 import { shapeImageInspect, shapeImageList } from '../shaping/image-documents';
 import { sendJsonLines } from '../streaming/json-lines';
-import { sendDocument } from '../streaming/prune-answer';
+import { sendDocument } from '../streaming/document';
 
 /** API, tag Image: everything that is one question and one answer. Names may have slashes in them. */
 @Controller()

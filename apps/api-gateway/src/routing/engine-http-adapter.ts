@@ -1,5 +1,6 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Response } from 'express';
+import { sendDocument } from '../streaming/document';
 import { apiVersionMiddleware } from './api-version';
 
 /**
@@ -23,8 +24,6 @@ export class EngineHttpAdapter extends ExpressAdapter {
       return;
     }
     const bytes = Buffer.isBuffer(body) ? body : Buffer.from(`${JSON.stringify(body)}\n`);
-    response.setHeader('Content-Type', 'application/json');
-    response.setHeader('Content-Length', bytes.length);
-    response.end(bytes);
+    sendDocument(response, bytes);
   }
 }

@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import type { QueryParameters } from '../routing/query-parameters';
+import { sendDocument } from './document';
 import { sendJsonLines } from './json-lines';
 
 const STREAMED_SINCE = 56;
@@ -18,12 +19,6 @@ export async function sendPruned(
     return;
   }
   sendDocument(response, (await pruned).json);
-}
-
-export function sendDocument(response: Response, json: Buffer): void {
-  response.setHeader('Content-Type', 'application/json');
-  response.setHeader('Content-Length', json.length);
-  response.end(json);
 }
 
 async function* linesOf(pruned: Promise<{ json: Buffer }>): AsyncGenerator<{ json: Buffer }, undefined> {
