@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ContainerServiceServer } from '@gantry/proto/container';
 import { fromJson, toJson, writeMessage, type Implementation } from '@gantry/shared/grpc';
+import { PruneTurn } from '@gantry/shared/prunes';
 import { ArchiveService } from './archive/archive.service';
 import { AttachService } from './attach/attach.service';
 import { ContainerStreams } from './attach/container-streams';
@@ -28,6 +29,8 @@ type Service = Implementation<ContainerServiceServer>;
 /** gantry.container.v1.ContainerService: what can be asked, and who does it. */
 @Injectable()
 export class ContainerController implements Service {
+  private readonly prunes = new PruneTurn();
+
   constructor(
     private readonly store: ContainerStore,
     private readonly creator: ContainerCreator,
@@ -119,7 +122,8 @@ export class ContainerController implements Service {
     if (value) await writeMessage(call, { event: { $case: 'result', value } });
   };
 
-  prune: Service['prune'] = async ({ filters }) => toJson(await this.pruner.prune(filters));
+  prune: Service['prune'] = async ({ filters }) =>
+    toJson(await this.prunes.take(() => this.pruner.prune(filters)));
 
   diskUsage: Service['diskUsage'] = async () =>
     toJson(await this.listing.list({ all: true, limit: 0, size: true, filters: undefined }));

@@ -29,6 +29,7 @@ export class ExecExits {
     lifecycle.listen({
       foundEnded: (container) => this.files.removeAll(container.id), // they went with it
       adopted: (container) => this.adopt(container),
+      exited: (container) => this.execs.containerEnded(container.id),
       removed: (container) => {
         this.execs.forgetContainer(container.id);
         this.files.removeAll(container.id);

@@ -5,7 +5,7 @@ import { LINUX, type Linux, type Owner } from '@gantry/shared/linux';
 import type { ProcessStreams } from '../attach/process-streams';
 import { FileChanges } from '../file-changes';
 import type { RuntimeChoice } from '../runtime/runtimes';
-import type { OciProcess } from '@gantry/shared/oci';
+import { runtimeDocument, type OciProcess } from '@gantry/shared/oci';
 import { ExecFiles, textOf } from './exec-files';
 import type { ExecProcess, ExecRecord } from './exec-record';
 import { ExecShell } from './exec-shell';
@@ -33,7 +33,7 @@ export class ExecMonitor {
     owner?: Owner,
   ): Promise<ExecProcess> {
     mkdirSync(this.files.directory(record), { recursive: true, mode: 0o700 });
-    writeFileSync(this.files.process(record), JSON.stringify(process), { mode: 0o600 });
+    writeFileSync(this.files.process(record), runtimeDocument(process), { mode: 0o600 });
     const way = record.config.Tty ? this.terminal : this.shell;
     return { ...(await way.start(record, runtime, connected, owner)), bootId: bootId() };
   }

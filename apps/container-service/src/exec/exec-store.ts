@@ -44,6 +44,14 @@ export class ExecStore {
     setTimeout(() => this.records.delete(record.id), KEPT_MS).unref();
   }
 
+  /** Those that nobody has started will not run any more. */
+  containerEnded(containerId: string): void {
+    for (const record of this.records.values()) {
+      if (record.containerId === containerId && !record.running && record.exitCode === undefined)
+        this.ended(record);
+    }
+  }
+
   forgetContainer(containerId: string): void {
     for (const record of this.records.values()) {
       if (record.containerId === containerId) this.records.delete(record.id);

@@ -22,6 +22,7 @@ const withContainers = usable ? describe : describe.skip;
 withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
   let real: RealContainers;
   let files: ExecFiles;
+  let life: ReturnType<typeof newLife>;
   let exec: ExecService;
   let container: ContainerRecord;
 
@@ -48,6 +49,7 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
       ),
       /** Finds the container running. */
       adopt: () => lifecycle.emit('adopted', container),
+      containerEnded: () => lifecycle.emit('exited', container),
       /** As if it were killed: it does nothing more to what is on disk. */
       die: () => void Object.assign(monitor, { forget: () => {} }),
     };
@@ -56,7 +58,8 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
   beforeAll(async () => {
     real = new RealContainers();
     files = new ExecFiles(real.paths);
-    exec = newLife().service;
+    life = newLife();
+    exec = life.service;
     container = await real.run({ args: ['sleep', '1000'], env: ['RUNVAR=rv'] });
   });
   afterAll(() => real.close());
@@ -253,6 +256,7 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
 
   it('ends with 137 when the container is killed, and is refused afterwards', async () => {
     const id = await create({ Cmd: ['sleep', '50'] });
+    const neverStarted = await create({ Cmd: ['true'] });
     const { call, done } = begin(id);
     await call.until(started);
     while ((await inspect(id)).Pid === 0) await tick();
@@ -261,5 +265,9 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
     expect((await inspect(id)).ExitCode).toBe(137);
     await real.exited(container);
     await expect(create({ Cmd: ['true'] })).rejects.toThrow(`Container ${container.id} is not running`);
+    life.containerEnded();
+    // As in dockerd, the container does not list it any more, but it can be asked about.
+    expect([...real.store.execIds(container.id)]).toEqual([]);
+    expect(await inspect(neverStarted)).toMatchObject({ Running: false, ExitCode: null });
   });
 });

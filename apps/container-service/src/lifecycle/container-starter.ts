@@ -14,7 +14,7 @@ import { Conmon, RuntimeCreateError, type MonitorRequest } from '../runtime/conm
 import { ExitWatch } from '../runtime/exit-watch';
 import { MonitorPaths } from '../runtime/monitor-paths';
 import { OciRuntime } from '../runtime/oci-runtime';
-import { startFailure, type StartFailure } from '@gantry/shared/oci';
+import { runtimeDocument, startFailure, type StartFailure } from '@gantry/shared/oci';
 import { Runtimes, type RuntimeChoice } from '../runtime/runtimes';
 import { ServicePeers } from '../service-peers';
 import { AppArmorProfiles } from '../spec/apparmor-profiles';
@@ -127,7 +127,7 @@ export class ContainerStarter {
     const makePoints = (): void => makeMountPoints(this.linux, snapshot.rootfs, spec.mounts);
     if (remap) this.linux.credentials.as(rootOf(remap.mapping), makePoints);
     else makePoints();
-    writeFileSync(this.paths.spec(record.id), JSON.stringify(spec), { mode: 0o600 });
+    writeFileSync(this.paths.spec(record.id), runtimeDocument(spec), { mode: 0o600 });
     this.exits.taken(record.id); // of an earlier run that a kill of this service left
     const { pid, monitorPid } = await this.conmon.create(monitorRequest(record, runtime));
     record.process = {

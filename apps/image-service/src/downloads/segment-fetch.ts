@@ -1,5 +1,6 @@
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import { EngineError, invalidArgument, messageOf, unavailable } from '@gantry/shared/errors';
+import { hasCode } from '@gantry/shared/linux';
 import type { BlobAnswer, Repository } from '../registry/registry';
 import type { PartialFile, Segment } from './partial-file';
 
@@ -50,8 +51,7 @@ export async function fetchSegment(
 /** What the registry or the disk refuses stays refused. */
 function isFinal(error: unknown): boolean {
   if (error instanceof EngineError) return error.kind !== 'Unavailable';
-  const { code } = error as { code?: string };
-  return code !== undefined && ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'].includes(code);
+  return hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EIO');
 }
 
 async function fetchOnce(

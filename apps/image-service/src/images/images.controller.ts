@@ -3,6 +3,7 @@ import type { ImageServiceServer } from '@gantry/proto/image';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, type Implementation, toJson, writeMessage } from '@gantry/shared/grpc';
+import { PruneTurn } from '@gantry/shared/prunes';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
 import { driverStatus } from '../layers/driver-status';
@@ -21,6 +22,8 @@ type Service = Implementation<ImageServiceServer>;
 /** gRPC ImageService: the API's questions about images. Long operations are jobs instead. */
 @Injectable()
 export class ImagesController implements Service {
+  private readonly prunes = new PruneTurn();
+
   constructor(
     @Inject(ListImages) private readonly listing: ListImages,
     @Inject(InspectImage) private readonly inspection: InspectImage,
@@ -65,7 +68,7 @@ export class ImagesController implements Service {
   };
 
   prune: Service['prune'] = async ({ filters }, { signal }) =>
-    toJson(await this.pruning.prune(filterTerms(filters), { signal }));
+    toJson(await this.prunes.take(() => this.pruning.prune(filterTerms(filters), { signal })));
 
   pruneProgress: Service['pruneProgress'] = async (call) => {
     const gone = new AbortController();
@@ -74,10 +77,8 @@ export class ImagesController implements Service {
       const [[status, id]] = Object.entries(item) as [[string, string]];
       await writeMessage(call, toJson({ id, status }));
     };
-    const report = await this.pruning.prune(filterTerms(call.request.filters), {
-      onItem,
-      signal: gone.signal,
-    });
+    const filters = filterTerms(call.request.filters);
+    const report = await this.prunes.take(() => this.pruning.prune(filters, { onItem, signal: gone.signal }));
     await writeMessage(call, toJson({ aux: report }));
   };
 

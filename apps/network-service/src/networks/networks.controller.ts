@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Implementation, toJson } from '@gantry/shared/grpc';
 import { filterTerms } from '@gantry/shared/filters';
+import { PruneTurn } from '@gantry/shared/prunes';
 import type {
   CreateNetworkRequest,
   InspectNetworkRequest,
@@ -15,6 +16,8 @@ import { NetworksService } from './networks.service';
 /** gRPC: NetworkService. */
 @Injectable()
 export class NetworksController implements Implementation<NetworkServiceServer> {
+  private readonly prunes = new PruneTurn();
+
   constructor(private readonly networks: NetworksService) {}
 
   async create(request: CreateNetworkRequest) {
@@ -36,6 +39,7 @@ export class NetworksController implements Implementation<NetworkServiceServer> 
   }
 
   async prune(request: PruneNetworksRequest) {
-    return toJson({ NetworksDeleted: await this.networks.prune(filterTerms(request.filters)) });
+    const terms = filterTerms(request.filters);
+    return toJson({ NetworksDeleted: await this.prunes.take(() => this.networks.prune(terms)) });
   }
 }

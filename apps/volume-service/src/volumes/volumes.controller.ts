@@ -5,6 +5,7 @@ import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, toJson, type Implementation } from '@gantry/shared/grpc';
 import type { FileStamp } from '@gantry/shared/validity';
+import { PruneTurn } from '@gantry/shared/prunes';
 import type { Empty, JsonDocument } from '@gantry/proto/common';
 import type {
   CreateVolumeRequest,
@@ -39,6 +40,8 @@ const CREATE_REQUEST: Struct = {
 /** The API's tag `Volume`. */
 @Injectable()
 export class VolumesController implements Implementation<VolumeServiceServer> {
+  private readonly prunes = new PruneTurn();
+
   constructor(
     private readonly volumes: VolumeCatalogue,
     private readonly listing: VolumeListing,
@@ -93,6 +96,10 @@ export class VolumesController implements Implementation<VolumeServiceServer> {
   }
 
   async prune(request: PruneVolumesRequest): Promise<JsonDocument> {
+    return this.prunes.take(() => this.removeUnused(request));
+  }
+
+  private async removeUnused(request: PruneVolumesRequest): Promise<JsonDocument> {
     const matches = pruneFilter(filterTerms(request.filters));
     const deleted: string[] = [];
     let reclaimed = 0;

@@ -11,3 +11,10 @@ it('knows its host', () => {
   expect(host.which('sh')).toMatch(/^\/.*\/sh$/);
   expect(host.which('no-such-program')).toBeUndefined();
 });
+
+it('hands the kernel no string that it would cut', () => {
+  const { paths, mounts, processes } = createLinux();
+  expect(() => paths.openInRoot('/', 'etc\0/hidden', 0)).toThrow('EINVAL');
+  expect(() => mounts.umount('/no-such\0/mount')).toThrow('EINVAL');
+  expect(() => processes.spawn({ path: '/bin/true', argv: ['true', 'a\0b'], env: {} })).toThrow('EINVAL');
+});

@@ -36,8 +36,10 @@ export function systemErrorText({ errno, code }: SystemError): string {
 
 /** True when `error` carries one of these errno names, be it a SystemError or an error of node:fs. */
 export function hasCode(error: unknown, ...wanted: string[]): boolean {
-  const code = (error as { code?: unknown } | null | undefined)?.code;
-  return typeof code === 'string' && wanted.includes(code);
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
+  if (typeof code !== 'string') return false;
+  // libuv knows few: of EDQUOT, say, node:fs has the number only, and that negative.
+  return wanted.includes(code) || (typeof errno === 'number' && wanted.includes(errnoCode(-errno)));
 }
 
 function describe(errno: number, syscall: string, path?: string, detail?: string): string {

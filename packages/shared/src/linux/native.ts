@@ -33,7 +33,7 @@ export class NativeLibrary {
   /** A function by its C prototype. The result is the plain return value, errno is left to the caller. */
   declare<T = number>(prototype: string): (...values: NativeValue[]) => T {
     let resolved: ((...values: NativeValue[]) => T) | undefined;
-    return (...values) => (resolved ??= this.open().func(prototype))(...values);
+    return (...values) => (resolved ??= this.open().func(prototype))(...whole(values, prototype));
   }
 
   /** The same, run in a thread of koffi's pool; errno is lost on the way. */
@@ -42,7 +42,9 @@ export class NativeLibrary {
     return (...values) => {
       const call = (resolved ??= this.open().func(prototype) as KoffiFunc<(...values: NativeValue[]) => T>);
       return new Promise<T>((resolve, reject) => {
-        call.async(...values, (error: Error | null, result: T) => (error ? reject(error) : resolve(result)));
+        call.async(...whole(values, prototype), (error: Error | null, result: T) =>
+          error ? reject(error) : resolve(result),
+        );
       });
     };
   }
@@ -50,6 +52,18 @@ export class NativeLibrary {
   private open(): LibraryHandle {
     return (this.handle ??= koffi.load(this.soname));
   }
+}
+
+const EINVAL = 22;
+
+/** A string with a NUL byte would be cut there: what was looked at before would not be what the kernel gets. */
+function whole(values: NativeValue[], prototype: string): NativeValue[] {
+  for (const value of values.flat()) {
+    if (typeof value === 'string' && value.includes('\0')) {
+      throw new SystemError(EINVAL, /(\w+)\(/.exec(prototype)?.[1] ?? prototype, value);
+    }
+  }
+  return values;
 }
 
 export const libc = new NativeLibrary('libc.so.6');

@@ -5,4 +5,5 @@ export * from './device-rules';
 export * from './masked-paths';
 export * from './oci-spec';
 export * from './process-environment';
+export * from './runtime-document';
 export * from './runtime-errors';
