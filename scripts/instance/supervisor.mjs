@@ -10,7 +10,7 @@ import { StartError } from './names.mjs';
  * @property {NodeJS.Signals} stopSignal
  * @property {() => import('node:child_process').ChildProcess} start
  * @property {(child: import('node:child_process').ChildProcess) => Promise<boolean>} [isReady] polled; without it the process
- *   says so itself with `process.send({ ready: true })`
+ *   says so itself with `process.send({ ready: true })`; one that has a setting it cannot use says `{ refused: 'why' }`
  * @property {RegExp} [routine] lines that are kept out of the log
  *
  * @typedef {object} Backoff times in milliseconds
@@ -35,6 +35,7 @@ export class Supervised {
   #ready = false;
   #everReady = false;
   #failures = 0;
+  #refused;
   #stopping = false;
   #restartTimer;
   #healthyTimer;
@@ -77,7 +78,12 @@ export class Supervised {
       if (stream) createInterface(stream).on('line', (line) => this.#logLine(line));
     }
     if (this.#definition.isReady) void this.#pollReadiness(child);
-    else child.on('message', (message) => message?.ready === true && this.#becameReady(child));
+    else {
+      child.on('message', (message) => {
+        if (message?.ready === true) this.#becameReady(child);
+        if (message?.refused) this.#refused = message.refused;
+      });
+    }
   }
 
   /**
@@ -163,9 +169,9 @@ export class Supervised {
     if (this.#stopping) return;
     const pause = Math.min(this.#backoff.first * 2 ** this.#failures, this.#backoff.longest);
     this.#failures += 1;
-    if (!this.#everReady && this.#failures === HOPELESS_AFTER) {
-      for (const waiter of this.#waiting)
-        this.#reject(waiter, `${this.name} ends at start (${how}): see its log`);
+    if (!this.#everReady && (this.#refused || this.#failures === HOPELESS_AFTER)) {
+      const reason = this.#refused ?? `${this.name} ends at start (${how}): see its log`;
+      for (const waiter of this.#waiting) this.#reject(waiter, reason);
     }
     this.#log(this.name, `ended (${how}), starts again in ${pause} ms`);
     this.#restartTimer = setTimeout(() => {

@@ -53,6 +53,11 @@ describe('Supervised', () => {
     expect(supervised.restarts).toBe(1);
   });
 
+  it('does not wait for one that has a setting which it cannot use', async () => {
+    const supervised = supervise(`process.send({ refused: 'GANTRY_X: no' }, () => process.exit(1))`);
+    await expect(supervised.ready()).rejects.toThrow(/^GANTRY_X: no$/);
+  });
+
   it('doubles the pause up to the longest and gives up waiting for one that never becomes ready', async () => {
     const supervised = supervise('process.exit(3)');
     await expect(supervised.ready()).rejects.toThrow('child ends at start (exit code 3)');

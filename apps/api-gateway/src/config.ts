@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { join } from 'node:path';
-import type { InstanceConfig } from '@gantry/shared/config';
+import { type InstanceConfig, readSettings, SettingError } from '@gantry/shared/config';
 
 /** DI token of the GatewayConfig. */
 export const GATEWAY_CONFIG = Symbol('GatewayConfig');
@@ -34,17 +34,12 @@ const environment = z.object({
   GANTRY_EXPERIMENTAL: flag(false),
 });
 
-/** @throws Error that names the variable which is wrong. */
+/** @throws SettingError that names the variable which is wrong. */
 export function loadGatewayConfig(
   instance: InstanceConfig,
   env: NodeJS.ProcessEnv = process.env,
 ): GatewayConfig {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  const e = parsed.data;
+  const e = readSettings(environment, env);
   const hosts = (e.GANTRY_HOSTS ?? '')
     .split(',')
     .map((host) => host.trim())
@@ -62,10 +57,12 @@ function tlsConfig(e: z.infer<typeof environment>): GatewayConfig['tls'] {
   const { GANTRY_TLS_CACERT: ca, GANTRY_TLS_CERT: cert, GANTRY_TLS_KEY: key } = e;
   if (ca === undefined && cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined) {
-    throw new Error('GANTRY_TLS_CERT and GANTRY_TLS_KEY have to be given together');
+    throw new SettingError('GANTRY_TLS_CERT and GANTRY_TLS_KEY have to be given together');
   }
   if (e.GANTRY_TLS_VERIFY && ca === undefined) {
-    throw new Error('GANTRY_TLS_CACERT is needed to verify clients (GANTRY_TLS_VERIFY=0 turns that off)');
+    throw new SettingError(
+      'GANTRY_TLS_CACERT is needed to verify clients (GANTRY_TLS_VERIFY=0 turns that off)',
+    );
   }
   return { ca, cert, key, verifyClients: e.GANTRY_TLS_VERIFY };
 }

@@ -1,6 +1,5 @@
 import 'reflect-metadata';
-import { messageOf } from '@gantry/shared/errors';
-import { stopOnSignal } from '@gantry/shared/grpc';
+import { endAtStart, stopOnSignal } from '@gantry/shared/grpc';
 import { createLogger, NestLogger } from '@gantry/shared/logging';
 import { type GatewayConfig, GATEWAY_CONFIG } from './config';
 import { createGatewayApplication } from './gateway-application';
@@ -21,8 +20,7 @@ async function main(): Promise<void> {
     logger.info({ hosts: config.hosts }, 'ready');
     process.send?.({ ready: true });
   } catch (error) {
-    logger.fatal(`api-gateway cannot start: ${messageOf(error)}`);
-    process.exit(1);
+    endAtStart('api-gateway', error, logger);
   }
 }
 

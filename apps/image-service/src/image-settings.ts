@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { readSettings } from '@gantry/shared/config';
 
 /** DI token of the ImageSettings. */
 export const IMAGE_SETTINGS = Symbol('ImageSettings');
@@ -64,14 +65,9 @@ export interface LayerLimits {
   maxRatio: number;
 }
 
-/** @throws Error that names the variable which is wrong. */
+/** @throws SettingError that names the variable which is wrong. */
 export function loadImageSettings(env: NodeJS.ProcessEnv = process.env): ImageSettings {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  const e = parsed.data;
+  const e = readSettings(environment, env);
   return {
     insecureRegistries: e.GANTRY_INSECURE_REGISTRIES,
     mirrors: e.GANTRY_REGISTRY_MIRRORS,

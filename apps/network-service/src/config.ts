@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { InstanceConfig } from '@gantry/shared/config';
+import { type InstanceConfig, SettingError } from '@gantry/shared/config';
 import { formatCidr, parseCidr } from './ipam/cidr';
 
 /** Where this service keeps what, below the data root. */
@@ -21,7 +21,7 @@ export function networkPaths(config: InstanceConfig): NetworkPaths {
 export function poolSize(env: NodeJS.ProcessEnv = process.env): number {
   const size = Number(env['GANTRY_NETNS_POOL'] ?? 8);
   if (!Number.isInteger(size) || size < 0 || size > 128) {
-    throw new Error('GANTRY_NETNS_POOL has to be a number from 0 to 128');
+    throw new SettingError('GANTRY_NETNS_POOL has to be a number from 0 to 128');
   }
   return size;
 }
@@ -36,7 +36,9 @@ export function bridgeIpv6(env: NodeJS.ProcessEnv = process.env): { enabled: boo
   if (text === '1') return { enabled: true };
   const cidr = parseCidr(text);
   if (cidr?.family !== 6 || cidr.prefix > 120) {
-    throw new Error(`GANTRY_BRIDGE_IPV6: ${text}: has to be 0, 1 or an IPv6 subnet of at most 120 bits`);
+    throw new SettingError(
+      `GANTRY_BRIDGE_IPV6: ${text}: has to be 0, 1 or an IPv6 subnet of at most 120 bits`,
+    );
   }
   return { enabled: true, subnet: formatCidr(cidr) };
 }

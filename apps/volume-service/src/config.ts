@@ -1,3 +1,5 @@
+import { SettingError } from '@gantry/shared/config';
+
 export interface PluginSettings {
   /** Where plugins put their sockets. */
   sockets: string;
@@ -21,7 +23,7 @@ const GLANCE_MS = 1_000;
 export function pluginSettings(env: NodeJS.ProcessEnv = process.env): PluginSettings {
   const seconds = Number(env['GANTRY_PLUGIN_SECONDS'] ?? 60);
   if (!(seconds > 0 && seconds <= 3600)) {
-    throw new Error('GANTRY_PLUGIN_SECONDS has to be a number up to 3600');
+    throw new SettingError('GANTRY_PLUGIN_SECONDS has to be a number up to 3600');
   }
   return {
     sockets: env['GANTRY_PLUGIN_SOCKETS'] ?? '/run/docker/plugins',

@@ -2,6 +2,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import http, { type RequestListener, type Server } from 'node:http';
 import https from 'node:https';
 import { BlockList, isIP } from 'node:net';
+import { SettingError } from '@gantry/shared/config';
+import { messageOf } from '@gantry/shared/errors';
 import type { GatewayConfig } from '../config';
 import { routeUpgradeRequests } from '../hijack/upgrade-requests';
 import { clearSocketPath, guardSocket } from './unix-socket';
@@ -64,7 +66,7 @@ export class ApiListeners {
       await listening(server, { host: hostname, port }, host);
       this.servers.push({ server });
     } else {
-      throw new Error(`GANTRY_HOSTS: ${host} is neither unix:///path nor tcp://host:port`);
+      throw new SettingError(`GANTRY_HOSTS: ${host} is neither unix:///path nor tcp://host:port`);
     }
   }
 
@@ -72,9 +74,9 @@ export class ApiListeners {
     const { tls, allowPlainTcp } = this.config;
     if (tls) {
       return https.createServer({
-        cert: readFileSync(tls.cert),
-        key: readFileSync(tls.key),
-        ca: tls.ca === undefined ? undefined : readFileSync(tls.ca),
+        cert: pemFile('GANTRY_TLS_CERT', tls.cert),
+        key: pemFile('GANTRY_TLS_KEY', tls.key),
+        ca: tls.ca === undefined ? undefined : pemFile('GANTRY_TLS_CACERT', tls.ca),
         requestCert: tls.verifyClients,
         rejectUnauthorized: tls.verifyClients,
         minVersion: 'TLSv1.2',
@@ -84,7 +86,7 @@ export class ApiListeners {
       } as https.ServerOptions);
     }
     if (!allowPlainTcp && !isLoopback(hostname)) {
-      throw new Error(
+      throw new SettingError(
         `${host} would give root on this host to everyone who can reach it: set GANTRY_TLS_CACERT, GANTRY_TLS_CERT ` +
           'and GANTRY_TLS_KEY, or GANTRY_ALLOW_PLAIN_TCP=1 to do it all the same',
       );
@@ -103,9 +105,17 @@ export class ApiListeners {
   }
 }
 
+function pemFile(setting: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new SettingError(`${setting}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 function tcpAddress(host: string): { hostname: string; port: number } {
   const match = /^tcp:\/\/(\[[^\]]*\]|[^:/]*):(\d+)\/?$/.exec(host);
-  if (!match) throw new Error(`GANTRY_HOSTS: ${host} is not of the form tcp://host:port`);
+  if (!match) throw new SettingError(`GANTRY_HOSTS: ${host} is not of the form tcp://host:port`);
   return { hostname: (match[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match[2]) };
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { SettingError } from '@gantry/shared/config';
 import { internal } from '@gantry/shared/errors';
 import { type Cidr, endOf, type Family, overlaps, parseCidr, sizeOf } from './cidr';
 
@@ -90,7 +91,7 @@ function parsePool(text: string): AddressPool {
   const size = Number(match?.[2]);
   const bits = range?.family === 6 ? 128 : 32;
   if (!range || size < range.prefix || size > bits - 2) {
-    throw new Error(
+    throw new SettingError(
       `GANTRY_DEFAULT_ADDRESS_POOLS: ${text}: has to be base=<subnet>,size=<prefix length inside it>`,
     );
   }

@@ -1,4 +1,4 @@
-import { loadInstanceConfig } from './index';
+import { loadInstanceConfig, SettingError } from './index';
 
 describe('loadInstanceConfig', () => {
   it('derives every name from the instance', () => {
@@ -18,6 +18,17 @@ describe('loadInstanceConfig', () => {
 
   it.each(['Blue', '1x', 'waytoolongname', 'a/b'])('refuses the instance name %s', (name) => {
     expect(() => loadInstanceConfig({ GANTRY_INSTANCE: name })).toThrow('GANTRY_INSTANCE');
+  });
+
+  it.each([
+    { GANTRY_LOG_LEVEL: 'loud' },
+    { GANTRY_CGROUP_DRIVER: 'x' },
+    { REDIS_URL: 'nonsense' },
+    { GANTRY_USERNS_REMAP: 'no-such-user' },
+  ])('refuses %j in one line that names it', (env) => {
+    const refused = () => loadInstanceConfig(env);
+    expect(refused).toThrow(SettingError);
+    expect(refused).toThrow(new RegExp(`^${Object.keys(env)[0]}: [^\\n]+$`));
   });
 
   it('wants all of the TLS files or none', () => {

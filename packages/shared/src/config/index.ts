@@ -1,3 +1,4 @@
 export * from './instance-config';
 export * from './config.module';
 export * from './user-remap';
+export * from './settings';

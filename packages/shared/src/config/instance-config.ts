@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readSettings, SettingError } from './settings';
 import { loadUserRemap, type UserRemap } from './user-remap';
 
 /** Gantry's own. */
@@ -65,7 +66,13 @@ const environment = z.object({
   GANTRY_RUN_DIR: z.string().startsWith('/').optional(),
   GANTRY_DATA_ROOT: z.string().startsWith('/').optional(),
   DATABASE_URL: z.string().min(1).optional(),
-  REDIS_URL: z.string().min(1).optional(),
+  REDIS_URL: z
+    .string()
+    .regex(
+      /^(rediss?:\/\/[^/]|unix:\/\/\/)/,
+      'has to be redis://host:port, rediss://host:port or unix:///path',
+    )
+    .optional(),
   GANTRY_IMAGE_ADDRESS: z.string().optional(),
   GANTRY_IMAGE_DATA_ADDRESS: z.string().optional(),
   GANTRY_CONTAINER_ADDRESS: z.string().optional(),
@@ -88,21 +95,16 @@ function machineId(): string {
   return 'node';
 }
 
-/** @throws Error that names the variable which is wrong. */
+/** @throws SettingError that names the variable which is wrong. */
 export function loadInstanceConfig(env: NodeJS.ProcessEnv = process.env): InstanceConfig {
-  const parsed = environment.safeParse(env);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  const e = parsed.data;
+  const e = readSettings(environment, env);
   const runDir = e.GANTRY_RUN_DIR ?? `/run/${e.GANTRY_INSTANCE}`;
   const socket = (name: string) => `unix://${join(runDir, `${name}.sock`)}`;
   const tlsParts = [e.GANTRY_RPC_CA, e.GANTRY_RPC_CERT, e.GANTRY_RPC_KEY].filter(
     (part) => part !== undefined,
   );
   if (tlsParts.length !== 0 && tlsParts.length !== 3) {
-    throw new Error('GANTRY_RPC_CA, GANTRY_RPC_CERT and GANTRY_RPC_KEY have to be given together');
+    throw new SettingError('GANTRY_RPC_CA, GANTRY_RPC_CERT and GANTRY_RPC_KEY have to be given together');
   }
   return {
     instance: e.GANTRY_INSTANCE,
@@ -139,6 +141,6 @@ function userRemapOf(setting: string, runDir: string): UserRemap {
   try {
     return loadUserRemap(setting, runDir);
   } catch (error) {
-    throw new Error(`GANTRY_USERNS_REMAP: ${(error as Error).message}`, { cause: error });
+    throw new SettingError(`GANTRY_USERNS_REMAP: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { type INestApplicationContext, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthServiceService, type HealthServiceServer } from '@gantry/proto/common';
-import { ENGINE_VERSION, INSTANCE_CONFIG, type InstanceConfig } from '../config';
+import { ENGINE_VERSION, INSTANCE_CONFIG, type InstanceConfig, SettingError } from '../config';
 import { EngineError } from '../errors';
 import { createLogger, LOGGER, type Logger, NestLogger } from '../logging';
 import { GrpcServer, type registration } from './server';
@@ -49,9 +49,19 @@ export async function runService(description: ServiceDescription): Promise<void>
     logger.info({ address: description.address(config) }, 'ready');
     process.send?.({ ready: true });
   } catch (error) {
-    early.fatal({ err: error }, `${description.name} cannot start`);
-    process.exit(1);
+    endAtStart(description.name, error, early);
   }
+}
+
+/** Ends a process that cannot start. A supervisor hears of a setting that is wrong, and need not try again. */
+export function endAtStart(service: string, error: unknown, logger: Logger): void {
+  const leave = () => process.exit(1);
+  if (!(error instanceof SettingError)) {
+    logger.fatal({ err: error }, `${service} cannot start`);
+    return leave();
+  }
+  logger.fatal(error.message);
+  if (!process.send?.({ refused: error.message }, leave)) leave();
 }
 
 /** Runs `stop` once on SIGTERM or SIGINT, and leaves after it or after 8 s. A parent that vanishes stops nothing. */

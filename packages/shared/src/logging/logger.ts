@@ -4,7 +4,9 @@ import pino, { type Logger } from 'pino';
 export type { Logger } from 'pino';
 
 /** JSON lines on standard error; the supervisor prefixes them with the service's name. */
-export function createLogger(service: string, level = process.env['GANTRY_LOG_LEVEL'] ?? 'info'): Logger {
+export function createLogger(service: string, wanted = process.env['GANTRY_LOG_LEVEL'] ?? ''): Logger {
+  // A word that is no level is refused with the other settings, which has to be said somewhere.
+  const level = wanted in pino.levels.values ? wanted : 'info';
   return pino(
     { level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ dest: 2, sync: true }),
@@ -18,6 +20,8 @@ export class NestLogger implements LoggerService {
     this.logger.debug(String(message));
   }
   error(message: unknown, ...rest: unknown[]): void {
+    // What a start fails with is thrown, too, and said there.
+    if (String(rest.at(-1)).endsWith('ExceptionHandler')) return;
     this.logger.error({ detail: rest.map(String) }, String(message));
   }
   warn(message: unknown): void {
