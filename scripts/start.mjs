@@ -28,12 +28,21 @@ await runCommand(async () => {
     say(`  export DOCKER_HOST=${instance.dockerHost}`);
     say('  docker version');
     say('');
+    process.on('SIGUSR2', () => void restart(instance));
     await stopRequested;
   }
   say('stopping; containers keep running');
   await (await starting).stop();
   process.exit(0);
 });
+
+async function restart(instance) {
+  try {
+    await instance.restart(process.env);
+  } catch (error) {
+    say(`gantry: the restart has stopped: ${error.message}`);
+  }
+}
 
 // npm ends on SIGTERM without passing it on: that it is gone is the signal.
 function onceOrphaned(callback) {

@@ -25,6 +25,8 @@ export interface SupervisedProcess {
   ready(options?: { notPid?: number; limit?: number }): Promise<number>;
   /** Default SIGKILL. Gives the pid that was signalled. The process is restarted when it ends. */
   kill(signal?: NodeJS.Signals): number | undefined;
+  /** Another process takes over; the old one finishes what it has begun. Resolves with the pid of the new one. */
+  replace(): Promise<number>;
   stop(limit?: number): Promise<void>;
 }
 
@@ -46,6 +48,8 @@ export interface Instance {
   processes(): { name: string; pid: number | undefined; restarts: number }[];
   /** Starts one more process of a service; resolves when it is ready. */
   add(service: string, options: { as: string; env: NodeJS.ProcessEnv }): Promise<SupervisedProcess>;
+  /** Restarts one service after the other, with these settings. */
+  restart(env: NodeJS.ProcessEnv): Promise<void>;
   /** Stops every process in reverse order. Containers keep running. */
   stop(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // Starts one instance: databases, migrations, the five services. `npm start`, the tests and the bench all come through here.
 import { createWriteStream } from 'node:fs';
 import { endProcess, runningFromPidFiles } from '../host/processes.mjs';
+import { ApiSockets } from './api-sockets.mjs';
 import { lockInstance, pidDirectory } from './lock.mjs';
 import { migrate } from './migrate.mjs';
 import { SERVICES, claimDirectories, instanceNames, serviceEnvironment } from './names.mjs';
@@ -45,6 +46,7 @@ export class Instance {
   #lock;
   #log;
   #logFile;
+  #sockets;
   /** In the order they were started. */
   #processes = [];
 
@@ -74,8 +76,14 @@ export class Instance {
     ];
     await Promise.all(databases.map((database) => database?.ready()));
     for (const migration of await migrate(names.databaseUrl)) this.#log('migrate', `applied ${migration}`);
+    this.#sockets = await ApiSockets.open(names.hosts);
     const services = SERVICES.map((service) =>
-      this.#supervise(serviceDefinition(service, this.env, { entry: entries[service] })),
+      this.#supervise(
+        serviceDefinition(service, () => this.env, {
+          entry: entries[service],
+          sockets: service === 'api-gateway' ? this.#sockets : undefined,
+        }),
+      ),
     );
     await Promise.all(services.map((service) => service.ready()));
   }
@@ -85,7 +93,7 @@ export class Instance {
    * @returns {Supervised}
    */
   process(name) {
-    const short = serviceDefinition(name, {}).name;
+    const short = serviceDefinition(name, () => ({})).name;
     const found = this.#processes.find((candidate) => candidate.name === short);
     if (!found) throw new Error(`no process ${name} in the instance ${this.names.name}`);
     return found;
@@ -103,15 +111,31 @@ export class Instance {
    * @returns {Promise<Supervised>} when it is ready
    */
   async add(service, { as, env }) {
-    const added = this.#supervise(serviceDefinition(service, { ...this.env, ...env }, { as }));
+    const added = this.#supervise(serviceDefinition(service, () => ({ ...this.env, ...env }), { as }));
     await added.ready();
     return added;
+  }
+
+  /**
+   * Restarts one service after the other. Requests wait meanwhile; streams that a gateway carries are finished by the process that
+   * began them.
+   * @param {NodeJS.ProcessEnv} env with settings that have changed; names, directories and hosts stay
+   */
+  async restart(env) {
+    this.env = serviceEnvironment(this.names, env);
+    for (const service of SERVICES) {
+      const supervised = this.process(service);
+      if (service === 'api-gateway') await supervised.replace();
+      else await supervised.ready({ notPid: supervised.kill('SIGTERM') });
+      this.#log('restart', `${service} is ready as process ${supervised.pid}`);
+    }
   }
 
   /** Stops every process in reverse order. Containers keep running. */
   async stop() {
     this.#lock.leave();
     for (const supervised of this.#processes.splice(0).reverse()) await supervised.stop();
+    this.#sockets?.close();
     this.#logFile?.end();
     this.#lock.release();
   }

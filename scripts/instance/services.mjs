@@ -18,26 +18,36 @@ const STREAM = { flags: ['--single-threaded-gc'], env: {} };
 const PLAIN = { flags: [], env: {} };
 const KINDS = { 'image-service': BULK, 'api-gateway': STREAM };
 
+const STDIO = ['ignore', 'pipe', 'pipe', 'ipc'];
+
+/** GANTRY_LISTEN_FDS says which descriptor is the socket of which host. */
+function listenEnvironment(sockets) {
+  if (!sockets) return {};
+  const named = sockets.hosts.map((host, index) => `${host}=${STDIO.length + index}`);
+  return { GANTRY_HOSTS: sockets.hosts.join(','), GANTRY_LISTEN_FDS: named.join(',') };
+}
+
 /** @param {string} service e.g. `image-service` */
 export const entryOf = (service) => join(root, 'apps', service, 'dist', 'main.js');
 
 /**
  * @param {string} service
- * @param {NodeJS.ProcessEnv} env what `serviceEnvironment` returns, with changes for a second one
- * @param {{as?: string, entry?: string}} [options] `as`: the name of a second process of the same service
+ * @param {() => NodeJS.ProcessEnv} env of the next start: what `serviceEnvironment` returns, with changes for a second one
+ * @param {{as?: string, entry?: string, sockets?: import('./api-sockets.mjs').ApiSockets}} [options] `as`: the name of a second
+ *   process of the same service; `sockets`: those on which it serves the API
  * @returns {import('./supervisor.mjs').Definition}
  */
-export function serviceDefinition(service, env, { as = service, entry = entryOf(service) } = {}) {
+export function serviceDefinition(service, env, { as = service, entry = entryOf(service), sockets } = {}) {
   const { flags, env: more } = KINDS[service] ?? PLAIN;
   return {
     name: as.replace(/-service/, '').replace(/^api-/, ''),
     stopSignal: 'SIGTERM',
     start: () =>
       spawn(process.execPath, [...NODE_FLAGS, ...flags, entry], {
-        env: { ...MEMORY_SAVING, ...more, ...env },
+        env: { ...MEMORY_SAVING, ...more, ...env(), ...listenEnvironment(sockets) },
         // Its own session: Ctrl-C in the terminal reaches the supervisor alone, which stops the services in order.
         detached: true,
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        stdio: [...STDIO, ...(sockets?.fds ?? [])],
       }),
   };
 }

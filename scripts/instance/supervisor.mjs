@@ -32,6 +32,8 @@ export class Supervised {
   #log;
   #backoff;
   #child;
+  /** Processes that `replace` has put another in the place of. */
+  #leaving = new Set();
   #ready = false;
   #everReady = false;
   #failures = 0;
@@ -64,11 +66,13 @@ export class Supervised {
   start() {
     const child = this.#definition.start();
     this.#child = child;
+    this.#ready = false;
     let ended = false;
     const onEnd = (how) => {
       if (ended) return;
       ended = true;
-      this.#ended(how);
+      if (this.#child === child) this.#ended(how);
+      else this.#left(child);
     };
     child.once('error', (error) => onEnd(error.message));
     child.once('exit', (code, signal) => onEnd(signal ?? `exit code ${code}`));
@@ -118,15 +122,34 @@ export class Supervised {
   }
 
   /**
-   * Stops the process and does not restart it.
+   * Starts another process beside the running one. When it is ready, the old one is told `{ leave: true }` and has all the time it
+   * takes. Until then the old one stays in charge.
+   */
+  async replace() {
+    const old = this.#child;
+    if (old?.pid === undefined) return this.ready();
+    this.#leaving.add(old);
+    writePidFile(this.#pidDirectory, this.#leaverName(old), old.pid);
+    this.start();
+    await this.ready({ notPid: old.pid });
+    if (old.connected) old.send({ leave: true });
+    return this.pid;
+  }
+
+  /**
+   * Stops the process, and those that are leaving, and does not restart it.
    * @param {number} [limit] milliseconds until SIGKILL
    */
   async stop(limit = 10_000) {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     for (const waiter of this.#waiting) this.#reject(waiter, `${this.name} was stopped`);
-    const child = this.#child;
-    if (!child) return;
+    await Promise.all(
+      [...this.#leaving, ...(this.#child ? [this.#child] : [])].map((child) => this.#stop(child, limit)),
+    );
+  }
+
+  async #stop(child, limit) {
     await new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#log(this.name, `did not stop within ${limit / 1000} s: killed`);
@@ -179,6 +202,13 @@ export class Supervised {
       this.start();
     }, pause);
   }
+
+  #left(child) {
+    this.#leaving.delete(child);
+    removePidFile(this.#pidDirectory, this.#leaverName(child));
+  }
+
+  #leaverName = (child) => `${this.name}-${child.pid}`;
 
   #logLine(line) {
     if (!this.#definition.routine?.test(line)) this.#log(this.name, line);

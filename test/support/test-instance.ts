@@ -11,7 +11,8 @@ const ROOT = process.cwd();
 /** What the instances wrote stays here, for when a test fails. */
 const LOGS = join(ROOT, '.cache', 'test-logs');
 
-export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis';
+export type ServiceName =
+  'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis' | 'supervisor';
 
 /** An instance of Gantry started as a user starts it: `npm start -- --instance NAME`. */
 export class TestInstance {

@@ -8,6 +8,8 @@ export const GATEWAY_CONFIG = Symbol('GatewayConfig');
 export interface GatewayConfig {
   /** `unix:///path` and `tcp://host:port` */
   hosts: string[];
+  /** Sockets that whoever started this process has bound: descriptors, by the host they are for. */
+  inherited: ReadonlyMap<string, number>;
   /** Group of the unix sockets, where it exists on this host. */
   socketGroup: string;
   /** Paths of PEM files. */
@@ -25,6 +27,7 @@ const flag = (absent: boolean) =>
 
 const environment = z.object({
   GANTRY_HOSTS: z.string().optional(),
+  GANTRY_LISTEN_FDS: z.string().optional(),
   GANTRY_SOCKET_GROUP: z.string().min(1).default('docker'),
   GANTRY_TLS_CACERT: z.string().min(1).optional(),
   GANTRY_TLS_CERT: z.string().min(1).optional(),
@@ -40,17 +43,28 @@ export function loadGatewayConfig(
   env: NodeJS.ProcessEnv = process.env,
 ): GatewayConfig {
   const e = readSettings(environment, env);
-  const hosts = (e.GANTRY_HOSTS ?? '')
-    .split(',')
-    .map((host) => host.trim())
-    .filter((host) => host !== '');
+  const hosts = listOf(e.GANTRY_HOSTS);
   return {
     hosts: hosts.length > 0 ? hosts : [`unix://${join(instance.runDir, 'docker.sock')}`],
+    inherited: new Map(listOf(e.GANTRY_LISTEN_FDS).map(descriptor)),
     socketGroup: e.GANTRY_SOCKET_GROUP,
     tls: tlsConfig(e),
     allowPlainTcp: e.GANTRY_ALLOW_PLAIN_TCP,
     experimental: e.GANTRY_EXPERIMENTAL,
   };
+}
+
+function listOf(text = ''): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+/** `host=number` */
+function descriptor(text: string): [string, number] {
+  const at = text.lastIndexOf('=');
+  return [text.slice(0, at), Number(text.slice(at + 1))];
 }
 
 function tlsConfig(e: z.infer<typeof environment>): GatewayConfig['tls'] {

@@ -79,7 +79,13 @@ export class GatewayFixture {
       new NestLogger(createLogger('api-gateway', 'fatal')),
     );
     const hosts = [`unix://${join(directory, 'docker.sock')}`];
-    const config = { hosts, socketGroup: 'docker', allowPlainTcp: false, experimental: false };
+    const config = {
+      hosts,
+      inherited: new Map(),
+      socketGroup: 'docker',
+      allowPlainTcp: false,
+      experimental: false,
+    };
     const listeners = new ApiListeners(config, listener);
     await listeners.open();
     return new GatewayFixture(directory, app, listeners, servers);

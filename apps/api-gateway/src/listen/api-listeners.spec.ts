@@ -12,7 +12,7 @@ describe('listeners', () => {
   const open: ApiListeners[] = [];
   const listen = async (...hosts: string[]) => {
     const listeners = new ApiListeners(
-      { hosts, socketGroup: 'nonesuch', allowPlainTcp: false, experimental: false },
+      { hosts, inherited: new Map(), socketGroup: 'nonesuch', allowPlainTcp: false, experimental: false },
       (_, response) => response.end('hi'),
     );
     open.push(listeners);

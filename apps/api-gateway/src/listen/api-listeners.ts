@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import http, { type RequestListener, type Server } from 'node:http';
 import https from 'node:https';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type ListenOptions, type Socket } from 'node:net';
 import { SettingError } from '@gantry/shared/config';
 import { messageOf } from '@gantry/shared/errors';
 import type { GatewayConfig } from '../config';
@@ -21,6 +21,8 @@ LOOPBACK.addAddress('::1', 'ipv6');
 /** The sockets on which one application serves the API. */
 export class ApiListeners {
   private readonly servers: { server: Server; socketPath?: string }[] = [];
+  /** Open ones, also those that are no longer HTTP's. */
+  private readonly connections = new Set<Socket>();
 
   constructor(
     private readonly config: GatewayConfig,
@@ -39,32 +41,52 @@ export class ApiListeners {
 
   /** Takes no more requests; ends idle connections at once and streams after `graceMs` milliseconds. */
   async close(graceMs = 500): Promise<void> {
+    const force = setTimeout(() => {
+      for (const connection of this.connections) connection.destroy();
+    }, graceMs);
+    await this.finish();
+    clearTimeout(force);
+  }
+
+  /** Takes no more requests, and resolves when the last connection has ended. */
+  async finish(): Promise<void> {
+    for (const { server, socketPath } of this.servers.splice(0)) {
+      server.close();
+      server.closeIdleConnections();
+      server.keepAliveTimeout = 1; // what is being answered is not kept for another request
+      if (socketPath) rmSync(socketPath, { force: true });
+    }
     await Promise.all(
-      this.servers.splice(0).map(async ({ server, socketPath }) => {
-        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-        const force = setTimeout(() => server.closeAllConnections(), graceMs);
-        server.closeIdleConnections();
-        // Hijacked connections are no longer the server's: they end with the process.
-        await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, graceMs + 100))]);
-        clearTimeout(force);
-        if (socketPath) rmSync(socketPath, { force: true });
-      }),
+      Array.from(
+        this.connections,
+        (connection) => new Promise((resolve) => connection.once('close', resolve)),
+      ),
     );
   }
 
   private async listen(host: string): Promise<void> {
+    const inherited = this.config.inherited.get(host);
+    const where = (own: ListenOptions): ListenOptions | { fd: number } =>
+      inherited === undefined ? own : { fd: inherited };
     if (host.startsWith('unix://')) {
-      const socketPath = host.slice('unix://'.length);
-      await clearSocketPath(socketPath);
+      const path = host.slice('unix://'.length);
+      if (inherited === undefined) await clearSocketPath(path);
       const server = this.serve(http.createServer({ maxHeaderSize: MAX_HEADER_BYTES }));
-      await listening(server, { path: socketPath }, host);
-      guardSocket(socketPath, this.config.socketGroup);
-      this.servers.push({ server, socketPath });
+      await listening(server, where({ path }), host);
+      guardSocket(path, this.config.socketGroup);
+      this.servers.push({ server, socketPath: inherited === undefined ? path : undefined });
     } else if (host.startsWith('tcp://')) {
       const { hostname, port } = tcpAddress(host);
       const server = this.serve(this.tcpServer(host, hostname));
-      await listening(server, { host: hostname, port }, host);
+      await listening(server, where({ host: hostname || undefined, port }), host);
       this.servers.push({ server });
+    } else if (inherited !== undefined) {
+      const server = this.serve(http.createServer({ maxHeaderSize: MAX_HEADER_BYTES }));
+      await listening(server, where({}), host);
+      this.servers.push({ server });
+      // Whether TCP wants certificates is said by its address, which is not to be had here.
+      if (server.address() instanceof Object)
+        throw new SettingError(`${host}: systemd hands over unix sockets, TCP is named in GANTRY_HOSTS`);
     } else {
       throw new SettingError(`GANTRY_HOSTS: ${host} is neither unix:///path nor tcp://host:port`);
     }
@@ -96,6 +118,10 @@ export class ApiListeners {
 
   private serve(server: Server): Server {
     server.on('request', this.application);
+    server.on(server instanceof https.Server ? 'secureConnection' : 'connection', (connection: Socket) => {
+      this.connections.add(connection);
+      connection.once('close', () => this.connections.delete(connection));
+    });
     routeUpgradeRequests(server, this.application);
     server.requestTimeout = 0; // an upload takes as long as it takes
     server.headersTimeout = 30_000;
@@ -126,14 +152,10 @@ function isLoopback(hostname: string): boolean {
   return LOOPBACK.check(hostname, family === 4 ? 'ipv4' : 'ipv6');
 }
 
-function listening(
-  server: Server,
-  options: { path: string } | { host: string; port: number },
-  host: string,
-): Promise<void> {
+function listening(server: Server, options: ListenOptions | { fd: number }, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(new Error(`cannot listen on ${host}: ${error.message}`)));
-    server.listen('path' in options ? options : { ...options, host: options.host || undefined }, () => {
+    server.listen(options, () => {
       server.removeAllListeners('error');
       resolve();
     });

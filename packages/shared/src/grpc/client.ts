@@ -7,6 +7,7 @@ import {
   Metadata,
   connectivityState,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import type { RpcTls } from '../config';
 import { fromGrpcError } from '../errors/grpc-status';
@@ -18,14 +19,24 @@ import { MAX_MESSAGE_BYTES } from './server';
 /** What a service may send of one stream before somebody takes it; with HTTP/2's 64 KiB both sides mostly wait. Bytes. */
 const WINDOW = 512 * 1024;
 
-/** How long a unary call waits for a service to be there: one that was killed is back within a second. Milliseconds. */
-const CONNECT_MS = 5_000;
+/**
+ * How long a call waits for a service to be there: one that was killed is back within a second, on a host that is busy with
+ * other things within some. Milliseconds.
+ */
+const CONNECT_MS = 30_000;
 
 /**
  * Requests from here on go as calls of their own: on the stream of a `CallExchange` all others would wait behind them.
  * Bytes.
  */
 const LARGE = 1024 * 1024;
+
+const waiting = () => new Metadata({ waitForReady: true });
+
+interface Stream {
+  cancel(): void;
+  call?: { cancelWithStatus(code: status, details: string): void };
+}
 
 /** One connection to a service; the clients of all its interfaces share it. Reconnects by itself. */
 export class ServiceChannel {
@@ -67,15 +78,15 @@ export class ServiceChannel {
     const { path, requestSerialize: out, responseDeserialize: back } = method;
     if (method.requestStream && method.responseStream) {
       return (settings?: CallSettings) =>
-        cancelWith(
-          this.channel.makeBidiStreamRequest(path, out, back, new Metadata(), options(settings)),
+        this.begun(
+          this.channel.makeBidiStreamRequest(path, out, back, waiting(), options(settings)),
           settings,
         );
     }
     if (method.responseStream) {
       return (request: unknown, settings?: CallSettings) =>
-        cancelWith(
-          this.channel.makeServerStreamRequest(path, out, back, request, new Metadata(), options(settings)),
+        this.begun(
+          this.channel.makeServerStreamRequest(path, out, back, request, waiting(), options(settings)),
           settings,
         );
     }
@@ -89,11 +100,11 @@ export class ServiceChannel {
           path,
           out,
           back,
-          new Metadata(),
+          waiting(),
           options(settings),
           (error, value) => settle(error, value),
         );
-        return { stream: cancelWith(stream, settings), response };
+        return { stream: this.begun(stream, settings), response };
       };
     }
     return this.unary(method);
@@ -134,15 +145,25 @@ export class ServiceChannel {
     return (request: unknown, settings?: CallSettings) =>
       exchange?.isOpen || this.channel.getChannel().getConnectivityState(false) === connectivityState.READY
         ? send(request, settings)
-        : this.connected().then(() => send(request, settings));
+        : this.connected(settings?.deadlineMs).then(() => send(request, settings));
   }
 
   /**
    * Waits for a service that starts, or starts again, but not for ever. Where it does not come, the call that follows says
    * so better than we could.
    */
-  connected(): Promise<void> {
-    return new Promise((resolve) => this.channel.waitForReady(Date.now() + CONNECT_MS, () => resolve()));
+  connected(limitMs = CONNECT_MS): Promise<void> {
+    return new Promise((resolve) => this.channel.waitForReady(Date.now() + limitMs, () => resolve()));
+  }
+
+  /** Streams wait for a service as unary calls do. */
+  private begun<T extends Stream>(stream: T, settings?: CallSettings): T {
+    if (this.channel.getChannel().getConnectivityState(false) !== connectivityState.READY) {
+      this.channel.waitForReady(Date.now() + CONNECT_MS, (error) => {
+        if (error) stream.call?.cancelWithStatus(status.UNAVAILABLE, 'No connection established');
+      });
+    }
+    return cancelWith(stream, settings);
   }
 
   /** Streams hand out grpc-js's errors: this makes an EngineError of one. */

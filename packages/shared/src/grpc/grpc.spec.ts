@@ -102,12 +102,19 @@ describe('gRPC wiring', () => {
     const answer = early
       .client<ExecServiceServer>(ExecServiceService)
       .create({ container: 'c2', config: toJson({}).json });
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const stream = early.client<ExecServiceServer>(ExecServiceService).start();
+    const streamed = (async () => {
+      for await (const message of messages(early, stream)) return message;
+      return undefined;
+    })();
+    // By then it has found nobody there.
+    await early.connected(200);
     const late = new GrpcServer(address, undefined, [
       registration<ExecServiceServer>(ExecServiceService, exec),
     ]);
     await late.listen();
     await expect(answer).resolves.toEqual({ id: 'exec-of-c2' });
+    await expect(streamed).resolves.toMatchObject({ message: { $case: 'started' } });
     early.close();
     await late.close(100);
   });
