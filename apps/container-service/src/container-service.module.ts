@@ -1,5 +1,6 @@
 import { Inject, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { INSTANCE_CONFIG, InstanceConfigModule, type InstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { EventsModule } from '@gantry/shared/events';
 import { PeersModule } from '@gantry/shared/grpc';
 import { createLinux, LINUX } from '@gantry/shared/linux';
@@ -29,6 +30,7 @@ import { ServicePeers } from './service-peers';
 import { STATS_PROVIDERS } from './stats/stats.providers';
 
 const RECORDS = [
+  LateSync,
   RecordFiles,
   {
     provide: ContainerStore,

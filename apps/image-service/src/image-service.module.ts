@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { InstanceConfigModule } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { EventsModule } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { LoggingModule } from '@gantry/shared/logging';
@@ -114,6 +115,7 @@ import { SnapshotStore } from './snapshots/snapshot-store';
     ImageRemoval,
     PruneImages,
     RemappedLayers,
+    LateSync,
     SnapshotDirectories,
     InitLayer,
     SnapshotStore,

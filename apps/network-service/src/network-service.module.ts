@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { InstanceConfigModule } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { EventsModule } from '@gantry/shared/events';
 import { LoggingModule } from '@gantry/shared/logging';
 import { ResolverService } from './dns/resolver.service';
@@ -33,6 +34,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
 @Module({
   imports: [InstanceConfigModule, LoggingModule.for('network-service'), EventsModule, LinuxModule],
   providers: [
+    LateSync,
     PostgresIndex,
     NetworkRegistry,
     SandboxRegistry,

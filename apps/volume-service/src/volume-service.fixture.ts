@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import type { EngineEvent, EventPublisher } from '@gantry/shared/events';
 import { createLinux, type Linux } from '@gantry/shared/linux';
 import { createLogger } from '@gantry/shared/logging';
@@ -71,7 +72,7 @@ export class Fixture {
     const events = { publish: (event: EngineEvent) => this.events.push(event) } as unknown as EventPublisher;
     this.index = new MemoryIndex();
     const marks = new MountMarks(config);
-    const disk = new VolumeDisk(config, this.linux, logger);
+    const disk = new VolumeDisk(config, this.linux, new LateSync(logger), logger);
     const local = new LocalDriver(this.linux, config, new VolumeMounter(this.linux));
     const drivers = new VolumeDrivers(
       local,

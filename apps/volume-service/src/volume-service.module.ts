@@ -1,5 +1,6 @@
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { InstanceConfigModule } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { EventsModule } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { LoggingModule } from '@gantry/shared/logging';
@@ -29,6 +30,7 @@ import { VolumesController } from './volumes/volumes.controller';
   providers: [
     { provide: LINUX, useFactory: createLinux },
     { provide: PLUGIN_SETTINGS, useFactory: () => pluginSettings() },
+    LateSync,
     VolumeDisk,
     VolumeIndex,
     VolumeCatalogue,

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { INSTANCE_CONFIG, loadInstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { EventPublisher, type EngineEvent } from '@gantry/shared/events';
 import { unavailable } from '@gantry/shared/errors';
 import { toJson } from '@gantry/shared/grpc';
@@ -77,6 +78,7 @@ class Service {
           useValue: { publish: (event: EngineEvent) => events.push(event.Action) },
         },
         { provide: ServicePeers, useValue: this.peers() },
+        LateSync,
         RecordFiles,
         {
           provide: ContainerStore,

@@ -5,7 +5,8 @@ export type StoreChange = 'added' | 'changed' | 'removed';
 
 /** Puts a record on disk. The store does not know how. */
 export interface RecordWriter {
-  write(record: ContainerRecord): Promise<void>;
+  /** `passing`: it changes again within seconds. */
+  write(record: ContainerRecord, passing?: boolean): Promise<void>;
 }
 
 /** How often it is tried again to write what the disk did not take. Milliseconds. */
@@ -113,7 +114,7 @@ export class ContainerStore {
 
   /** Writes the record to disk alone: what changes every second need not reach the index each time. */
   async note(record: ContainerRecord): Promise<void> {
-    if (this.byId.has(record.id)) await this.writer.write(record);
+    if (this.byId.has(record.id)) await this.writer.write(record, true);
   }
 
   /** Forgets it; its directory is somebody else's business. */

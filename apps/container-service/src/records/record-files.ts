@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { LateSync } from '@gantry/shared/durability';
 import { hasCode } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { MonitorPaths } from '../runtime/monitor-paths';
@@ -19,14 +20,17 @@ const ID = /^[0-9a-f]{64}$/;
 export class RecordFiles implements RecordWriter {
   constructor(
     private readonly paths: MonitorPaths,
+    private readonly sync: LateSync,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  async write(record: ContainerRecord): Promise<void> {
+  /** `passing`: it is written again within seconds, and not worth a sync. */
+  async write(record: ContainerRecord, passing = false): Promise<void> {
     const file = this.paths.record(record.id);
     try {
       writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
       renameSync(`${file}.tmp`, file);
+      if (!passing) this.sync.add(file);
     } catch (error) {
       // Somebody still wanted to note something about a container whose directory is on its way out.
       if (!record.removal || !hasCode(error, 'ENOENT')) throw error;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Provider } from '@nestjs/common';
 import { INSTANCE_CONFIG, loadInstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { type EngineEvent, EventPublisher } from '@gantry/shared/events';
 import { createLinux, LINUX } from '@gantry/shared/linux';
 import { createLogger, LOGGER } from '@gantry/shared/logging';
@@ -92,6 +93,7 @@ export class ImageNode {
         ],
         ...[ImageRecords, ImageStore, ImageLookup, ImageCatalog, LayerUsage],
         ...[ListImages, InspectImage, ImageManifests, ImageAttestations, ImageRemoval, PruneImages],
+        LateSync,
         ...[SnapshotDirectories, RemappedLayers, InitLayer, SnapshotStore],
         ...[LayerChains, LayerIntake, PlainArchive, LoadImages, DownloadArchive, ImportImage],
         ...[CommitContainer, ExportImages],

@@ -1,10 +1,11 @@
 import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
+import { LateSync } from '@gantry/shared/durability';
 import { faultPoint } from '@gantry/shared/faults';
 import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
-import { LAYER_DIFF, LAYER_LOWER } from '../layers/layer-files';
+import { LAYER_DIFF, LAYER_LINK, LAYER_LOWER } from '../layers/layer-files';
 import { RemappedLayers } from './remapped-layers';
 
 const MERGED = 'merged';
@@ -37,6 +38,7 @@ export class SnapshotDirectories {
     @Inject(LayerDirectories) private readonly layers: LayerDirectories,
     @Inject(RemappedLayers) private readonly remappedLayers: RemappedLayers,
     @Inject(LINUX) private readonly linux: Linux,
+    @Inject(LateSync) private readonly sync: LateSync,
   ) {
     this.linkMountIds();
   }
@@ -68,6 +70,8 @@ export class SnapshotDirectories {
     this.remappedLayers.letThrough(temporary);
     this.layers.writeLink(temporary, record.containerId);
     renameSync(temporary, this.layers.path(record.containerId));
+    const files = [LAYER_LOWER, LAYER_LINK, SNAPSHOT, MOUNT_ID];
+    this.sync.add(...files.map((file) => this.layers.path(record.containerId, file)));
   }
 
   record(containerId: string): SnapshotRecord | undefined {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { internal, invalidArgument, notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { networkPaths } from '../config';
@@ -18,6 +19,7 @@ export class NetworkRegistry {
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     private readonly index: PostgresIndex,
+    private readonly sync: LateSync,
     @Inject(LOGGER) logger: Logger,
   ) {
     this.directory = new RecordDirectory(networkPaths(config).networks, (file, err) =>
@@ -75,6 +77,7 @@ export class NetworkRegistry {
 
   put(record: NetworkRecord): void {
     this.directory.write(record.id, record);
+    this.sync.add(this.directory.file(record.id));
     this.networks.set(record.id, record);
     this.index.putNetwork(record);
   }

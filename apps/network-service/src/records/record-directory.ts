@@ -33,8 +33,13 @@ export class RecordDirectory<T> {
     return records;
   }
 
+  /** Where the document of that name is. */
+  file(name: string): string {
+    return join(this.directory, name + SUFFIX);
+  }
+
   write(name: string, record: T): void {
-    const path = join(this.directory, name + SUFFIX);
+    const path = this.file(name);
     writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
     renameSync(`${path}.new`, path);
     this.late.delete(name);
@@ -52,7 +57,7 @@ export class RecordDirectory<T> {
 
   remove(name: string): void {
     this.late.delete(name);
-    rmSync(join(this.directory, name + SUFFIX), { force: true });
+    rmSync(this.file(name), { force: true });
   }
 
   /** One broken file, such as a power cut leaves, must not keep the service from starting. */

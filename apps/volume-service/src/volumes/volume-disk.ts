@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { LateSync } from '@gantry/shared/durability';
 import { faultPoint } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
@@ -52,6 +53,7 @@ export class VolumeDisk {
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     @Inject(LINUX) private readonly linux: Linux,
+    private readonly sync: LateSync,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.root = volumesRoot(config);
@@ -104,6 +106,7 @@ export class VolumeDisk {
   /** From here on the volume exists. */
   finish(name: string, directory: string): void {
     renameSync(directory, join(this.root, name));
+    this.sync.add(join(this.root, name, RECORD), this.root);
     faultPoint('volume-named');
   }
 
@@ -154,6 +157,7 @@ export class VolumeDisk {
     const users = join(this.root, name, 'refs');
     mkdirSync(users, { recursive: true, mode: 0o700 });
     writeFileSync(join(users, containerId), '', { mode: 0o600 });
+    this.sync.add(users);
     faultPoint('volume-user-added');
   }
 
@@ -171,13 +175,19 @@ export class VolumeDisk {
     return existsSync(users) ? readdirSync(users) : [];
   }
 
-  /** A directory without a record that looks like dockerd's is taken as a plain volume; anything else is left alone. */
+  /**
+   * A directory that looks like dockerd's volumes (no record, but data) is a plain volume, and so is one whose record is
+   * broken: the data is worth more than its labels. Anything else is left alone.
+   */
   private readRecord(directory: string): VolumeRecord | undefined {
     const file = join(directory, RECORD);
     try {
       return JSON.parse(readFileSync(file, 'utf8')) as VolumeRecord;
     } catch (error) {
-      if (existsSync(file)) {
+      if (error instanceof SyntaxError) {
+        this.logger.error({ err: error, file }, 'broken volume record: put aside, the volume is a plain one now');
+        renameSync(file, `${file}.broken`);
+      } else if (existsSync(file)) {
         this.logger.error({ err: error, file }, 'unreadable volume record: the volume is left out');
         return undefined;
       }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromJson } from '@gantry/shared/grpc';
 import { Fixture, plain } from '../volume-service.fixture';
@@ -178,6 +178,16 @@ describe('volumes', () => {
     );
     await expect(fixture.api.remove({ name: 'data', force: false })).rejects.toThrow('in use - [c1]');
     while (readdirSync(root).some((name) => name.startsWith('.'))) await new Promise(setImmediate);
+  });
+
+  it('keeps the data of a volume whose record a power cut has emptied', async () => {
+    const { Mountpoint } = await create({ Name: 'data' });
+    writeFileSync(join(Mountpoint, 'rows'), 'precious');
+    writeFileSync(join(Mountpoint, '../volume.json'), '');
+    fixture.restart();
+    expect(await names()).toEqual(['data']);
+    expect((await create({ Name: 'data' })).Mountpoint).toBe(Mountpoint);
+    expect(readFileSync(join(Mountpoint, 'rows'), 'utf8')).toBe('precious');
   });
 
   it('makes one volume out of creations that come at once', async () => {
