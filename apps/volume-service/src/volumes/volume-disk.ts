@@ -185,7 +185,10 @@ export class VolumeDisk {
       return JSON.parse(readFileSync(file, 'utf8')) as VolumeRecord;
     } catch (error) {
       if (error instanceof SyntaxError) {
-        this.logger.error({ err: error, file }, 'broken volume record: put aside, the volume is a plain one now');
+        this.logger.error(
+          { err: error, file },
+          'broken volume record: put aside, the volume is a plain one now',
+        );
         renameSync(file, `${file}.broken`);
       } else if (existsSync(file)) {
         this.logger.error({ err: error, file }, 'unreadable volume record: the volume is left out');
