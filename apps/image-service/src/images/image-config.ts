@@ -1,5 +1,6 @@
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { isDigest } from '../references/reference';
+import { spellConfigFields } from './config-fields';
 
 /** The part of an image that containers inherit (OCI image-spec, config.md, and Docker's additions to it). */
 export interface RuntimeConfig {
@@ -62,8 +63,8 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   } catch (error) {
     throw invalidArgument('invalid image JSON', error);
   }
-  const config = document as Partial<ImageConfig> | null;
-  if (typeof config !== 'object' || config === null) throw invalidArgument('invalid image JSON');
+  if (typeof document !== 'object' || document === null) throw invalidArgument('invalid image JSON');
+  const config = spellConfigFields(document) as Partial<ImageConfig>;
   if (!config.rootfs) throw invalidArgument('invalid image JSON, no RootFS key');
   const diffIds: unknown = config.rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id))) {

@@ -3,6 +3,7 @@ import type { SnapshotServiceServer } from '@gantry/proto/image';
 import type { Implementation } from '@gantry/shared/grpc';
 import { toJson } from '@gantry/shared/grpc';
 import { invalidArgument } from '@gantry/shared/errors';
+import { parseImageConfig } from '../images/image-config';
 import { SnapshotStore } from './snapshot-store';
 
 type Service = Implementation<SnapshotServiceServer>;
@@ -21,7 +22,7 @@ export class SnapshotsController implements Service {
     );
     return {
       imageId: prepared.imageId,
-      imageConfig: Buffer.from(prepared.config),
+      imageConfig: toJson(parseImageConfig(prepared.config)).json,
       rootfs: prepared.rootfs,
       manifestDescriptor: Buffer.alloc(0),
     };
