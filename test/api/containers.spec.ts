@@ -166,6 +166,13 @@ describe('containers', () => {
     expect((await api.get(`/containers/${id}/json`)).status).toBe(404);
   });
 
+  it('tells the end of an auto-remove container to who asks for it only then', async () => {
+    const id = await startContainer({ cmd: ['sh', '-c', 'exit 7'], host: { AutoRemove: true } });
+    await eventually(async () => expect((await api.get(`/containers/${id}/json`)).status).toBe(404));
+    expect((await api.post(`/containers/${id}/wait`)).body).toEqual({ StatusCode: 7 });
+    expect((await api.post(`/containers/${id}/wait?condition=next-exit`)).status).toBe(404);
+  });
+
   it('restarts on failure as often as the policy says', async () => {
     const id = await kept(
       startContainer({

@@ -107,6 +107,12 @@ export class ContainerController implements Service {
 
   wait: Service['wait'] = async (call) => {
     const condition = waitCondition(call.request.condition);
+    const remembered = this.waiters.rememberedEnd(call.request.container, condition);
+    if (remembered) {
+      await writeMessage(call, { event: { $case: 'registered', value: {} } });
+      await writeMessage(call, { event: { $case: 'result', value: remembered } });
+      return;
+    }
     const record = this.store.resolve(call.request.container);
     const gone = new AbortController();
     const abandoned = new Promise<undefined>((resolve) => {

@@ -1,14 +1,13 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
-import { pauseAfterHead } from '../shaping/client-needs';
 import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
+import { headRead } from './head-reading';
 import { type HijackableConnection, hijackable } from './hijacked-connection';
 import { frameHeader, streamContentType, SYSTEM_ERROR } from './stream-frames';
 import { acceptKey } from './websocket-stream';
@@ -53,8 +52,7 @@ export async function joinTerminal(
       return await sendOutput(messages, stream, true);
     }
     const { early } = connection.open({ contentType: streamContentType(tty, client.apiMinor) });
-    const pause = pauseAfterHead(client.request.headers['user-agent']);
-    await (pause > 0 ? sleep(pause) : setImmediate());
+    await headRead(socket, client.request.headers['user-agent']);
     sendStdin(socket, early, stdin);
     await sendOutput(messages, socket, tty);
   } finally {

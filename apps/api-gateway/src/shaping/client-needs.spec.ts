@@ -1,5 +1,5 @@
 import { parseJsonObject } from '../routing/json-body';
-import { pauseAfterHead, withLogDriverOf } from './client-needs';
+import { losesBytesBehindHead, withLogDriverOf } from './client-needs';
 
 const body = (document: object) => parseJsonObject(Buffer.from(JSON.stringify(document)));
 const created = (userAgent: string | undefined, document: object) =>
@@ -24,7 +24,7 @@ it('leaves a driver that is named, and other clients alone', () => {
   expect(withLogDriverOf(undefined, given)).toBe(given);
 });
 
-it('gives docker-py the time to read a head', () => {
-  expect(pauseAfterHead('docker-sdk-python/7.1.0')).toBeGreaterThan(0);
-  expect(pauseAfterHead('Docker-Client/28.2.2 (linux)')).toBe(0);
+it('knows who loses what comes along with a head', () => {
+  expect(losesBytesBehindHead('docker-sdk-python/7.1.0')).toBe(true);
+  expect(losesBytesBehindHead('Docker-Client/28.2.2 (linux)')).toBe(false);
 });

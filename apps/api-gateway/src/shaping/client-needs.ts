@@ -3,15 +3,12 @@ import { objectOr } from './json-objects';
 
 const DOCKER_PY = /^docker-sdk-python\//;
 
-/** docker-py reads its socket's head for so long at the most, on a machine that is busy. Milliseconds. */
-const HEAD_READ_MS = 25;
-
 /**
  * docker-py reads the head of a raw stream through a buffer and goes on with the bare socket: output that comes along with the
- * head would be lost to it. How long to wait after the head; milliseconds.
+ * head is lost to it.
  */
-export const pauseAfterHead = (userAgent: string | undefined): number =>
-  DOCKER_PY.test(userAgent ?? '') ? HEAD_READ_MS : 0;
+export const losesBytesBehindHead = (userAgent: string | undefined): boolean =>
+  DOCKER_PY.test(userAgent ?? '');
 
 /**
  * docker-py's `containers.run` gives back what a container printed only where its log driver is `json-file` or `journald`, of

@@ -109,15 +109,19 @@ export class ExecService {
     }
   }
 
-  /** RPC Resize. Before the start it is the size to begin with. */
+  /** RPC Resize. Until there is a process it is the size to begin with. */
   async resize(request: ResizeRequest): Promise<Empty> {
     const record = this.execs.get(request.target);
     const { rows = 0, columns = 0 } = request.size ?? {};
     if (record.exitCode !== undefined) throw conflict(`Exec command ${record.id} is not running`);
-    if (record.process) {
-      if (record.config.Tty) await resizeTerminal(this.files.control(record), rows, columns);
-    } else record.config.ConsoleSize = [rows, columns];
+    record.config.ConsoleSize = [rows, columns];
+    if (record.process) await this.tellSize(record);
     return {};
+  }
+
+  private async tellSize(record: ExecRecord): Promise<void> {
+    const [rows, columns] = record.config.ConsoleSize ?? [0, 0];
+    if (record.config.Tty) await resizeTerminal(this.files.control(record), rows, columns);
   }
 
   /** RPC Inspect. */
@@ -168,12 +172,14 @@ export class ExecService {
       this.events.publish(container, `exec_start: ${commandLine(record)}`, { execID: record.id });
       const spec = JSON.parse(readFileSync(this.paths.spec(container.id), 'utf8')) as OciSpec;
       const rootfs = `/proc/${container.state.Pid}/root`;
+      const size = record.config.ConsoleSize;
       const process = execProcess(container, spec.process, record.config, this.linux.paths, rootfs);
       const runtime = this.runtimes.choose(container.process?.runtime ?? '');
       const owner = hostOwner(container.process?.idMapping, process.user);
       record.process = await this.monitor.start(record, process, runtime, connected, owner);
       this.execs.save(record);
       this.exits.watch(record);
+      if (record.config.ConsoleSize !== size) this.tellSize(record).catch(() => {}); // it has ended
     } catch (error) {
       const failure = execFailure(error, record.config.Cmd ?? []);
       record.running = false;

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { StdStream } from '@gantry/proto/common';
 import type { AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import { fromJson } from '@gantry/shared/grpc';
@@ -156,6 +157,19 @@ withContainers('exec in real containers (root, conmon, crun, busybox)', () => {
     });
     expect(out).toBe('31 90\r\n');
     expect(ExitCode).toBe(8);
+  });
+
+  it('has the size that comes while it begins', async () => {
+    const look = '[ "$(stty size 2>/dev/null)" = "33 101" ] && exec echo resized';
+    const id = await create({
+      Cmd: ['sh', '-c', `for i in $(seq 2000); do ${look}; usleep 10000; done`],
+      Tty: true,
+    });
+    const { call, done } = begin(id, { tty: true });
+    while (!started(call.heard)) await setImmediate();
+    await exec.resize({ target: id, size: { rows: 33, columns: 101 } });
+    await done;
+    expect(textOf(call.heard)).toBe('resized\r\n');
   });
 
   it.each([

@@ -116,6 +116,7 @@ export class ContainerExits {
     this.waiters.exited(record);
     if (record.hostConfig.AutoRemove && !again && !this.restartingByUser.has(id)) {
       await this.remover.removeLocked(record, { volumes: true });
+      this.waiters.removedItself(record);
       return;
     }
     void this.cleaner.begin(record);

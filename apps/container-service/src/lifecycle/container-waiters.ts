@@ -14,6 +14,9 @@ interface Waiter {
   resolve: (outcome: WaitOutcome) => void;
 }
 
+/** How long the end of a container that removed itself is told to who asks after it. Milliseconds. */
+const REMEMBERED_MS = 10_000;
+
 /** `''` is not-running. @throws InvalidArgument in Docker's words. */
 export function waitCondition(given: string): WaitCondition {
   if (given === '') return 'not-running';
@@ -25,6 +28,7 @@ export function waitCondition(given: string): WaitCondition {
 @Injectable()
 export class ContainerWaiters {
   private readonly waiters = new Map<string, Set<Waiter>>();
+  private readonly rememberedEnds = new Map<string, WaitOutcome>();
 
   /** Registered when this returns. `signal` ends the waiting (the promise is then never settled). */
   wait(record: ContainerRecord, condition: WaitCondition, signal?: AbortSignal): Promise<WaitOutcome> {
@@ -46,6 +50,17 @@ export class ContainerWaiters {
   removed(record: ContainerRecord): void {
     this.settle(record, () => true, '');
     this.waiters.delete(record.id);
+  }
+
+  /** `--rm` took it away. Libraries wait only after the start, when what is short has come and gone. */
+  removedItself({ id, state }: ContainerRecord): void {
+    this.rememberedEnds.set(id, { statusCode: state.ExitCode, error: '' });
+    setTimeout(() => this.rememberedEnds.delete(id), REMEMBERED_MS).unref();
+  }
+
+  /** Of a container that removed itself just now. @param id whole */
+  rememberedEnd(id: string, condition: WaitCondition): WaitOutcome | undefined {
+    return condition === 'next-exit' ? undefined : this.rememberedEnds.get(id);
   }
 
   private settle(

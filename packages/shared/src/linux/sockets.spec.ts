@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, createConnection, AddressInfo } from 'node:net';
+import { createServer, createConnection, AddressInfo, type Socket } from 'node:net';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -84,6 +84,23 @@ describe('ports', () => {
     client.close();
     namespaces.removeNetworkNamespace(path);
   });
+});
+
+it('knows what the other end of a unix socket has yet to read', async () => {
+  const path = join(directory, 'socket');
+  const server = createServer().listen(path);
+  await once(server, 'listening');
+  const client = createConnection({ path }).pause();
+  const [accepted] = (await once(server, 'connection')) as [Socket];
+  const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle;
+  expect(sockets.unread(fd)).toBe(0);
+  accepted.write('head');
+  expect(sockets.unread(fd)).toBeGreaterThan(0);
+  client.resume();
+  await once(client, 'data');
+  expect(sockets.unread(fd)).toBe(0);
+  accepted.destroy();
+  server.close();
 });
 
 describe('the attach socket', () => {

@@ -49,6 +49,11 @@ export interface Sockets {
   listen(fd: number): void;
   /** Another descriptor of the same socket, O_CLOEXEC, with a high number as those of {@link bind}. */
   duplicate(fd: number): number;
+  /**
+   * How much of what was sent the other end of a unix socket has yet to read, in bytes of kernel memory; 0: it has read all.
+   * Of a TCP socket it says what was not acknowledged.
+   */
+  unread(fd: number): number;
   /** Connected SOCK_SEQPACKET unix socket, non-blocking. The path may be longer than the 107 bytes of sockaddr_un. */
   connectSeqpacket(path: string): number;
   /** Connected SOCK_DGRAM unix socket, for what it is told only. */
@@ -67,6 +72,7 @@ const setsockopt = libc.declare(
   'int setsockopt(int fd, int level, int option, void *value, uint32_t length)',
 );
 const fcntl = libc.declare('int fcntl(int fd, int command, int value)');
+const ioctl = libc.declare('int ioctl(int fd, unsigned long request, void *value)');
 const getsockname = libc.declare('int getsockname(int fd, void *address, void *length)');
 
 const AF_UNIX = 1;
@@ -89,6 +95,7 @@ const BACKLOG = 4096;
 const MSG_NOSIGNAL = 0x4000;
 const SUN_PATH = 108;
 const ENAMETOOLONG = 36;
+const SIOCOUTQ = 0x5411;
 const CONNECT_TRIES = 200;
 const CONNECT_PAUSE_MS = 5;
 
@@ -137,6 +144,12 @@ export class KernelSockets implements Sockets {
     const moved = this.duplicate(fd);
     closeSync(fd);
     return moved;
+  }
+
+  unread(fd: number): number {
+    const bytes = Buffer.alloc(4);
+    check(ioctl(fd, SIOCOUTQ, bytes), 'ioctl');
+    return bytes.readInt32LE();
   }
 
   connectSeqpacket(path: string): number {
