@@ -56,7 +56,7 @@ export class RealContainers {
   readonly containerEvents = new ContainerEvents({
     publish: (event: { Action: string }) => this.events.push(event.Action),
   } as unknown as EventPublisher);
-  readonly paths = new MonitorPaths(this.config());
+  readonly paths: MonitorPaths;
   readonly runtime: RuntimeChoice = {
     name: 'crun',
     path: this.linux.host.which('crun') ?? '',
@@ -65,15 +65,14 @@ export class RealContainers {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   };
   readonly runtimes = { choose: () => this.runtime, all: () => [this.runtime] } as unknown as Runtimes;
-  private readonly oci = new OciRuntime(
-    this.linux,
-    this.paths,
-    this.runtimes,
-    new EmptySlices(this.linux, this.logger),
-  );
+  private readonly oci: OciRuntime;
   private count = 0;
 
-  constructor() {
+  /** Makes `runDir` where it is told one. */
+  constructor(private readonly runDir?: string) {
+    this.paths = new MonitorPaths(this.config());
+    const slices = new EmptySlices(this.linux, this.logger);
+    this.oci = new OciRuntime(this.linux, this.paths, this.runtimes, slices);
     this.linux.cgroups.prepareHost();
     const rootfs = join(this.directory, 'rootfs');
     for (const each of ['bin', 'proc', 'dev', 'tmp', 'etc'])
@@ -178,7 +177,8 @@ export class RealContainers {
       if (record.process) await this.exited(record);
     }
     await this.linux.cgroups.remove(this.config().cgroupParent);
-    rmSync(this.directory, { recursive: true, force: true });
+    for (const each of [this.directory, this.runDir ?? []].flat())
+      rmSync(each, { recursive: true, force: true });
   }
 
   private ended(record: ContainerRecord): void {
@@ -189,7 +189,7 @@ export class RealContainers {
   private config(): InstanceConfig {
     return {
       dataRoot: this.directory,
-      runDir: join(this.directory, 'run'),
+      runDir: this.runDir ?? join(this.directory, 'run'),
       cgroupParent: `/gantryspec${process.pid}`,
       cgroupDriver: 'cgroupfs',
     } as InstanceConfig;

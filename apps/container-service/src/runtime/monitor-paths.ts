@@ -52,9 +52,9 @@ export class MonitorPaths {
   logDelivery(id: string): string {
     return join(this.bundle(id), 'log-delivery.json');
   }
-  /** SOCK_SEQPACKET; there from before the beforeStart hook until the container ended. */
+  /** SOCK_SEQPACKET; there from before the beforeStart hook until the container ended. conmon's link may have a shorter name. */
   attachSocket(id: string): string {
-    return join(this.sockets, id, 'attach');
+    return join(this.bundle(id), 'attach');
   }
   /** FIFO: `1 ROWS COLS\n` sets the terminal's size, `2 0 0\n` reopens the log. */
   control(id: string): string {
