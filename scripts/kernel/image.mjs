@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { findProgram, run } from '../host/programs.mjs';
 import { StartError } from '../instance/names.mjs';
 import { root } from '../workspace/root.mjs';
+import { installNativePackages } from './native-packages.mjs';
 
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'initramfs-tools'],
@@ -51,7 +52,6 @@ const PACKAGES = [
 const UNWANTED_UNITS =
   'postgresql redis-server docker-registry nfs-server smbd nmbd samba-ad-dc rpcbind systemd-resolved ' +
   'apt-daily.timer apt-daily-upgrade.timer fstrim.timer';
-const KERNELS = { x64: 'linux-image-amd64', arm64: 'linux-image-arm64' };
 const DISK_SIZE = '12G';
 
 /**
@@ -63,25 +63,44 @@ const DISK_SIZE = '12G';
 
 /**
  * Made once and kept in GANTRY_KERNEL_DIR, `~/.cache/gantry-kernel` by default.
+ * @param {ReturnType<typeof import('./architectures.mjs').architecture>} architecture
+ * @param {string | undefined} suite of Debian; this host's, whose node is copied into the machine, where none is asked for
  * @param {(line: string) => void} say
  * @returns {Promise<MachineImage>}
  */
-export async function machineImage(say) {
-  const programs = { 'qemu-system-x86_64': 'qemu-system-x86', mmdebstrap: 'mmdebstrap', mke2fs: 'e2fsprogs' };
+export async function machineImage(architecture, suite, say) {
+  const programs = {
+    [architecture.emulator]: architecture.emulatorPackage,
+    mmdebstrap: 'mmdebstrap',
+    mke2fs: 'e2fsprogs',
+    // Packages of another architecture are configured by its own programs.
+    ...(architecture.foreign ? { 'arch-test': 'arch-test qemu-user-static' } : {}),
+  };
   const missing = Object.entries(programs).filter(([program]) => findProgram(program) === undefined);
   if (missing.length > 0) {
     throw new StartError(`not installed: apt-get install ${missing.map(([, name]) => name).join(' ')}`);
   }
-  const docker = findProgram('docker');
-  if (docker === undefined)
-    throw new StartError('docker CLI: not found, the tests in the machine use this host’s');
-  const directory = join(cacheDirectory(), keyOf([process.execPath, docker]));
-  if (!existsSync(directory)) await make(directory, docker, say);
+  const system = architecture.foreign ? foreignSystem(suite) : ownSystem(suite);
+  const directory = join(cacheDirectory(), keyOf(architecture, system));
+  if (!existsSync(directory)) await make(directory, architecture, system, say);
   return {
     disk: join(directory, 'disk'),
     kernel: join(directory, 'kernel'),
     initrd: join(directory, 'initrd'),
   };
+}
+
+/** With this host's node and docker CLI. */
+function ownSystem(suite = debianRelease()) {
+  const docker = findProgram('docker');
+  if (docker === undefined)
+    throw new StartError('docker CLI: not found, the tests in the machine use this host’s');
+  return { suite, packages: [], copied: { node: process.execPath, docker } };
+}
+
+/** With Debian's: the first suite whose node is new enough is trixie. */
+function foreignSystem(suite = 'trixie') {
+  return { suite, packages: ['nodejs', 'docker-cli'], copied: {} };
 }
 
 function cacheDirectory() {
@@ -90,34 +109,36 @@ function cacheDirectory() {
 }
 
 /** Another image where this file, the job's unit, or one of the programs that are copied into it changed. */
-function keyOf(programs) {
+function keyOf(architecture, { suite, copied }) {
   const hash = createHash('sha256');
   for (const file of ['image.mjs', 'gantry-job.service']) {
     hash.update(readFileSync(join(root, 'scripts', 'kernel', file)));
   }
-  for (const program of programs)
+  for (const program of Object.values(copied))
     hash.update(`${program} ${statSync(program).size} ${statSync(program).mtimeMs}`);
-  return hash.digest('hex').slice(0, 12);
+  if (architecture.foreign) hash.update(readFileSync(join(root, 'package-lock.json')));
+  return `${suite}-${architecture.debian}-${hash.digest('hex').slice(0, 12)}`;
 }
 
-async function make(directory, docker, say) {
-  const kernelPackage = KERNELS[process.arch];
-  if (kernelPackage === undefined) throw new StartError(`no kernel package is known for ${process.arch}`);
+async function make(directory, architecture, { suite, packages, copied }, say) {
   const making = `${directory}.${process.pid}`;
   const files = join(making, 'files');
-  mkdirSync(making, { recursive: true });
+  const natives = join(making, 'natives');
+  mkdirSync(natives, { recursive: true });
   say(`making the disk of the virtual machine in ${directory}: some minutes, once`);
   try {
+    if (architecture.foreign) await installNativePackages(architecture.name, natives);
     await run('mmdebstrap', [
       ...[
         '--mode=root',
         '--variant=minbase',
         '--quiet',
-        `--include=${[...PACKAGES, kernelPackage].join(',')}`,
+        `--architectures=${architecture.debian}`,
+        `--include=${[...PACKAGES, ...packages, architecture.kernelPackage].join(',')}`,
       ],
       ...['man', 'locale', 'doc'].map((what) => `--dpkgopt=path-exclude=/usr/share/${what}/*`),
-      ...hooks(docker).map((hook) => `--customize-hook=${hook}`),
-      ...[debianRelease(), files],
+      ...hooks(copied, natives).map((hook) => `--customize-hook=${hook}`),
+      ...[suite, files],
     ]);
     const boot = readdirSync(join(files, 'boot'));
     for (const [name, prefix] of [
@@ -135,11 +156,11 @@ async function make(directory, docker, say) {
 }
 
 /** Shell commands that run on this host; $1 is the new system. */
-function hooks(docker) {
+function hooks(copied, natives) {
   const unit = join(root, 'scripts', 'kernel', 'gantry-job.service');
   return [
-    `cp '${process.execPath}' "$1/usr/local/bin/node"`,
-    `cp -L '${docker}' "$1/usr/local/bin/docker"`,
+    ...Object.entries(copied).map(([name, path]) => `cp -L '${path}' "$1/usr/local/bin/${name}"`),
+    `cp -r '${natives}' "$1/natives"`,
     `cp '${unit}' "$1/etc/systemd/system/"`,
     'mkdir -p "$1/gantry" "$1/job" "$1/tree"; echo gantry-vm >"$1/etc/hostname"',
     'chroot "$1" systemctl enable --quiet gantry-job.service',
@@ -154,7 +175,6 @@ function hooks(docker) {
   ];
 }
 
-/** That of this host, whose node is copied into the machine. */
 function debianRelease() {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];

@@ -2,10 +2,10 @@
 # `environment`, `arguments` (a path pattern a line), and takes: `exit-code`, `results.json`, `test-logs`.
 export GANTRY_TEST_MACHINE=1 TERM=dumb CI=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 GANTRY_NO_INSTALL=1
 
-# What is written into the repository stays here.
+# What is written into the repository stays here. /natives has packages of this machine's architecture where the host has another.
 mount -t tmpfs tmpfs /tree
 mkdir /tree/upper /tree/work /tree/gantry
-mount -t overlay -o lowerdir=/gantry,upperdir=/tree/upper,workdir=/tree/work overlay /tree/gantry
+mount -t overlay -o lowerdir=/natives:/gantry,upperdir=/tree/upper,workdir=/tree/work overlay /tree/gantry
 cd /tree/gantry || exit
 
 # A card that leads nowhere, so that the machine has an address and a default route as a host has.

@@ -14,8 +14,8 @@ const LOGS = join(root, '.cache', 'kernel-logs');
 
 /**
  * @param {import('./image.mjs').MachineImage} image
- * @param {{arguments: string[], environment: string[], append: string, minutes: number}} job `arguments`: patterns of specs;
- *   `environment`: NAME=VALUE, for the specs and what they start; `append`: words for the kernel
+ * @param {{arguments: string[], environment: string[], append: string, minutes: number,
+ *   architecture: ReturnType<typeof import('./architectures.mjs').architecture>}} job `arguments`: patterns of specs; `environment`: NAME=VALUE, for the specs and what they start; `append`: words for the kernel
  * @param {(line: string) => void} say
  * @returns {Promise<number>} jest's exit code; 124 where the time was over, 1 where the machine ended without a result
  */
@@ -43,19 +43,22 @@ export async function runJob(image, job, say) {
 }
 
 /** Resolves when the machine is off, with whether it had to be turned off. */
-function boot({ disk, kernel, initrd }, directory, { append, minutes }) {
+function boot({ disk, kernel, initrd }, directory, { append, architecture, minutes }) {
   const share = (tag, path, access) => [
     ...['-fsdev', `local,id=${tag},path=${path},security_model=none,multidevs=remap${access}`],
     ...['-device', `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
   ];
   const machine = spawn(
-    'qemu-system-x86_64',
+    architecture.emulator,
     [
-      ...['-machine', 'q35', '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max'],
+      ...[...architecture.machine, '-accel', 'tcg,thread=multi,tb-size=512'],
       ...['-smp', String(PROCESSORS), '-m', String(MEMORY_MIB)],
       ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
       ...['-kernel', kernel, '-initrd', initrd],
-      ...['-append', `root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off ${append}`],
+      ...[
+        '-append',
+        `root=/dev/vda rw console=${architecture.console} quiet panic=-1 mitigations=off ${append}`,
+      ],
       ...['-drive', `file=${disk},if=virtio,format=raw,snapshot=on,cache=unsafe`],
       ...['-device', 'virtio-rng-pci'],
       ...share('gantry', root, ',readonly=on'),
