@@ -2,11 +2,21 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { bootId } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
-import type { HostFacts } from './create/host-config';
 import { kernelLimits } from './create/kernel-limits';
+import type { LimitFacts } from './create/resource-checks';
 import { Runtimes } from './runtime/runtimes';
 
-/** Facts of this host that decide what a container may ask for. */
+/** What of the host decides what a container may ask for, and about defaults. */
+export interface HostFacts extends LimitFacts {
+  appArmor: boolean;
+  cgroupDriver: InstanceConfig['cgroupDriver'];
+  defaultRuntime: string;
+  runtimes: string[];
+  /** Whether users of containers are not those of the host, unless a container says so. */
+  userRemap: boolean;
+}
+
+/** Asks the host once. */
 @Injectable()
 export class HostFactsProvider {
   /** Changes with every boot of the host. */

@@ -1,5 +1,5 @@
-import type { InstanceConfig } from '@gantry/shared/config';
 import { containerCapabilities, MASKED_PATHS, READONLY_PATHS } from '@gantry/shared/oci';
+import type { HostFacts } from '../host-facts';
 import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
 import type { HostConfig, Resources } from '../records/api-documents';
 import { parseDeviceRule } from '../spec/devices';
@@ -7,22 +7,12 @@ import { rlimits } from '../spec/resources';
 import { words } from './container-config';
 import { checkExtraHosts } from './extra-hosts-check';
 import { checkModes } from './mode-checks';
-import { checkResources, type LimitFacts } from './resource-checks';
+import { checkResources } from './resource-checks';
 import { checkRestartPolicy } from './restart-policy-check';
 import { checkSecurity } from './security-checks';
 import { checkTmpfs } from './tmpfs-options';
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
-
-/** What of the host decides about defaults. */
-export interface HostFacts extends LimitFacts {
-  appArmor: boolean;
-  cgroupDriver: InstanceConfig['cgroupDriver'];
-  defaultRuntime: string;
-  runtimes: string[];
-  /** Whether users of containers are not those of the host, unless a container says so. */
-  userRemap: boolean;
-}
 
 /** API: Resources in which nothing is asked for. */
 export const UNSET_RESOURCES: Resources = {

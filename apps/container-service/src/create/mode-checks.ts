@@ -1,5 +1,5 @@
 import { invalidArgument } from '@gantry/shared/errors';
-import type { HostFacts } from './host-config';
+import type { HostFacts } from '../host-facts';
 import type { ContainerConfig, HostConfig } from '../records/api-documents';
 
 /** The namespaces, the runtime and the storage of a container. @throws InvalidArgument in Docker's words. */

@@ -1,14 +1,4 @@
-import type { VolumeRecord } from '../volumes/volume';
-
-/** What a driver says about a volume of its own. */
-export interface VolumeDetails {
-  /** Where it is on this host; empty while a plugin has it nowhere. */
-  mountpoint: string;
-  /** RFC 3339. */
-  createdAt?: string;
-  /** Anything (API: Volume, Status). */
-  status?: object;
-}
+import type { VolumeDetails, VolumeRecord } from '../volumes/volume';
 
 /**
  * Who keeps the bytes of volumes: `local`, or a plugin. The records, the references and who has what mounted are ours.

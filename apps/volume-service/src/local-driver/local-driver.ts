@@ -3,8 +3,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { LINUX, type Linux } from '@gantry/shared/linux';
-import type { VolumeDetails, VolumeDriver } from '../drivers/volume-driver';
-import { volumesRoot, type VolumeRecord } from '../volumes/volume';
+import type { VolumeDriver } from '../drivers/volume-driver';
+import { volumesRoot, type VolumeDetails, type VolumeRecord } from '../volumes/volume';
 import { checkOptions, needsMount, sizeLimit } from './local-options';
 import { VolumeMounter } from './volume-mounter';
 

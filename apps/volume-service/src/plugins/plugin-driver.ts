@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { internal, notFound } from '@gantry/shared/errors';
 import type { PluginSettings } from '../config';
-import type { VolumeDetails, VolumeDriver } from '../drivers/volume-driver';
-import type { VolumeRecord } from '../volumes/volume';
+import type { VolumeDriver } from '../drivers/volume-driver';
+import type { VolumeDetails, VolumeRecord } from '../volumes/volume';
 import { callPlugin, PluginError } from './plugin-client';
 import type { PluginAddress } from './plugin-discovery';
 

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { EngineError, internal, isKind, messageOf, notFound } from '@gantry/shared/errors';
 import type { FileStamp } from '@gantry/shared/validity';
-import type { VolumeDetails } from '../drivers/volume-driver';
 import { VolumeDrivers } from '../drivers/volume-drivers';
 import { LocalDriver } from '../local-driver/local-driver';
-import { toApi, type ApiVolume, type Volume, type VolumeRecord } from './volume';
+import { toApi, type ApiVolume, type Volume, type VolumeDetails, type VolumeRecord } from './volume';
 import { newRecord, VolumeCatalogue } from './volume-catalogue';
 import { VolumeDisk } from './volume-disk';
 

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument } from '@gantry/shared/errors';
-import type { VolumeDetails } from '../drivers/volume-driver';
 
 /** Put on a volume that nobody named; prune takes these first. */
 export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
@@ -29,6 +28,16 @@ export interface Volume {
   readonly record: VolumeRecord;
   /** The ids of the containers that have it, running or not. */
   readonly users: Set<string>;
+}
+
+/** What a driver says about a volume of its own. */
+export interface VolumeDetails {
+  /** Where it is on this host; empty while a plugin has it nowhere. */
+  mountpoint: string;
+  /** RFC 3339. */
+  createdAt?: string;
+  /** Anything (API: Volume, Status). */
+  status?: object;
 }
 
 /** API: Volume. */

@@ -7,7 +7,7 @@ import type { Linux } from './linux';
 import { KernelMounts } from './mounts';
 import { KernelNamespaces } from './namespaces';
 import { KernelConntrack } from './netlink/conntrack';
-import { KernelNetlink } from './netlink/netlink';
+import { KernelNetlink } from './netlink/kernel-netlink';
 import { LibNftables } from './nftables';
 import { KernelPaths } from './paths';
 import { HostProcesses } from './processes/host-processes';

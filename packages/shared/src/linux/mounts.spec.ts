@@ -117,11 +117,9 @@ describe('overlay', () => {
     const target = directory('merged');
     let data = '';
     mountOverlay(
-      {
-        mount: (...all) => {
-          data = all[4] ?? '';
-          mounts.mount(...all);
-        },
+      (...all) => {
+        data = all[4];
+        mounts.mount(...all);
       },
       { lower, upper: directory('upper'), work: directory('work'), target },
     );

@@ -178,7 +178,7 @@ export class KernelMounts implements Mounts {
   }
 
   overlay(options: OverlayOptions): void {
-    mountOverlay(this, options);
+    mountOverlay((...mount) => this.mount(...mount), options);
   }
 
   listMounts(): MountInfo[] {

@@ -2,7 +2,6 @@ import { closeSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SystemError, hasCode } from './errno';
-import type { Mounts } from './mounts';
 import { AT_FDCWD, SYSCALL, check, libc } from './native';
 
 export interface OverlayOptions {
@@ -17,6 +16,9 @@ export interface OverlayOptions {
   /** Further overlay options, e.g. `['metacopy=off', 'index=off']`. */
   extra?: string[];
 }
+
+/** mount(2). */
+type Mount = (source: string, target: string, type: string, flags: number, data: string) => void;
 
 const fsopen = libc.declare('long syscall(long number, const char *type, long flags)');
 const fsconfig = libc.declare(
@@ -41,11 +43,10 @@ const E2BIG = 7;
  * Mounts overlayfs by the first of three ways that fits: one option string; fsconfig with one `lowerdir+` a layer
  * (kernel 6.8 and later); an option string of short symlinks, which the kernel resolves while it mounts.
  */
-export function mountOverlay(mounts: Pick<Mounts, 'mount'>, options: OverlayOptions): void {
+export function mountOverlay(mount: Mount, options: OverlayOptions): void {
   if (options.lower.length === 0) throw new RangeError('an overlay needs at least one lower directory');
   const data = optionString(options, options.lower);
-  if (Buffer.byteLength(data) < OPTION_LIMIT)
-    return mounts.mount('overlay', options.target, 'overlay', 0, data);
+  if (Buffer.byteLength(data) < OPTION_LIMIT) return mount('overlay', options.target, 'overlay', 0, data);
   if (options.lower.every((path) => Buffer.byteLength(path) <= FSCONFIG_LIMIT)) {
     try {
       return mountByFsconfig(options);
@@ -53,7 +54,7 @@ export function mountOverlay(mounts: Pick<Mounts, 'mount'>, options: OverlayOpti
       if (!hasCode(error, 'EINVAL', 'ENOSYS', 'EPERM')) throw error;
     }
   }
-  mountByShortLinks(mounts, options);
+  mountByShortLinks(mount, options);
 }
 
 function optionString(options: OverlayOptions, lower: string[]): string {
@@ -117,7 +118,7 @@ function mountByFsconfig(options: OverlayOptions): void {
   }
 }
 
-function mountByShortLinks(mounts: Pick<Mounts, 'mount'>, options: OverlayOptions): void {
+function mountByShortLinks(mount: Mount, options: OverlayOptions): void {
   const links = mkdtempSync(join(tmpdir(), 'o'));
   try {
     const short = (path: string, index: number): string => {
@@ -130,7 +131,7 @@ function mountByShortLinks(mounts: Pick<Mounts, 'mount'>, options: OverlayOption
       const detail = `${options.lower.length} lower directories do not fit into the mount options`;
       throw new SystemError(E2BIG, 'mount', options.target, detail);
     }
-    mounts.mount('overlay', options.target, 'overlay', 0, data);
+    mount('overlay', options.target, 'overlay', 0, data);
   } finally {
     rmSync(links, { recursive: true, force: true });
   }

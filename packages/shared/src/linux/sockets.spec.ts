@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AttachConnection, AttachStream } from './attach-socket';
 import { KernelNamespaces } from './namespaces';
-import { KernelNetlink } from './netlink/netlink';
+import { KernelNetlink } from './netlink/kernel-netlink';
 import { SeqpacketServer } from './seqpacket-server.fixture';
 import { KernelSockets } from './sockets';
 

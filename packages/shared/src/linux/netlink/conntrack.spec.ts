@@ -7,7 +7,7 @@ import { KernelNamespaces } from '../namespaces';
 import { LibNftables } from '../nftables';
 import { KernelSockets } from '../sockets';
 import { KernelConntrack } from './conntrack';
-import { KernelNetlink } from './netlink';
+import { KernelNetlink } from './kernel-netlink';
 
 const namespaces = new KernelNamespaces();
 const sockets = new KernelSockets();

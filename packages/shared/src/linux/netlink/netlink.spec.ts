@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KernelNamespaces } from '../namespaces';
 import { addressBytes, addressText, macBytes, parsePrefix } from './addresses';
-import { KernelNetlink, NetlinkSocket } from './netlink';
+import { KernelNetlink } from './kernel-netlink';
+import { NetlinkSocket } from './netlink';
 import type { NetlinkRequest } from './requests';
 
 const namespaces = new KernelNamespaces();

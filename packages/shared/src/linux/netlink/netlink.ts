@@ -1,5 +1,4 @@
 import type { Address, Link, LinkRef, NetlinkRequest, Route } from './requests';
-import { RouteSocket } from './route-socket';
 
 /** rtnetlink(7): links, addresses and routes of one network namespace. */
 export interface NetlinkSocket {
@@ -21,10 +20,4 @@ export interface NetlinkSocket {
 export interface Netlink {
   /** A socket bound for its life to the network namespace of the calling thread; one socket, one thread. */
   open(): NetlinkSocket;
-}
-
-export class KernelNetlink implements Netlink {
-  open(): NetlinkSocket {
-    return new RouteSocket();
-  }
 }
