@@ -24,6 +24,7 @@ import { SandboxRegistry } from './records/sandbox-registry';
 import { HostResolver } from './resolv/host-resolver';
 import { EndpointPlanner } from './sandboxes/endpoint-planner';
 import { FormerAddresses } from './sandboxes/former-addresses';
+import { SandboxBuilder } from './sandboxes/sandbox-builder';
 import { SandboxPool } from './sandboxes/sandbox-pool';
 import { SandboxPorts } from './sandboxes/sandbox-ports';
 import { SandboxReaper } from './sandboxes/sandbox-reaper';
@@ -57,6 +58,7 @@ import { SandboxesService } from './sandboxes/sandboxes.service';
     SandboxReaper,
     SandboxPool,
     SandboxPorts,
+    SandboxBuilder,
     SandboxesService,
     SandboxesController,
     SandboxRecovery,

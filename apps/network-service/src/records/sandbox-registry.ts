@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
@@ -10,6 +11,7 @@ import type { EndpointRecord, SandboxRecord } from './sandbox-record';
 @Injectable()
 export class SandboxRegistry {
   private readonly directory: RecordDirectory<SandboxRecord>;
+  private readonly root: string;
   private readonly sandboxes = new Map<string, SandboxRecord>();
   private changes = 0;
 
@@ -18,7 +20,8 @@ export class SandboxRegistry {
     private readonly index: PostgresIndex,
     @Inject(LOGGER) logger: Logger,
   ) {
-    this.directory = new RecordDirectory(networkPaths(config).sandboxes, (file, err) =>
+    this.root = networkPaths(config).sandboxes;
+    this.directory = new RecordDirectory(this.root, (file, err) =>
       logger.error({ err, file }, 'a broken record is put aside'),
     );
     for (const record of this.directory.load()) this.sandboxes.set(record.containerId, record);
@@ -27,6 +30,11 @@ export class SandboxRegistry {
   /** Another number after every change, for whoever keeps something computed from all sandboxes. */
   get version(): number {
     return this.changes;
+  }
+
+  /** The file that the network namespace of a container is mounted on. */
+  namespaceOf(containerId: string): string {
+    return join(this.root, containerId);
   }
 
   all(): SandboxRecord[] {

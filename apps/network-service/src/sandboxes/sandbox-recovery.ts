@@ -40,10 +40,12 @@ export class SandboxRecovery {
   /** Takes addresses and ports of living sandboxes again. Before the firewall is put in place. */
   async restore(): Promise<void> {
     const kept = new Set(
-      await this.thread.stack.keptSandboxes(this.sandboxes.all().map((one) => this.pathOf(one))),
+      await this.thread.stack.keptSandboxes(
+        this.sandboxes.all().map((one) => this.sandboxes.namespaceOf(one.containerId)),
+      ),
     );
     for (const sandbox of this.sandboxes.all()) {
-      if (!kept.has(this.pathOf(sandbox))) {
+      if (!kept.has(this.sandboxes.namespaceOf(sandbox.containerId))) {
         this.sandboxes.remove(sandbox.containerId);
         this.logger.info({ container: sandbox.containerId }, 'sandbox is gone, given up');
         continue;
@@ -70,7 +72,11 @@ export class SandboxRecovery {
     const { containerId, dnsPort } = sandbox;
     if (dnsPort === undefined) return;
     try {
-      const port = await this.resolver.open(containerId, this.pathOf(sandbox), dnsPort);
+      const port = await this.resolver.open(
+        containerId,
+        this.sandboxes.namespaceOf(sandbox.containerId),
+        dnsPort,
+      );
       if (port !== dnsPort) this.sandboxes.put({ ...sandbox, dnsPort: port });
     } catch (error) {
       this.logger.error({ err: messageOf(error), container: containerId }, 'no resolver for a container');
@@ -111,10 +117,6 @@ export class SandboxRecovery {
     const network = this.networks.get(networkId);
     const ip = parseIp(address);
     if (network && ip !== undefined && !this.ipam.isUsed(networkId, ip)) this.ipam.claim(network, ip);
-  }
-
-  private pathOf(sandbox: SandboxRecord): string {
-    return join(this.paths.sandboxes, sandbox.containerId);
   }
 }
 

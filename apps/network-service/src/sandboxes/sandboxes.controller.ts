@@ -69,9 +69,9 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
   }
 
   async list() {
-    const sandboxes = this.service.all().map(({ containerId, containerName, owner = '' }) => ({
+    const sandboxes = this.registry.all().map(({ containerId, containerName, owner = '' }) => ({
       containerId,
-      netnsPath: this.service.pathOf(containerId),
+      netnsPath: this.registry.namespaceOf(containerId),
       containerName,
       owner,
     }));
@@ -80,7 +80,7 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
 
   private response(
     sandbox: SandboxRecord,
-    netnsPath = this.service.pathOf(sandbox.containerId),
+    netnsPath = this.registry.namespaceOf(sandbox.containerId),
   ): AttachSandboxResponse {
     const settings = networkSettings(sandbox, netnsPath, (id) => this.networks.get(id));
     const host = this.hostResolver.settings();

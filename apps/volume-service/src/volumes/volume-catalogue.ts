@@ -3,11 +3,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { conflict, EngineError, isKind, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { faultPoint } from '@gantry/shared/faults';
+import { KeyedLock } from '@gantry/shared/locks';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import type { VolumeDriver } from '../drivers/volume-driver';
 import { VolumeDrivers } from '../drivers/volume-drivers';
 import { VolumeIndex } from '../index/volume-index';
-import { KeyedLock } from './keyed-lock';
 import { ANONYMOUS_LABEL, checkVolumeName, newAnonymousName, type Volume, type VolumeRecord } from './volume';
 import { secondsOnly, VolumeDisk, type Unfinished } from './volume-disk';
 
@@ -74,7 +74,7 @@ export class VolumeCatalogue {
 
   /** Keeps changes to this volume waiting while `action` runs; must not be nested. */
   exclusively<T>(name: string, action: () => T | Promise<T>): Promise<T> {
-    return this.locks.run(name, action);
+    return this.locks.hold(name, action);
   }
 
   /** The volume of that name, made if there is none. @throws Conflict, InvalidArgument, NotFound (the driver). */
