@@ -87,11 +87,13 @@ function manifestOf(document: Record<string, unknown>, mediaType: string): Image
     config: descriptor(document['config'], 'config'),
     layers,
     ...(typeof artifactType === 'string' && { artifactType }),
-    ...(document['subject'] !== undefined && { subject: descriptor(document['subject'], 'subject') }),
+    ...(document['subject'] && { subject: descriptor(document['subject'], 'subject') }),
   };
 }
 
+/** Null is a list without elements: Go writes it so. */
 export function descriptors(value: unknown, name: string): Descriptor[] {
+  if (value === null) return [];
   if (!Array.isArray(value)) throw invalidArgument(`invalid manifest: no ${name}`);
   return value.map((item) => descriptor(item, name));
 }
@@ -106,7 +108,7 @@ export function descriptor(value: unknown, name: string): Descriptor {
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     throw invalidArgument(`invalid manifest: bad size in ${name}`);
   }
-  if (urls !== undefined && !(Array.isArray(urls) && urls.every((url) => typeof url === 'string'))) {
+  if (urls && !(Array.isArray(urls) && urls.every((url) => typeof url === 'string'))) {
     throw invalidArgument(`invalid manifest: bad urls in ${name}`);
   }
   return value as Descriptor;
