@@ -13,19 +13,23 @@ export interface HealthCheck {
 
 const DEFAULT_SHELL = ['/bin/sh', '-c'];
 
-/** The check of a container with Docker's defaults filled in; undefined where it has none. */
+/**
+ * The check of a container with Docker's defaults filled in; undefined where it has none. Where checks come more often than
+ * Docker's 5 seconds of a start, the first ones do too: dockerd makes whoever waits for a container wait for those (ADR 0035).
+ */
 export function healthCheckOf(
   config: Pick<ContainerConfig, 'Healthcheck' | 'Shell'>,
 ): HealthCheck | undefined {
   const health: HealthConfig = config.Healthcheck ?? {};
   const command = commandOf(health.Test ?? [], config.Shell);
   if (!command) return undefined;
+  const interval = millis(health.Interval, 30_000);
   return {
     command,
-    interval: millis(health.Interval, 30_000),
+    interval,
     timeout: millis(health.Timeout, 30_000),
     startPeriod: millis(health.StartPeriod, 0),
-    startInterval: millis(health.StartInterval, 5_000),
+    startInterval: millis(health.StartInterval, Math.min(5_000, interval)),
     retries: health.Retries || 3,
   };
 }

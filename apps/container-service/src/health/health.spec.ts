@@ -36,6 +36,14 @@ describe('healthCheckOf', () => {
     });
   });
 
+  it('does not check less often at the start than later, where nothing is said of the start', () => {
+    const startInterval = (more: object) =>
+      healthCheckOf({ Healthcheck: { Test: ['CMD', 'a'], StartPeriod: 1e10, ...more } })?.startInterval;
+    expect(startInterval({ Interval: 1e9 })).toBe(1000);
+    expect(startInterval({ Interval: 6e10 })).toBe(5000);
+    expect(startInterval({ Interval: 1e9, StartInterval: 2e9 })).toBe(2000);
+  });
+
   it('waits as long as a timer can where a check is to come once a month', () => {
     const month = 31 * 24 * 3600 * 1e9;
     expect(healthCheckOf({ Healthcheck: { Test: ['CMD', 'a'], Interval: month } })?.interval).toBe(

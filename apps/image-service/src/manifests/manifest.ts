@@ -80,14 +80,14 @@ function indexOf(document: Record<string, unknown>, mediaType: string): ImageInd
 function manifestOf(document: Record<string, unknown>, mediaType: string): ImageManifest {
   const layers = descriptors(document['layers'], 'layers');
   if (layers.length > MAX_LAYERS) throw invalidArgument('max depth exceeded');
-  const artifactType = document['artifactType'];
+  const { artifactType, subject } = document;
   return {
     kind: 'manifest',
     mediaType,
     config: descriptor(document['config'], 'config'),
     layers,
     ...(typeof artifactType === 'string' && { artifactType }),
-    ...(document['subject'] && { subject: descriptor(document['subject'], 'subject') }),
+    ...(subject !== undefined && subject !== null && { subject: descriptor(subject, 'subject') }),
   };
 }
 
