@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { migratesSlowly, missingControllers, readCgroupLayout, unmountedControllers } from './cgroups.mjs';
+import { overlayProblem } from './overlay-probe.mjs';
 import { findLibrary, findPostgres, findProgram } from './programs.mjs';
 import { remapAccount } from './remap-account.mjs';
 
@@ -123,13 +124,13 @@ function overlayfs(dataRoot) {
   }
   let existing = dataRoot;
   while (!existsSync(existing)) existing = dirname(existing);
-  return statfsSync(existing).type === OVERLAYFS_MAGIC
-    ? {
-        name,
-        state: 'missing',
-        detail: `${dataRoot} is itself on overlayfs: set GANTRY_DATA_ROOT to another disk`,
-      }
-    : { name, state: 'ok', detail: `in the kernel, data root ${dataRoot}` };
+  const elsewhere = 'set GANTRY_DATA_ROOT to another disk';
+  if (statfsSync(existing).type === OVERLAYFS_MAGIC)
+    return { name, state: 'missing', detail: `${dataRoot} is itself on overlayfs: ${elsewhere}` };
+  const problem = process.getuid?.() === 0 ? overlayProblem(existing) : undefined;
+  return problem === undefined
+    ? { name, state: 'ok', detail: `in the kernel, data root ${dataRoot}` }
+    : { name, state: 'missing', detail: `${problem}: ${elsewhere}` };
 }
 
 /** Where the kernel confines by AppArmor, containers get a profile. */
