@@ -19,7 +19,7 @@ describe('legacy links', () => {
     expect(hosts()).toMatch(/\sdatabase\b/);
     expect((await inspect(link)).Id).toBe(id);
     expect(await linksOf(linking)).toEqual([`/${target}:/${link}`]);
-    expect(await namesOf(id)).toEqual([`/${link}`, `/${target}`]);
+    expect(await namesOf(id)).toEqual([`/${link}`, `/${target}`].sort());
 
     const renamed = `${target}-renamed`;
     expect((await api.post(`/containers/${target}/rename?name=${renamed}`)).status).toBe(204);

@@ -2,7 +2,7 @@ import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Req, R
 import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
-import { ApiMinor, ApiQuery, OptionalJson, RequiredJson } from '../routing/parameters';
+import { ApiMinor, ApiQuery, JsonFields, OptionalJson, RequiredJson } from '../routing/parameters';
 import type { JsonObjectBody } from '../routing/json-body';
 import type { QueryParameters } from '../routing/query-parameters';
 import { withLogDriverOf } from '../shaping/client-needs';
@@ -70,8 +70,7 @@ export class ContainersController {
         'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
       );
     }
-    if (query.text('checkpoint') !== '')
-      throw invalidArgument('checkpoint is only supported in experimental mode');
+    refuseCheckpoint(query.text('checkpoint'));
     await this.services.containers.start({ container, detachKeys: query.text('detachKeys') });
   }
 
@@ -124,7 +123,7 @@ export class ContainersController {
   async update(
     @Param('id') container: string,
     @ApiMinor() minor: number,
-    @RequiredJson() body: JsonObjectBody,
+    @JsonFields() body: JsonObjectBody,
   ): Promise<Buffer> {
     const config = normalizeResources(body, minor);
     return (await this.services.containers.update({ container, config })).json;
@@ -174,7 +173,7 @@ export class ContainersController {
     @OptionalJson() body: JsonObjectBody | undefined,
   ): Promise<Buffer> {
     const container = query.text('container');
-    if (container === '') throw invalidArgument('bad parameter: container is required');
+    if (container === '') throw invalidArgument('invalid name or ID supplied: ""');
     const { json } = await this.services.containers.commit({
       container,
       repository: query.text('repo'),
@@ -195,4 +194,16 @@ function stopRequest(container: string, query: QueryParameters, minor: number) {
     signal: minor < 42 ? '' : query.text('signal'),
     timeoutSeconds: query.integer('t'),
   };
+}
+
+const CHECKPOINT_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+function refuseCheckpoint(id: string): void {
+  if (id === '') return;
+  if (!CHECKPOINT_ID.test(id)) {
+    throw invalidArgument(
+      `invalid checkpoint ID ${JSON.stringify(id)}, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
+  }
+  throw invalidArgument('checkpoint is only supported in experimental mode');
 }

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { joinTerminal } from '../hijack/terminal-stream';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
-import { ApiMinor, ApiQuery, OptionalJson, RequiredJson } from '../routing/parameters';
+import { ApiMinor, ApiQuery, JsonFields, OptionalJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeExecCreate } from '../shaping/container-requests';
 import { firstMessage } from '../streaming/first-message';
@@ -17,7 +17,7 @@ export class ExecController {
   async create(
     @Param('id') container: string,
     @ApiMinor() minor: number,
-    @RequiredJson() body: JsonObjectBody,
+    @JsonFields() body: JsonObjectBody,
   ): Promise<object> {
     const { id } = await this.services.execs.create({ container, config: normalizeExecCreate(body, minor) });
     return { Id: id };

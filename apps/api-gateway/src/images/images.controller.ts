@@ -19,12 +19,15 @@ export class ImagesController {
     const reference = query.text('filter');
     // Deprecated in 1.13, removed with API 1.41.
     if (minor < 41 && reference !== '') filters.terms['reference'] = { values: [reference] };
+    const manifests = minor >= 47 && query.flag('manifests');
+    const identity = minor >= 54 && query.flag('identity');
+    if (identity && !manifests) throw invalidArgument('conflicting options: identity requires manifests=1');
     const { json } = await this.services.images.list({
       all: query.flag('all'),
       filters,
       sharedSize: query.flag('shared-size'),
-      manifests: minor >= 47 && query.flag('manifests'),
-      identity: minor >= 54 && query.flag('identity'),
+      manifests,
+      identity,
     });
     return shapeImageList(json, minor);
   }

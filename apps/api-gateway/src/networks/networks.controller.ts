@@ -5,7 +5,7 @@ import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import type { JsonObjectBody } from '../routing/json-body';
-import { ApiMinor, ApiQuery, RequiredJson } from '../routing/parameters';
+import { ApiMinor, ApiQuery, JsonFields } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { normalizeEndpointSettings } from '../shaping/container-requests';
 import { normalizeNetworkCreate, shapeNetworkInspect } from '../shaping/network-documents';
@@ -37,7 +37,7 @@ export class NetworksController {
   }
 
   @Post('networks/create')
-  async create(@ApiMinor() minor: number, @RequiredJson() body: JsonObjectBody): Promise<Buffer> {
+  async create(@ApiMinor() minor: number, @JsonFields() body: JsonObjectBody): Promise<Buffer> {
     return (await this.services.networks.create({ config: normalizeNetworkCreate(body, minor) })).json;
   }
 
@@ -75,7 +75,7 @@ export class NetworksController {
   async connect(
     @Param('id') network: string,
     @ApiMinor() minor: number,
-    @RequiredJson() { document }: JsonObjectBody,
+    @JsonFields() { document }: JsonObjectBody,
   ): Promise<void> {
     checkFieldTypes(document, CONNECT_REQUEST);
     const settings = normalizeEndpointSettings(document['EndpointConfig'], minor);
@@ -88,10 +88,7 @@ export class NetworksController {
 
   @Post('networks/:id/disconnect')
   @HttpCode(200)
-  async disconnect(
-    @Param('id') network: string,
-    @RequiredJson() { document }: JsonObjectBody,
-  ): Promise<void> {
+  async disconnect(@Param('id') network: string, @JsonFields() { document }: JsonObjectBody): Promise<void> {
     checkFieldTypes(document, DISCONNECT_REQUEST);
     await this.services.containers.disconnectNetwork({
       network,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { spellFieldNames } from './field-names';
+import { jsonSyntaxError, TRAILING_CONTENT } from './json-syntax';
 
 /** The largest JSON document that a client may send. Bytes. */
 export const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -31,10 +32,15 @@ export async function readJsonBody(request: IncomingMessage): Promise<JsonObject
   return parseJsonObject(await readBytes(request));
 }
 
+/** The same, with nothing as a document without fields. */
+export async function readJsonFields(request: IncomingMessage): Promise<JsonObjectBody> {
+  return (await readJsonBody(request)) ?? { document: {}, bytes: Buffer.from('{}') };
+}
+
 /** The same for endpoints that cannot do without a body. */
 export async function requireJsonBody(request: IncomingMessage): Promise<JsonObjectBody> {
   const body = await readJsonBody(request);
-  if (!body) throw invalidArgument('invalid JSON: got EOF while reading request body');
+  if (!body) throw invalidArgument('invalid JSON: EOF');
   return body;
 }
 
@@ -45,7 +51,8 @@ export function parseJsonObject(bytes: Buffer): JsonObjectBody {
   try {
     document = JSON.parse(text);
   } catch (error) {
-    throw invalidArgument(`invalid JSON: ${goWords(messageOf(error))}`);
+    const problem = jsonSyntaxError(text) ?? messageOf(error);
+    throw invalidArgument(problem === TRAILING_CONTENT ? problem : `invalid JSON: ${problem}`);
   }
   if (document === null) return { document: {}, bytes: Buffer.from('{}') };
   if (typeof document !== 'object' || Array.isArray(document)) {
@@ -54,14 +61,6 @@ export function parseJsonObject(bytes: Buffer): JsonObjectBody {
   }
   const fields = document as Record<string, unknown>;
   return { document: fields, bytes: spellFieldNames(fields) ? Buffer.from(JSON.stringify(fields)) : bytes };
-}
-
-/** V8's complaint in the words of Go's encoding/json. */
-function goWords(message: string): string {
-  if (/end of JSON input|Unterminated string/.test(message)) return 'unexpected EOF';
-  if (/after JSON/.test(message)) return 'unexpected content after JSON';
-  const token = /^Unexpected token '(.)'/s.exec(message)?.[1];
-  return token === undefined ? message : `invalid character '${token}' looking for beginning of value`;
 }
 
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {

@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Response } from 'express';
 import type { VersionedRequest } from './api-version';
 import { readFormBody } from './form-body';
-import { readJsonBody, requireJsonBody } from './json-body';
+import { readJsonBody, readJsonFields, requireJsonBody } from './json-body';
 import { QueryParameters } from './query-parameters';
 
 const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<VersionedRequest>();
@@ -21,6 +21,11 @@ export const ApiMinor = createParamDecorator(
 /** JsonObjectBody | undefined */
 export const OptionalJson = createParamDecorator((_: unknown, context: ExecutionContext) =>
   readJsonBody(requestOf(context)),
+);
+
+/** JsonObjectBody, without fields where the client sent none */
+export const JsonFields = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  readJsonFields(requestOf(context)),
 );
 
 /** JsonObjectBody */

@@ -33,6 +33,9 @@ describe('query parameters', () => {
     expect(() => new QueryParameters('/x?h=abc&w=80').terminalSize()).toThrow(
       'invalid resize height "abc": invalid syntax',
     );
+    expect(() => new QueryParameters('/x?h=24&w=-1').terminalSize()).toThrow(
+      'invalid resize width "-1": value out of range',
+    );
   });
 
   it('reads both notations of filters', () => {

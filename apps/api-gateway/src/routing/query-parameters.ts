@@ -67,7 +67,7 @@ export class QueryParameters {
     const size = (name: string, meaning: string) => {
       const value = this.text(name);
       if (!/^\d+$/.test(value) || Number(value) > 0xffffffff) {
-        const why = /^\d+$/.test(value) ? 'value out of range' : 'invalid syntax';
+        const why = /^-?\d+$/.test(value) ? 'value out of range' : 'invalid syntax';
         throw invalidArgument(`invalid resize ${meaning} ${JSON.stringify(value)}: ${why}`);
       }
       return Number(value);

@@ -90,7 +90,8 @@ describe('routing and errors', () => {
     ['POST', '/build/cancel', 400, 'build ID not provided'],
     ['GET', '/containers/c/checkpoints', 501, 'This experimental feature is disabled by default.'],
     ['DELETE', '/containers/c/checkpoints/d', 501, 'This experimental feature is disabled by default.'],
-    ['POST', '/containers/c/start?checkpoint=d', 400, 'checkpoint is only supported in experimental mode'],
+    ['POST', '/containers/c/start?checkpoint=d1', 400, 'checkpoint is only supported in experimental mode'],
+    ['POST', '/containers/c/start?checkpoint=..%2Fd', 400, 'invalid checkpoint ID "../d", only'],
     ['POST', '/swarm/init', 501, 'swarm mode is not built'],
     ['POST', '/swarm/leave', 503, 'This node is not part of a swarm'],
     ['GET', '/containers/json?all=1;limit=1', 400, 'invalid semicolon separator in query'],
@@ -123,7 +124,7 @@ describe('routing and errors', () => {
     ['{"a":', 'application/json', 'invalid JSON: unexpected EOF'],
     ['[]', 'application/json', 'invalid JSON: json: cannot unmarshal array'],
     ['{}', 'text/plain', "unsupported Content-Type header (text/plain): must be 'application/json'"],
-    ['', 'application/json', 'invalid JSON: got EOF while reading request body'],
+    ['', 'application/json', 'invalid JSON: EOF'],
   ])('refuses the body %p of type %s', async (body, type, message) => {
     const answer = await gateway.ask('POST', '/containers/create', body, { 'Content-Type': type });
     expect(answer.status).toBe(400);

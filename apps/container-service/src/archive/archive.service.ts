@@ -12,7 +12,7 @@ import type {
   PutArchiveStart,
 } from '@gantry/proto/container';
 import { ArchiveUnpacker, maybeDecompressed, TreePacker } from '@gantry/shared/archives';
-import { forbidden, invalidArgument, notFound } from '@gantry/shared/errors';
+import { forbidden, internal, invalidArgument, notFound } from '@gantry/shared/errors';
 import { incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { hasCode, LINUX, type FileStatus, type Linux } from '@gantry/shared/linux';
 import { TarReader } from '@gantry/shared/tar';
@@ -166,7 +166,7 @@ export class ArchiveService {
     }
   }
 
-  /** @throws NotFound in dockerd's words */
+  /** @throws NotFound, Internal in dockerd's words */
   private locate(
     view: ContainerView,
     { container, path: given }: ArchiveReference,
@@ -186,6 +186,7 @@ export class ArchiveService {
       if (status) return { located: { directory, name, status }, path };
     } catch (error) {
       if (directory !== undefined) closeSync(directory);
+      if (hasCode(error, 'ENOTDIR')) throw internal(`lstat ${path}: not a directory`, error);
       throw missing(error, given, container);
     }
     closeSync(directory);

@@ -49,7 +49,7 @@ export function pathStatDocument(path: string, status: FileStatus, linkTarget: s
  */
 export function containerPath(path: string): string {
   const clean = posix.join('/', path).replace(/(?<=.)\/$/, '');
-  if (/(^|\/)\.$/.test(path)) return clean === '/' ? '/.' : `${clean}/.`;
+  if (/(^|\/)\.\/*$/.test(path)) return clean === '/' ? '/.' : `${clean}/.`;
   return path.endsWith('/') && clean !== '/' ? `${clean}/` : clean;
 }
 

@@ -24,6 +24,7 @@ import { checkUts } from './mode-checks';
 import { inheritedMounts, planMounts } from './mount-plan';
 import { parseVolumesFrom } from './bind-spec';
 import type { PlannedMount } from './planned-mount';
+import { checkPortNames } from './port-names';
 import { platformWarning } from './platform-warning';
 import { randomName } from './random-name';
 
@@ -69,6 +70,7 @@ export class ContainerCreator {
 
   async create(request: CreateRequest): Promise<{ id: string; warnings: string[] }> {
     const body = createDocument(parseBody(request.config));
+    checkPortNames(body.ExposedPorts, body.HostConfig?.PortBindings);
     const asked = knownHostConfig(body.HostConfig ?? {});
     const { hostConfig, warnings } = completeHostConfig(asked, this.facts.get());
     const own = completeContainerConfig(body);
@@ -235,7 +237,7 @@ export class ContainerCreator {
 
   /** What the image has where a volume goes is copied into it, if it is empty. */
   private async copyUp(id: string, volumes: PlannedMount[]): Promise<void> {
-    const wanted = volumes.filter((volume) => volume.copyUp && !volume.subpath);
+    const wanted = volumes.filter((volume) => volume.copyUp);
     if (wanted.length === 0) return;
     const self = { containerId: id };
     const [{ rootfs }] = await Promise.all([
@@ -244,8 +246,8 @@ export class ContainerCreator {
       this.peers.volumes.mount({ ...self, uses: [] }),
     ]);
     try {
-      for (const { Name: name = '', Destination: path } of wanted) {
-        await this.peers.volumes.populate({ ...self, name, rootfs, path });
+      for (const { Name: name = '', Destination: path, subpath = '' } of wanted) {
+        await this.peers.volumes.populate({ ...self, name, rootfs, path, subpath });
       }
     } finally {
       await Promise.all([this.peers.snapshots.unmount(self), this.peers.volumes.unmount(self)]);

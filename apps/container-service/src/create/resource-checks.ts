@@ -145,6 +145,9 @@ function checkCpu({ resources, kernel, warnings }: Check, cpus: number): void {
       `Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`,
     );
   }
+  if (resources.CpuShares < 0) {
+    throw invalidArgument(`invalid CPU shares (${resources.CpuShares}): value must be a positive integer`);
+  }
   if (resources.CpuShares > 0 && !kernel.cpuShares) {
     warnings.push(discarded('CPU shares or the cgroup is not mounted', 'Shares'));
     resources.CpuShares = 0;

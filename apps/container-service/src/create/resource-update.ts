@@ -60,5 +60,6 @@ export function withResources(
     return Array.isArray(value) ? value.length > 0 : Boolean(value);
   });
   const next = { ...current, ...Object.fromEntries(changed.map((name) => [name, asked[name]])) };
-  return typeof pidsLimit === 'number' ? { ...next, PidsLimit: asked.PidsLimit } : next;
+  // No limit is told as 0 from here on, not as none: so does dockerd.
+  return typeof pidsLimit === 'number' ? { ...next, PidsLimit: Math.max(asked.PidsLimit ?? 0, 0) } : next;
 }

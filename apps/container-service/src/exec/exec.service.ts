@@ -26,7 +26,7 @@ import { hostOwner } from '../lifecycle/stream-owner';
 import type { ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
 import { MonitorPaths } from '../runtime/monitor-paths';
-import type { OciSpec } from '@gantry/shared/oci';
+import { resolveUser, type OciSpec } from '@gantry/shared/oci';
 import { ExecExits } from './exec-exits';
 import { ExecFiles } from './exec-files';
 import { execProcess } from './exec-process';
@@ -67,6 +67,7 @@ export class ExecService {
     const config = withZeroValues(given, EXEC_CREATE_REQUEST);
     requireRunning(container, request.container);
     if (!config.Cmd?.length) throw invalidArgument('No exec command specified');
+    if (config.User) resolveUser(this.linux.paths, rootOf(container), config.User, null);
     parseDetachKeys(config.DetachKeys ?? '', 'escape');
     const record: ExecRecord = {
       id: randomBytes(32).toString('hex'),
@@ -171,9 +172,14 @@ export class ExecService {
     try {
       this.events.publish(container, `exec_start: ${commandLine(record)}`, { execID: record.id });
       const spec = JSON.parse(readFileSync(this.paths.spec(container.id), 'utf8')) as OciSpec;
-      const rootfs = `/proc/${container.state.Pid}/root`;
       const size = record.config.ConsoleSize;
-      const process = execProcess(container, spec.process, record.config, this.linux.paths, rootfs);
+      const process = execProcess(
+        container,
+        spec.process,
+        record.config,
+        this.linux.paths,
+        rootOf(container),
+      );
       const runtime = this.runtimes.choose(container.process?.runtime ?? '');
       const owner = hostOwner(container.process?.idMapping, process.user);
       record.process = await this.monitor.start(record, process, runtime, connected, owner);
@@ -190,6 +196,9 @@ export class ExecService {
     }
   }
 }
+
+/** Where a running container's files are seen. */
+const rootOf = ({ state }: ContainerRecord): string => `/proc/${state.Pid}/root`;
 
 /** @param reference as the client names it */
 function requireRunning({ state, id }: ContainerRecord, reference: string): void {

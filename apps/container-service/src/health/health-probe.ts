@@ -80,12 +80,12 @@ export class HealthProbe {
     }, check.timeout);
     const status = await processes.wait(pid);
     clearTimeout(timer);
-    const text = await output.end(timedOut ? 0 : LATE_OUTPUT_MS);
+    const text = limited(await output.end(LATE_OUTPUT_MS));
     return {
       Start,
       End: timestamp(),
       ExitCode: timedOut ? TIMED_OUT : (status.code ?? 1),
-      Output: timedOut ? `Health check exceeded timeout (${goDuration(check.timeout)})` : limited(text),
+      Output: timedOut ? timeoutText(check, text) : text,
     };
   }
 
@@ -128,6 +128,11 @@ export class HealthProbe {
   private file(record: ContainerRecord, extension: string): string {
     return join(this.paths.bundle(record.id), `health.${extension}`);
   }
+}
+
+function timeoutText({ timeout }: HealthCheck, output: string): string {
+  const text = `Health check exceeded timeout (${goDuration(timeout)})`;
+  return output === '' ? text : `${text}: ${output}`;
 }
 
 function limited(output: Buffer): string {

@@ -18,7 +18,7 @@ export function containerSummary(
 ): object {
   return {
     Id: record.id,
-    Names: [...more.linkNames, `/${record.name}`],
+    Names: [`/${record.name}`, ...more.linkNames].sort(),
     Image: more.imageName,
     ImageID: record.imageId,
     ImageManifestDescriptor: record.imageManifestDescriptor,

@@ -8,6 +8,7 @@ const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exi
 const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
 const KNOWN = [
   'ancestor',
+  'annotation',
   'before',
   'exited',
   'expose',
@@ -48,6 +49,7 @@ export function containerFilter(
   const isTask = booleanFilter(terms, 'is-task');
   const tests: ((record: ContainerRecord) => boolean)[] = [
     (record) => matchesLabels(terms, record.config.Labels),
+    matchesAnnotations(terms),
     anyOf(terms, 'id', (record, value) => record.id.startsWith(value)),
     anyOf(terms, 'name', (record, value) => nameMatches(record.name, value)),
     anyOf(terms, 'status', (record, value) => record.state.Status === value),
@@ -68,6 +70,12 @@ export function containerFilter(
     () => isTask !== true,
   ];
   return (record) => tests.every((test) => test(record));
+}
+
+/** All of them have to be there: `key`, or `key=value`. */
+function matchesAnnotations(terms: FilterTerms): (record: ContainerRecord) => boolean {
+  const wanted = new Map([['label', terms.get('annotation') ?? []]]);
+  return (record) => matchesLabels(wanted, record.hostConfig.Annotations ?? {});
 }
 
 function anyOf(

@@ -77,8 +77,8 @@ function checkMode(config: ContainerConfig, hostConfig: HostConfig): void {
 function checkPortBindings(bindings: NonNullable<HostConfig['PortBindings']>): void {
   const invalid = (text: string) => invalidArgument(`invalid port specification: "${text}"`);
   for (const [key, list] of Object.entries(bindings)) {
-    const port = key.split('/')[0] ?? '';
-    if (port !== '' && !isPortRange(port)) throw invalid(port);
+    const [port = '', protocol = 'tcp'] = key.split('/');
+    if (Number(port) === 0 && port !== '') throw invalid(`${port}/${protocol}`);
     for (const { HostPort = '' } of list ?? [])
       if (HostPort !== '' && !isPortRange(HostPort)) throw invalid(HostPort);
   }

@@ -171,9 +171,7 @@ export class SpecBuilder {
     if (!mode.startsWith('container:')) return undefined;
     const target = this.store.resolve(mode.slice('container:'.length));
     if (!target.state.Running || target.state.Pid === 0) {
-      throw conflict(
-        `cannot join ${kind} namespace of a non running container: container ${target.name} is ${target.state.Status}`,
-      );
+      throw internal(`failed to join ${kind} namespace: container ${target.id} is not running`);
     }
     if (target.state.Restarting) {
       throw conflict(`Container ${target.id} is restarting, wait until the container is running`);

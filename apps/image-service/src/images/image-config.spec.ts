@@ -1,4 +1,4 @@
-import { parseImageConfig } from './image-config';
+import { hostPlatform, parseImageConfig, parsePlatform } from './image-config';
 
 const parse = (document: object) => parseImageConfig(Buffer.from(JSON.stringify(document)));
 
@@ -34,4 +34,30 @@ it('takes fields in any case, as Go does: Spring Boot spells them so', () => {
 it('refuses what is no configuration', () => {
   expect(() => parseImageConfig(Buffer.from('{'))).toThrow('invalid image JSON');
   expect(() => parse({ os: 'linux' })).toThrow('invalid image JSON, no RootFS key');
+});
+
+describe('parsePlatform', () => {
+  it.each([
+    ['', hostPlatform()],
+    ['linux', hostPlatform()],
+    ['windows', { ...hostPlatform(), os: 'windows' }],
+    ['aarch64', { os: 'linux', architecture: 'arm64', variant: '' }],
+    ['linux/x86_64', { os: 'linux', architecture: 'amd64', variant: '' }],
+    ['Linux/ARM/v7', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+    ['linux/made-up', { os: 'linux', architecture: 'made-up', variant: '' }],
+  ])('%j', (text, platform) => {
+    expect(parsePlatform(text)).toEqual(platform);
+  });
+
+  it.each([
+    ['foobar', '"foobar": unknown operating system or architecture: invalid argument'],
+    ['a/b/c/d', '"a/b/c/d": cannot parse platform specifier: invalid argument'],
+    ['  ', '"  " is an invalid OS component of "  ": OSAndVersion specifier component must match'],
+    [
+      'linux/amd64/',
+      '"" is an invalid component of "linux/amd64/": platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument',
+    ],
+  ])('refuses %j', (text, message) => {
+    expect(() => parsePlatform(text)).toThrow(message);
+  });
 });

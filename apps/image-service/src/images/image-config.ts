@@ -101,21 +101,41 @@ export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[process.arch] ?? process.arch, variant: '' };
 }
 
-/** `linux/arm64/v8`, `linux`, `arm64` or empty, which is the host's own. @throws InvalidArgument */
+const SYSTEMS =
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux macos nacl netbsd openbsd plan9 solaris windows zos'.split(
+    ' ',
+  );
+const KNOWN_ARCHITECTURES = (
+  '386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 ' +
+  'ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm'
+).split(' ');
+const SYSTEM_PART = '^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$';
+const PART = '^[A-Za-z0-9_.-]+$';
+
+/** `linux/arm64/v8`, `linux`, `arm64` or empty, which is the host's own. @throws InvalidArgument in Docker's words */
 export function parsePlatform(text: string): Platform {
   const host = hostPlatform();
   if (text === '') return host;
-  const parts = text.toLowerCase().split('/');
-  if (parts.length > 3 || !parts.every((part) => /^[a-z0-9_.-]+$/.test(part))) {
-    throw invalidArgument(
-      `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
-    );
-  }
-  const [first = '', second, variant = ''] = parts;
+  const wrong = (why: string) => invalidArgument(`${why}: invalid argument`);
+  const parts = text.split('/');
+  if (parts.length > 3) throw wrong(`${JSON.stringify(text)}: cannot parse platform specifier`);
+  parts.forEach((part, index) => {
+    const given = `${JSON.stringify(part)} is an invalid`;
+    if (index === 0 && !new RegExp(SYSTEM_PART).test(part)) {
+      const rule = `OSAndVersion specifier component must match ${JSON.stringify(SYSTEM_PART)}`;
+      throw wrong(`${given} OS component of ${JSON.stringify(text)}: ${rule}`);
+    }
+    if (index > 0 && !new RegExp(PART).test(part)) {
+      const rule = `platform specifier component must match ${JSON.stringify(PART)}`;
+      throw wrong(`${given} component of ${JSON.stringify(text)}: ${rule}`);
+    }
+  });
+  const [first = '', second, variant = ''] = parts.map((part) => part.toLowerCase());
   if (second !== undefined) return { os: first, architecture: normalArchitecture(second), variant };
-  return first === 'linux' || first === 'windows'
-    ? { ...host, os: first }
-    : { ...host, architecture: normalArchitecture(first) };
+  if (SYSTEMS.includes(first)) return { ...host, os: first };
+  const architecture = normalArchitecture(first);
+  if (KNOWN_ARCHITECTURES.includes(architecture)) return { ...host, architecture };
+  throw wrong(`${JSON.stringify(text)}: unknown operating system or architecture`);
 }
 
 function normalArchitecture(name: string): string {

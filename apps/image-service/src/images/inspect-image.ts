@@ -88,7 +88,7 @@ export class InspectImage {
       RepoDigests: repoDigests(image),
       Parent: image.parentId ?? '',
       Comment: config.comment || config.history?.at(-1)?.comment || '',
-      ...(config.created !== undefined && { Created: inGo(config.created) }),
+      ...(config.created && { Created: inGo(config.created) }),
       DockerVersion: config.docker_version ?? '',
       Author: config.author ?? '',
       Config: config.config ?? {},

@@ -13,6 +13,10 @@ test.each([
   ['[a-c]usybox', 'busybox:1', true],
   ['[^b]usybox', 'busybox:1', false],
   ['nonesuch', 'busybox:1', false],
+  ['docker.io/library/busybox', 'busybox:1', true],
+  ['docker.io/library/busybox:*', 'busybox:1', true],
+  ['docker.io/me/app', 'me/app:1', true],
+  ['docker.io/busybox', 'busybox:1', false],
   ['[', 'busybox:1', false],
   ['bus.box', 'busybox:1', false],
 ])('reference=%s on %s: %s', (pattern, name, expected) => {

@@ -1,9 +1,11 @@
 import { familiar, familiarRepository, type NamedReference } from '../references/reference';
 
-/** The filter `reference`: Go's path.Match on the familiar name, with and without its tag or digest. */
+/** The filter `reference`: Go's path.Match on the familiar name and the whole one, with and without their tag or digest. */
 export function matchesReference(pattern: string, name: NamedReference): boolean {
   const expression = globExpression(pattern);
-  return expression.test(familiar(name)) || expression.test(familiarRepository(name.repository));
+  const short = familiarRepository(name.repository);
+  const suffix = familiar(name).slice(short.length);
+  return [short, name.repository].some((text) => expression.test(text) || expression.test(text + suffix));
 }
 
 /** `*` and `?` stop at a slash; `[a-z]` and `[^a-z]` are classes. */

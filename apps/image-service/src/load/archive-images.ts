@@ -15,8 +15,8 @@ export interface WantedImage {
 
 /**
  * What to load of a docker-archive, of an OCI layout, or of both in one. Of an image for several platforms that is the one
- * for this host, or those of `platforms`; the names go to the host's, or else to the first.
- * @throws InvalidArgument for what is neither, is broken, or says one thing here and another there; NotFound when it has
+ * for this host, or those of `platforms`; the names go to the host's, or else to the first. Those of other systems stay out.
+ * @throws InvalidArgument for what is neither, is broken, has nothing for Linux, or says one thing here and another there; NotFound when it has
  *   nothing for `platforms`
  */
 export function imagesOfArchive(archive: ArchiveIndex, platforms: Platform[]): WantedImage[] {
@@ -48,11 +48,13 @@ const keyOf = ({ repository, tag, digest }: NamedReference): string =>
   `${repository}:${tag ?? ''}@${digest ?? ''}`;
 
 function choose({ images, names }: Group, platforms: Platform[]): WantedImage[] {
-  const fitting =
+  const asked =
     platforms.length === 0
       ? images
       : images.filter(({ config }) => platforms.some((platform) => matchesPlatform(config, platform)));
+  const fitting = asked.filter(({ config }) => (config.os || 'linux') === 'linux');
   const best = fitting.find(isForHost) ?? fitting[0];
+  if (!best && asked[0]) throw invalidArgument(`cannot load ${asked[0].config.os} image on linux`);
   if (!best) return [];
   if (platforms.length === 0) return [{ image: best, names }];
   return fitting.map((image) => ({ image, names: image === best ? names : [] }));

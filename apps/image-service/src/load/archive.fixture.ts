@@ -32,9 +32,9 @@ export class ArchiveMaker {
   }
 
   /** An image of one layer with one file. Its manifest, and its configuration's blob. */
-  image(text: string, more: { architecture?: string; layer?: (plain: Buffer) => Buffer } = {}) {
+  image(text: string, more: { os?: string; architecture?: string; layer?: (plain: Buffer) => Buffer } = {}) {
     const plain = layerOf(text);
-    const config = this.json(OCI_CONFIG, configOf([plain], more.architecture));
+    const config = this.json(OCI_CONFIG, configOf([plain], more));
     const packed = this.blob(OCI_LAYER, (more.layer ?? ((bytes) => bytes))(plain));
     const manifest = this.json(OCI_MANIFEST, {
       schemaVersion: 2,
@@ -69,9 +69,12 @@ export class ArchiveMaker {
 
 export const layerOf = (text: string): Buffer => tarOf([{ name: `file-${text}`, type: 'file', data: text }]);
 
-export function configOf(layers: Buffer[], architecture = 'amd64'): object {
+export function configOf(
+  layers: Buffer[],
+  { os = 'linux', architecture = 'amd64' }: { os?: string; architecture?: string } = {},
+): object {
   return {
-    os: 'linux',
+    os,
     architecture,
     config: {},
     rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },

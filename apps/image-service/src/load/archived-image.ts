@@ -44,11 +44,9 @@ export function readDocument(archive: ArchiveIndex, member: string): Buffer {
   return bytes;
 }
 
-/** @throws InvalidArgument for a configuration that is none, of another number of layers, or of another system */
+/** @throws InvalidArgument for a configuration that is none, or of another number of layers */
 export function describeImage(bytes: Buffer, layers: ArchivedLayer[]): ArchivedImage {
   const config = parseImageConfig(bytes);
-  const { os } = config;
-  if (os && os !== 'linux') throw invalidArgument(`cannot load ${os} image on linux`);
   const { length } = config.rootfs.diff_ids;
   if (length !== layers.length) {
     throw invalidArgument(

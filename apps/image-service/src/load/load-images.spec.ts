@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { platformOfJson, type Platform } from '../images/image-config';
 import { ImageNode } from '../images/image-node.fixture';
 import { IMAGE_SETTINGS, loadImageSettings } from '../image-settings';
-import { OCI_MANIFEST } from '../manifests/media-types';
+import { OCI_CONFIG, OCI_MANIFEST } from '../manifests/media-types';
 import { ArchiveMaker, configOf, layerOf, namedAs, pathOf } from './archive.fixture';
 import { LoadImages } from './load-images';
 
@@ -114,6 +114,14 @@ describe('what can be loaded', () => {
   });
 });
 
+test('an image that does not say when it was made', async () => {
+  const config = made.json(OCI_CONFIG, { ...configOf([]), created: null });
+  made.layout([made.json(OCI_MANIFEST, { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] })]);
+  await load(made.tar());
+  expect(await node.inspect(config.digest)).not.toHaveProperty('Created');
+  expect(await node.list({}, true)).toMatchObject([{ Id: config.digest, Created: 0 }]);
+});
+
 describe('platforms', () => {
   const ids = async () => (await node.list({}, true)).map(({ Id }) => Id).sort();
 
@@ -138,6 +146,22 @@ describe('platforms', () => {
     const known = several();
     await load(made.tar());
     expect(await ids()).toEqual([known[HOST]]);
+  });
+
+  test('leaves out those of other systems', async () => {
+    const here = made.image('linux');
+    const windows = made.image('windows', { os: 'windows' });
+    made.layout([namedAs(made.index([windows.manifest, here.manifest]), 'docker.io/library/a:1')]);
+    await load(made.tar());
+    expect(await ids()).toEqual([here.config.digest]);
+  });
+
+  test('refuses what is for another system alone', async () => {
+    made.layout([made.image('windows', { os: 'windows' }).manifest]);
+    await expect(load(made.tar())).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+      message: 'cannot load windows image on linux',
+    });
   });
 
   test('those that are asked for', async () => {

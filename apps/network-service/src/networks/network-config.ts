@@ -41,7 +41,7 @@ export function parseNetworkConfig(
   templateOf: (name: string) => NetworkRecord | undefined = () => undefined,
 ): NetworkDraft {
   const name = given.Name ?? '';
-  if (name.trim() === '') throw invalidArgument('invalid network name: name is empty');
+  if (name.trim() === '') throw invalidArgument('invalid name: name is empty');
   if (isPredefined(name) || name === 'default')
     throw forbidden(`operation is not permitted on predefined ${name} network `);
   checkConfigOnly(given);

@@ -57,7 +57,7 @@ export class AttachmentsController implements Implementation<VolumeAttachmentSer
   }
 
   async populate(request: PopulateVolumeRequest): Promise<Empty> {
-    await this.attachments.populate(request.containerId, request.name, request.rootfs, request.path);
+    await this.attachments.populate(request);
     return {};
   }
 

@@ -142,7 +142,8 @@ describe('the volumes of containers', () => {
       mkdirSync(join(rootfs, 'data/sub'), { recursive: true });
       await fixture.attachments.acquire('c1', [plain('data')]);
     });
-    const populate = (path = '/data') => fixture.attachments.populate('c1', 'data', rootfs, path);
+    const populate = (path = '/data', subpath = '') =>
+      fixture.attachments.populate({ containerId: 'c1', name: 'data', rootfs, path, subpath });
     const inVolume = (path: string) => join(fixture.local.mountpoint('data'), path);
 
     it('copies everything a file can be', async () => {
@@ -186,6 +187,22 @@ describe('the volumes of containers', () => {
       await populate();
       expect(statSync(inVolume('.')).ino).toBe(before);
       expect(readdirSync(inVolume('.'))).toEqual(['sub']);
+    });
+
+    it('copies into an empty directory of the volume', async () => {
+      mkdirSync(inVolume('part'));
+      writeFileSync(inVolume('other'), '');
+      await populate('/data', 'part');
+      expect(readdirSync(inVolume('part'))).toEqual(['sub']);
+    });
+
+    it('never leaves the volume', async () => {
+      const outside = join(fixture.root, 'outside');
+      mkdirSync(outside);
+      symlinkSync(outside, inVolume('out'));
+      for (const subpath of ['out', '../../../outside', 'missing']) await populate('/data', subpath);
+      expect(readdirSync(outside)).toEqual([]);
+      expect(readdirSync(inVolume('.'))).toEqual(['out']);
     });
 
     it('never leaves the root file system', async () => {

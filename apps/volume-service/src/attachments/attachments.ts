@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { PopulateVolumeRequest } from '@gantry/proto/volume';
 import { internal, isKind, messageOf, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { faultPoint } from '@gantry/shared/faults';
@@ -103,7 +104,7 @@ export class Attachments {
   }
 
   /** Copies what the container's image has at `path` into the volume where that is empty. @throws NotFound */
-  async populate(containerId: string, name: string, rootfs: string, path: string): Promise<void> {
+  async populate({ containerId, name, rootfs, path, subpath }: PopulateVolumeRequest): Promise<void> {
     await this.volumes.exclusively(name, async () => {
       const { record, users } = this.volumes.get(name);
       if (!users.has(containerId)) throw notFound(`container ${containerId} has no volume ${name}`);
@@ -113,7 +114,7 @@ export class Attachments {
       try {
         const others = this.marks.of(name).some((id) => id !== containerId);
         const inUse = !driver.keepsData || this.local.isMount(record) || others;
-        await this.population.populate({ rootfs, path, mountpoint, inUse });
+        await this.population.populate({ rootfs, path, mountpoint, subpath, inUse });
       } finally {
         if (!known) await driver.unmount(record, containerId, this.marks.of(name).length);
       }

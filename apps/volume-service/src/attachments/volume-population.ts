@@ -12,6 +12,8 @@ export interface Population {
   path: string;
   /** The volume's `_data`. */
   mountpoint: string;
+  /** A directory below it, which containers may have put anything at; empty: all of the volume. */
+  subpath: string;
   /** Other containers see the volume, or it is a mount: the directory itself has to stay. */
   inUse: boolean;
 }
@@ -24,24 +26,35 @@ export class VolumePopulation {
   constructor(@Inject(LINUX) private readonly linux: Linux) {}
 
   async populate(population: Population): Promise<void> {
-    const { mountpoint, inUse } = population;
-    if (readdirSync(mountpoint).length > 0) return;
-    const source = this.openSource(population);
-    if (source === undefined) return;
+    const { mountpoint, subpath, inUse } = population;
+    const target = this.openDirectory(() =>
+      this.linux.paths.openBeneath(mountpoint, subpath || '.', O_RDONLY | O_DIRECTORY),
+    );
+    if (target === undefined) return;
     try {
-      if (inUse) await this.copyInto(source, mountpoint);
-      else await this.copyAndSwap(source, mountpoint);
+      if (readdirSync(`/proc/self/fd/${target}`).length > 0) return;
+      const { rootfs, path } = population;
+      const source = this.openDirectory(() =>
+        this.linux.paths.openInRoot(rootfs, path, O_RDONLY | O_DIRECTORY),
+      );
+      if (source === undefined) return;
+      try {
+        if (inUse || subpath !== '') await new TreeMirror(this.linux, source, target).pass();
+        else await this.copyAndSwap(source, mountpoint);
+      } finally {
+        closeSync(source);
+      }
     } finally {
-      closeSync(source);
+      closeSync(target);
     }
   }
 
-  /** Undefined when the image has no such directory. */
-  private openSource({ rootfs, path }: Population): number | undefined {
+  /** Undefined where there is no such directory: of the volume's it is the start that complains. */
+  private openDirectory(open: () => number): number | undefined {
     try {
-      return this.linux.paths.openInRoot(rootfs, path, O_RDONLY | O_DIRECTORY);
+      return open();
     } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV')) return undefined;
       throw error;
     }
   }

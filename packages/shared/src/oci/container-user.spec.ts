@@ -11,13 +11,14 @@ describe('resolveUser', () => {
     join(rootfs, 'etc/passwd'),
     'root:x:0:0:root:/root:/bin/sh\nbob:x:1500:1600:bob:/home/bob:/bin/sh\n',
   );
-  writeFileSync(join(rootfs, 'etc/group'), 'root:x:0:\nbobs:x:1600:\nextra:x:1700:bob\n');
+  writeFileSync(join(rootfs, 'etc/group'), 'root:x:0:\nwheel:x:10:root\nbobs:x:1600:\nextra:x:1700:bob\n');
   afterAll(() => rmSync(rootfs, { recursive: true }));
   const { paths } = createLinux();
   const resolve = (spec: string, groups: string[] = []) => resolveUser(paths, rootfs, spec, groups);
 
   it.each([
-    ['', { uid: 0, gid: 0, additionalGids: [0], home: '/root' }],
+    ['', { uid: 0, gid: 0, additionalGids: [0, 10], home: '/root' }],
+    ['0:0', { uid: 0, gid: 0, additionalGids: [0], home: '/root' }],
     ['bob', { uid: 1500, gid: 1600, additionalGids: [1600, 1700], home: '/home/bob' }],
     ['1500', { uid: 1500, gid: 1600, additionalGids: [1600, 1700], home: '/home/bob' }],
     ['1234:4321', { uid: 1234, gid: 4321, additionalGids: [4321], home: '/' }],

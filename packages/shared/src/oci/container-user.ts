@@ -37,8 +37,7 @@ export function resolveUser(
 ): ContainerUser {
   const [userPart = '', groupPart = ''] = splitOnce(spec, ':');
   const passwd = parsePasswd(readInRoot(paths, rootfs, '/etc/passwd'));
-  const needGroups = groupPart !== '' || userPart !== '' || (groupAdd?.length ?? 0) > 0;
-  const groups = needGroups ? parseGroup(readInRoot(paths, rootfs, '/etc/group')) : [];
+  const groups = parseGroup(readInRoot(paths, rootfs, '/etc/group'));
 
   const wanted = userPart === '' ? '0' : userPart;
   const entry =
@@ -54,7 +53,7 @@ export function resolveUser(
   let additionalGids: number[] = [];
   if (groupPart !== '') {
     gid = groupId(groups, groupPart);
-  } else if (entry && userPart !== '') {
+  } else if (entry) {
     additionalGids = groups.filter((group) => group.members.includes(entry.name)).map((group) => group.gid);
   }
   additionalGids.push(...(groupAdd ?? []).map((group) => groupId(groups, group)));
