@@ -2,6 +2,8 @@
 import { instanceArguments, runCommand } from './instance/arguments.mjs';
 import { startInstance } from './instance/instance.mjs';
 import { instanceNames } from './instance/names.mjs';
+import { applySettings, settingsFile } from './instance/settings.mjs';
+import { findProgram, output } from './host/programs.mjs';
 import { setUp } from './workspace/set-up.mjs';
 
 const say = (line) => process.stdout.write(`${line}\n`);
@@ -28,16 +30,26 @@ await runCommand(async () => {
     say(`  export DOCKER_HOST=${instance.dockerHost}`);
     say('  docker version');
     say('');
+    await tellSystemd('--ready');
     process.on('SIGUSR2', () => void restart(instance));
     await stopRequested;
   }
   say('stopping; containers keep running');
+  await tellSystemd('--stopping');
   await (await starting).stop();
   process.exit(0);
 });
 
+/** Of a unit of Type=notify. */
+async function tellSystemd(what) {
+  const program = process.env.NOTIFY_SOCKET ? findProgram('systemd-notify') : undefined;
+  if (program) await output(program, [what]).catch((error) => say(`gantry: ${error.message}`));
+}
+
+/** With the settings that the file has by now. */
 async function restart(instance) {
   try {
+    applySettings(settingsFile(instance.names.name));
     await instance.restart(process.env);
   } catch (error) {
     say(`gantry: the restart has stopped: ${error.message}`);

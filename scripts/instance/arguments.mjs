@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { StartError } from './names.mjs';
+import { applySettings, settingsFile } from './settings.mjs';
 
 /**
- * The options that every command about an instance takes.
+ * The options that every command about an instance takes; the instance's file of settings is put into the environment.
  * @param {string[]} args
  * @param {Record<string, {type: 'string' | 'boolean'}>} [more]
  * @returns {{name?: string, runDir?: string, dataRoot?: string, hosts?: string[], [more: string]: unknown}}
@@ -24,6 +25,7 @@ export function instanceArguments(args, more = {}) {
     throw new StartError(error.message);
   }
   const { instance: name, 'run-dir': runDir, 'data-root': dataRoot, host: hosts, ...rest } = values;
+  applySettings(settingsFile(name || process.env.GANTRY_INSTANCE || 'gantry'));
   return { name, runDir, dataRoot, hosts, ...rest };
 }
 

@@ -1,7 +1,7 @@
 // Starts one instance: databases, migrations, the five services. `npm start`, the tests and the bench all come through here.
 import { createWriteStream } from 'node:fs';
 import { endProcess, runningFromPidFiles } from '../host/processes.mjs';
-import { ApiSockets } from './api-sockets.mjs';
+import { ApiSockets, FROM_SYSTEMD } from './api-sockets.mjs';
 import { lockInstance, pidDirectory } from './lock.mjs';
 import { migrate } from './migrate.mjs';
 import { SERVICES, claimDirectories, instanceNames, serviceEnvironment } from './names.mjs';
@@ -65,7 +65,9 @@ export class Instance {
 
   /** The gateway's first address, as DOCKER_HOST takes it. */
   get dockerHost() {
-    return this.names.hosts[0];
+    return (
+      this.names.hosts.find((host) => host !== FROM_SYSTEMD) ?? `unix://${this.names.runDir}/docker.sock`
+    );
   }
 
   async start(entries) {
@@ -120,13 +122,20 @@ export class Instance {
    * Restarts one service after the other. Requests wait meanwhile; streams that a gateway carries are finished by the process that
    * began them.
    * @param {NodeJS.ProcessEnv} env with settings that have changed; names, directories and hosts stay
+   * @throws {StartError} where a service refuses a setting: it goes on with those of before, and the others were not restarted
    */
   async restart(env) {
+    const before = this.env;
     this.env = serviceEnvironment(this.names, env);
     for (const service of SERVICES) {
       const supervised = this.process(service);
-      if (service === 'api-gateway') await supervised.replace();
-      else await supervised.ready({ notPid: supervised.kill('SIGTERM') });
+      try {
+        if (service === 'api-gateway') await supervised.replace();
+        else await supervised.ready({ notPid: supervised.kill('SIGTERM') });
+      } catch (error) {
+        this.env = before;
+        throw error;
+      }
       this.#log('restart', `${service} is ready as process ${supervised.pid}`);
     }
   }

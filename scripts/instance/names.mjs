@@ -62,7 +62,7 @@ export function instanceNames(options = {}, env = process.env) {
     name,
     runDir,
     dataRoot,
-    hosts: hosts.length > 0 ? hosts : [`unix://${runDir}/docker.sock`],
+    hosts: hosts.length > 0 ? hosts : [`unix://${join(runDir, API_SOCKET)}`],
     databaseUrl:
       env.DATABASE_URL || `postgresql://postgres@localhost/${name}?host=${join(runDir, 'postgres')}`,
     redisUrl: env.REDIS_URL || `unix://${join(runDir, 'redis.sock')}`,
@@ -89,6 +89,8 @@ export function serviceEnvironment(names, env = process.env) {
 }
 
 const MARKER = 'instance.json';
+/** systemd may have made it before. */
+const API_SOCKET = 'docker.sock';
 
 /**
  * Makes the run directory and the data root and marks them as this instance's. The marker is what allows `npm run clean`
@@ -102,7 +104,7 @@ export function claimDirectories(names) {
       throw new StartError(`${directory} belongs to the instance ${owner}`);
     }
     if (owner === undefined) {
-      if (existsSync(directory) && readdirSync(directory).length > 0) {
+      if (existsSync(directory) && readdirSync(directory).some((entry) => entry !== API_SOCKET)) {
         throw new StartError(
           `${directory} holds files that are not Gantry's: give another directory or instance name`,
         );

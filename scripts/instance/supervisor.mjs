@@ -67,6 +67,7 @@ export class Supervised {
     const child = this.#definition.start();
     this.#child = child;
     this.#ready = false;
+    this.#refused = undefined;
     let ended = false;
     const onEnd = (how) => {
       if (ended) return;
@@ -192,7 +193,7 @@ export class Supervised {
     if (this.#stopping) return;
     const pause = Math.min(this.#backoff.first * 2 ** this.#failures, this.#backoff.longest);
     this.#failures += 1;
-    if (!this.#everReady && (this.#refused || this.#failures === HOPELESS_AFTER)) {
+    if (this.#refused || (!this.#everReady && this.#failures === HOPELESS_AFTER)) {
       const reason = this.#refused ?? `${this.name} ends at start (${how}): see its log`;
       for (const waiter of this.#waiting) this.#reject(waiter, reason);
     }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { run } from '../host/programs.mjs';
 import { entryOf } from '../instance/services.mjs';
 import { SERVICES } from '../instance/names.mjs';
-import { root } from './root.mjs';
+import { isRelease, root } from './root.mjs';
 
 const STAMP = join(root, '.cache', 'build-stamp');
 const INPUTS = ['apps', 'packages', 'proto', 'scripts/bundle-service.mjs', 'package-lock.json', 'turbo.json'];
@@ -13,6 +13,7 @@ const OUTPUTS = new Set(['node_modules', 'dist', 'generated', '.turbo']);
 
 /** @returns {boolean} */
 export function buildIsCurrent() {
+  if (isRelease) return true;
   return (
     SERVICES.every((service) => existsSync(entryOf(service))) &&
     existsSync(STAMP) &&

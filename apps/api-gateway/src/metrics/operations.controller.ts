@@ -1,12 +1,17 @@
+import { cpus, totalmem } from 'node:os';
 import { Controller, Delete, Get, HttpCode, Inject, Param, Res } from '@nestjs/common';
 import type { Response } from 'express';
-import { HealthServiceService, type HealthServiceServer } from '@gantry/proto/common';
+import { HealthServiceService, type HealthServiceServer, type HealthStatus } from '@gantry/proto/common';
 import { messageOf } from '@gantry/shared/errors';
-import { Peers } from '@gantry/shared/grpc';
+import { fromJson, Peers } from '@gantry/shared/grpc';
+import { EventListeners } from '../events/event-listeners';
 import { ImageJobQueue } from '../images/image-jobs';
 import type { JobSummary } from '../images/job-summary';
+import { ServiceClients } from '../peers/service-clients';
 import { ClientGone } from '../routing/parameters';
+import type { JsonObject } from '../shaping/json-objects';
 import { sendJobProgress } from '../streaming/job-progress';
+import { gauges } from './gauges';
 import { RequestDurations } from './request-durations';
 
 /** Milliseconds that a service has to say that it is well. */
@@ -21,6 +26,8 @@ export class OperationsController {
 
   constructor(
     @Inject(Peers) private readonly peers: Peers,
+    @Inject(ServiceClients) private readonly clients: ServiceClients,
+    @Inject(EventListeners) private readonly listeners: EventListeners,
     @Inject(ImageJobQueue) private readonly queue: ImageJobQueue,
     @Inject(RequestDurations) private readonly durations: RequestDurations,
   ) {}
@@ -62,15 +69,25 @@ export class OperationsController {
     if (!this.collectingDefaults) collectDefaultMetrics();
     this.collectingDefaults = true;
     response.setHeader('Content-Type', register.contentType);
-    response.end(this.durations.render() + (await register.metrics()));
+    const [services, node] = await Promise.all([
+      Promise.all(SERVICES.map((name) => this.check(name))),
+      this.clients.containers
+        .nodeInfo({}, { deadlineMs: HEALTH_DEADLINE_MS })
+        .then((document) => fromJson<JsonObject>(document))
+        .catch(() => undefined),
+    ]);
+    const host = { NCPU: cpus().length, MemTotal: totalmem() };
+    const now = { services, node: node && { ...host, ...node }, eventListeners: this.listeners.count };
+    response.end(this.durations.render() + gauges(now) + (await register.metrics()));
   }
 
-  private async check(name: (typeof SERVICES)[number]) {
+  private async check(name: (typeof SERVICES)[number]): Promise<HealthStatus> {
     const client = this.peers[name].client<HealthServiceServer>(HealthServiceService);
     try {
       return await client.check({}, { deadlineMs: HEALTH_DEADLINE_MS });
     } catch (error) {
-      return { healthy: false, service: `${name}-service`, version: '', detail: messageOf(error) };
+      const nothing = { version: '', cpuSeconds: 0, residentBytes: 0 };
+      return { ...nothing, healthy: false, service: `${name}-service`, detail: messageOf(error) };
     }
   }
 }

@@ -85,7 +85,17 @@ export function stopOnSignal(stop: () => Promise<void>, logger: Logger): void {
 
 function health(service: string): Registrations[number] {
   const implementation = {
-    check: async () => ({ healthy: true, service, version: ENGINE_VERSION, detail: '' }),
+    check: async () => {
+      const { user, system } = process.cpuUsage();
+      return {
+        healthy: true,
+        service,
+        version: ENGINE_VERSION,
+        detail: '',
+        cpuSeconds: (user + system) / 1e6,
+        residentBytes: process.memoryUsage.rss(),
+      };
+    },
   };
   return {
     definition: HealthServiceService,

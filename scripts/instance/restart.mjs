@@ -1,0 +1,30 @@
+// gantry restart: one service after the other, while requests wait.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runningFromPidFiles } from '../host/processes.mjs';
+import { pidDirectory } from './lock.mjs';
+import { SERVICES, StartError } from './names.mjs';
+import { serviceDefinition } from './services.mjs';
+
+const LIMIT_MS = 180_000;
+const NAMES = SERVICES.map((service) => serviceDefinition(service, () => ({})).name);
+
+/**
+ * Asks the supervisor of the instance for it, and waits until every service is another process.
+ * @param {import('./names.mjs').InstanceNames} names
+ */
+export async function restartServices(names) {
+  const running = () => new Map(runningFromPidFiles(pidDirectory(names)).map(({ name, pid }) => [name, pid]));
+  const before = running();
+  const supervisor = before.get('supervisor');
+  if (supervisor === undefined) throw new StartError(`the instance ${names.name} does not run`);
+  process.kill(supervisor, 'SIGUSR2');
+  const deadline = Date.now() + LIMIT_MS;
+  const waiting = () => {
+    const now = running();
+    return NAMES.find((name) => now.get(name) === undefined || now.get(name) === before.get(name));
+  };
+  for (let name = waiting(); name !== undefined; name = waiting()) {
+    if (Date.now() > deadline) throw new StartError(`${name} has not been started again: see its log`);
+    await sleep(100);
+  }
+}
