@@ -64,6 +64,7 @@ const usable =
 (usable ? describe : describe.skip)('archives of real containers (root, conmon, crun, busybox)', () => {
   let real: RealContainers;
   let archive: ArchiveService;
+  let views: ContainerViews;
   let running: ContainerRecord;
   let stopped: ContainerRecord;
   let rootfs: string;
@@ -77,7 +78,7 @@ const usable =
     } as unknown as ServicePeers;
     const cleaner = { finished: async () => {} } as unknown as ContainerCleaner;
     const remapping = new UserRemapping({} as InstanceConfig);
-    const views = new ContainerViews(
+    views = new ContainerViews(
       real.linux,
       real.paths,
       peers,
@@ -257,6 +258,15 @@ const usable =
     await expect(put(running.name, '/tmp', asDirectory, { noOverwriteDirNonDir: true })).rejects.toThrow(
       'cannot overwrite non-directory',
     );
+  });
+
+  it('of a stopped container find read-only what it has read-only, wherever they are led', async () => {
+    const peeked = real.add({ args: ['true'] });
+    peeked.mounts = stopped.mounts;
+    await views.use(peeked, true, async ({ path }) => {
+      expect(() => writeFileSync(join(path, 'fixed/planted'), '')).toThrow('EROFS');
+      writeFileSync(join(path, 'vol/deep/mine'), '');
+    });
   });
 
   it.each(['running', 'stopped'])('cannot be led out of a %s container', async (which) => {

@@ -27,7 +27,7 @@ export interface ContainerView {
   mapping?: IdMapping;
 }
 
-type ViewedMount = Pick<ContainerMount, 'Source' | 'Destination' | 'recursive' | 'subpath' | 'plain'>;
+type ViewedMount = Pick<ContainerMount, 'Source' | 'Destination' | 'RW' | 'recursive' | 'subpath' | 'plain'>;
 
 /**
  * The files of containers as their processes see them, with volumes and binds: of a running one through its own mount
@@ -64,8 +64,9 @@ export class ContainerViews implements OnModuleInit {
     if (record.state.Pid > 0) {
       const path = withMounts ? `/proc/${record.state.Pid}/root` : record.rootfs;
       const running = this.openRunning(record, path);
-      if (running !== undefined)
-        return this.closing({ root: running, path, mapping: record.process?.idMapping }, action);
+      // By the descriptor: the pid in the path may be another process's by now.
+      const view = { path: `/proc/self/fd/${running}`, mapping: record.process?.idMapping };
+      if (running !== undefined) return this.closing({ root: running, ...view }, action);
     }
     const rootfs = await this.locks.hold(record.id, () => this.mount(record));
     try {
@@ -151,7 +152,7 @@ export class ContainerViews implements OnModuleInit {
     const all = { '/etc/hosts': hosts, '/etc/hostname': hostname, '/etc/resolv.conf': resolvConf };
     return Object.entries(all)
       .filter(([destination]) => record.mounts.every((mount) => mount.Destination !== destination))
-      .map(([Destination, Source]) => ({ Destination, Source, recursive: false }));
+      .map(([Destination, Source]) => ({ Destination, Source, RW: true, recursive: false }));
   }
 
   private addMount(root: string, mount: ViewedMount, mapping: IdMapping | undefined): void {
@@ -164,8 +165,9 @@ export class ContainerViews implements OnModuleInit {
       const point = mapping ? this.linux.credentials.as(rootOf(mapping), make) : make();
       try {
         const target = `/proc/self/fd/${point}`;
-        if (mapping && mount.plain) bindMapped(this.linux, source, target, mapping);
-        else this.linux.mounts.bindMount(source, target, { recursive: mount.recursive });
+        if (mapping && mount.plain) bindMapped(this.linux, source, target, mapping, { readonly: !mount.RW });
+        // Whatever a container that shares a volume leads the archive to: what is read-only stays so.
+        else this.linux.mounts.bindMount(source, target, { recursive: mount.recursive, readonly: !mount.RW });
       } finally {
         closeSync(point);
       }

@@ -96,7 +96,7 @@ export class ContainerCreator {
       const document = fromJson<ImageConfigDocument>(image.imageConfig);
       const mismatch = request.platform === '' ? platformWarning(document) : undefined;
       if (mismatch) warnings.push(mismatch);
-      const config = withImageDefaults(own, document.config);
+      const config = withImageDefaults(own, document.config ?? {});
       config.Hostname ||= this.defaultHostname(id, hostConfig);
       const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
       if (path === undefined || path === '') throw invalidArgument('no command specified');

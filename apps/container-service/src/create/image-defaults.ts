@@ -6,7 +6,7 @@ export interface ImageConfigDocument {
   os?: string;
   architecture?: string;
   variant?: string;
-  config?: Partial<ContainerConfig>;
+  config?: Partial<ContainerConfig> | null;
 }
 
 /** A container's own configuration over its image's, as `docker create` merges them. Returns a new document. */

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { internal } from '@gantry/shared/errors';
-import { hasCode, type IdMapping, type Linux } from '@gantry/shared/linux';
+import { hasCode, type BindOptions, type IdMapping, type Linux } from '@gantry/shared/linux';
 
 /** Makes `source` visible at `target`, its owners as users of containers. @throws Internal where the file system cannot */
 export function bindMapped(
@@ -8,10 +8,11 @@ export function bindMapped(
   source: string,
   target: string,
   mapping: IdMapping,
+  options: Pick<BindOptions, 'readonly'> = {},
 ): void {
   const namespace = linux.userNamespaces.create(mapping);
   try {
-    linux.mounts.bindMapped(source, target, namespace);
+    linux.mounts.bindMapped(source, target, namespace, options);
   } catch (error) {
     if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
     throw internal('remapped user namespaces need a file system that can be mounted with mapped ids', error);

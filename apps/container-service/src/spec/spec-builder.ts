@@ -16,6 +16,7 @@ import {
   type OciProcess,
   type OciSpec,
   processEnvironment,
+  refuseMountsOnProc,
   resolveUser,
 } from '@gantry/shared/oci';
 import { planDevices } from './devices';
@@ -92,6 +93,7 @@ export class SpecBuilder {
     }
     spec.annotations = { ...hostConfig.Annotations };
     this.devices.addTo(spec, hostConfig);
+    refuseMountsOnProc(spec);
     spec.mounts = spec.mounts.map((mount) => keepRestrictions(this.linux.mounts, mount));
     this.addSeccomp(spec, security, capabilities, facts.runtime);
     return spec;

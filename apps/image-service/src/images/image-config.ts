@@ -1,3 +1,4 @@
+import { checkFieldTypes, SET, type FieldType, type Struct } from '@gantry/shared/documents';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { isDigest } from '../references/reference';
 import { spellConfigFields } from './config-fields';
@@ -53,6 +54,47 @@ export interface ImageConfig {
   history?: HistoryEntry[];
 }
 
+const WORDS: FieldType = { list: 'string' };
+
+const IMAGE: Struct = {
+  struct: 'image.Image',
+  fields: {
+    ...{ architecture: 'string', variant: 'string', os: 'string', 'os.version': 'string' },
+    ...{
+      created: 'string',
+      author: 'string',
+      comment: 'string',
+      docker_version: 'string',
+      container: 'string',
+    },
+    config: {
+      struct: 'container.Config',
+      fields: {
+        ...{ User: 'string', WorkingDir: 'string', StopSignal: 'string', ArgsEscaped: 'bool' },
+        ...{ Env: WORDS, Entrypoint: WORDS, Cmd: WORDS, OnBuild: WORDS, Shell: WORDS },
+        ...{ ExposedPorts: SET, Volumes: SET, Labels: { map: 'string' } },
+        Healthcheck: {
+          struct: 'container.HealthConfig',
+          fields: {
+            ...{ Test: WORDS, Interval: 'int64', Timeout: 'int64', StartPeriod: 'int64' },
+            ...{ StartInterval: 'int64', Retries: 'int' },
+          },
+        },
+      },
+    },
+    rootfs: { struct: 'image.RootFS', fields: { type: 'string' } },
+    history: {
+      list: {
+        struct: 'image.History',
+        fields: {
+          ...{ created: 'string', created_by: 'string', author: 'string', comment: 'string' },
+          empty_layer: 'bool',
+        },
+      },
+    },
+  },
+};
+
 const MAX_LAYERS = 127;
 
 /** @throws InvalidArgument for what is no image configuration. */
@@ -66,6 +108,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   if (typeof document !== 'object' || document === null) throw invalidArgument('invalid image JSON');
   const config = spellConfigFields(document) as Partial<ImageConfig>;
   if (!config.rootfs) throw invalidArgument('invalid image JSON, no RootFS key');
+  checkFieldTypes(config, IMAGE);
   const diffIds: unknown = config.rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === 'string' && isDigest(id))) {
     throw invalidArgument('invalid image JSON: bad diff_ids');

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { LINUX, type Linux, hasCode } from '@gantry/shared/linux';
+import { LINUX, type Linux, O_PATH, hasCode } from '@gantry/shared/linux';
 import { LayerDirectories } from '../layers/layer-directories';
 import { LAYER_DIFF, LAYER_INIT } from '../layers/layer-files';
 
@@ -60,6 +60,8 @@ export class InitLayer {
   }
 
   private fill(root: string): void {
+    const all = [...MOUNT_POINT_DIRECTORIES, ...MOUNT_POINT_FILES, ...Object.keys(SYMLINKS)];
+    for (const path of all) this.makeRoom(root, path.split('/'));
     for (const path of MOUNT_POINT_DIRECTORIES) this.unlessBlocked(() => this.directory(root, path));
     const { O_CREAT, O_EXCL, O_WRONLY } = constants;
     for (const path of MOUNT_POINT_FILES) {
@@ -80,11 +82,33 @@ export class InitLayer {
     }
   }
 
+  /**
+   * As dockerd: what is no directory goes. A symlink would have the runtime mount where it leads, over a file of the image, or not
+   * at all.
+   */
+  private makeRoom(root: string, names: string[]): void {
+    const { O_DIRECTORY } = constants;
+    for (const [depth, name] of names.entries()) {
+      this.unlessBlocked(() => {
+        const parent = this.linux.paths.openInRoot(
+          root,
+          names.slice(0, depth).join('/'),
+          O_PATH | O_DIRECTORY,
+        );
+        try {
+          this.linux.files.unlinkAt(parent, name);
+        } finally {
+          closeSync(parent);
+        }
+      });
+    }
+  }
+
   private directory(root: string, path: string): void {
     closeSync(this.linux.paths.mkdirAllInRoot(root, path));
   }
 
-  /** Whatever the image has in a place already stays, be it odd. */
+  /** A directory of the image in the place of a file stays. */
   private unlessBlocked(action: () => void): void {
     try {
       action();

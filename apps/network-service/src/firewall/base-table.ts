@@ -56,7 +56,8 @@ export function baseTable(): FirewallTable {
         'prerouting',
         {
           hook: { type: 'nat', hook: 'prerouting', priority: DSTNAT },
-          rules: [`${PROTOCOLS} fib daddr type local jump to_published`],
+          // The host's own come by `output`. A neighbour that routes 127/8 here must not reach what is published there.
+          rules: ['ip daddr 127.0.0.0/8 return', `${PROTOCOLS} fib daddr type local jump to_published`],
         },
       ],
       [

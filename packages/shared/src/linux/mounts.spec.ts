@@ -1,6 +1,8 @@
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -10,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseMountInfo } from './mount-info';
+import { O_PATH } from './paths';
 import { KernelMounts, MountFlag } from './mounts';
 import { mountOverlay } from './overlay-mount';
 
@@ -70,6 +73,19 @@ it('binds read-only without losing the flags of the source', () => {
   mounts.detach(target);
   mounts.detach(target);
   expect(mounts.isMountPoint(target)).toBe(false);
+});
+
+it('binds read-only on a descriptor, with the mounts below', () => {
+  const [source, target] = [directory('above'), directory('on-descriptor')];
+  const below = directory('above/below');
+  mounts.mount('tmpfs', below, 'tmpfs');
+  const point = openSync(target, O_PATH);
+  mounts.bindMount(source, `/proc/self/fd/${point}`, { readonly: true, recursive: true });
+  closeSync(point);
+  for (const path of ['x', 'below/x']) expect(() => writeFileSync(join(target, path), '')).toThrow('EROFS');
+  writeFileSync(join(below, 'x'), '');
+  mounts.detach(target);
+  mounts.detach(below);
 });
 
 it('leaves nothing mounted when a bind cannot be completed, and names what failed', () => {

@@ -32,7 +32,7 @@ export type Propagation =
 
 export interface BindOptions {
   readonly?: boolean;
-  /** Also the mounts below `source` (rbind). With `readonly`, those become read-only too. */
+  /** Also the mounts below `source` (rbind). With `readonly`, those become read-only too (from Linux 5.12 on). */
   recursive?: boolean;
   propagation?: Propagation;
 }
@@ -51,7 +51,12 @@ export interface Mounts {
    * The same, private and without the mounts below, with owners as the user namespace (a descriptor) maps them: what belongs
    * to its root on disk is seen as its root's on the host. EINVAL where the file system or the kernel cannot (Linux 5.12).
    */
-  bindMapped(source: string, target: string, userNamespace: number): void;
+  bindMapped(
+    source: string,
+    target: string,
+    userNamespace: number,
+    options?: Pick<BindOptions, 'readonly'>,
+  ): void;
   /** Mounts overlayfs on `target`, however many and however long the lower directories are. */
   overlay(options: OverlayOptions): void;
   /** /proc/self/mountinfo, in its order: a later entry on the same point covers the earlier. */
@@ -111,6 +116,15 @@ export const PROPAGATION_FLAGS: Record<Propagation, number> = {
   runbindable: MountFlag.UNBINDABLE | MountFlag.REC,
 };
 
+/** struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */
+function attributes(set: bigint, propagation = 0, userNamespace = 0): Buffer {
+  const attr = Buffer.alloc(32);
+  attr.writeBigUInt64LE(set, 0);
+  attr.writeBigUInt64LE(BigInt(propagation), 16);
+  attr.writeBigUInt64LE(BigInt(userNamespace), 24);
+  return attr;
+}
+
 export class KernelMounts implements Mounts {
   mount(source: string, target: string, type: string, flags = 0, data = ''): void {
     check(mount(source, target, type, flags, data), 'mount', target);
@@ -132,10 +146,11 @@ export class KernelMounts implements Mounts {
   }
 
   bindMount(source: string, target: string, options: BindOptions = {}): void {
-    const recursive = options.recursive ? MountFlag.REC : 0;
-    this.mount(source, target, '', MountFlag.BIND | recursive);
+    const recursive = options.recursive ?? false;
+    const whole = options.readonly ? this.bindReadonly(source, target, recursive) : false;
+    if (!whole) this.mount(source, target, '', MountFlag.BIND | (recursive ? MountFlag.REC : 0));
     try {
-      if (options.readonly) this.makeReadonly(target, options.recursive ?? false);
+      if (options.readonly && !whole) this.makeReadonly(target);
       if (options.propagation) this.setPropagation(target, options.propagation);
     } catch (error) {
       this.umount(target, UmountFlag.DETACH);
@@ -143,35 +158,43 @@ export class KernelMounts implements Mounts {
     }
   }
 
-  bindMapped(source: string, target: string, userNamespace: number): void {
+  bindMapped(
+    source: string,
+    target: string,
+    userNamespace: number,
+    { readonly = false }: Pick<BindOptions, 'readonly'> = {},
+  ): void {
+    const set = MOUNT_ATTR_IDMAP | (readonly ? MOUNT_ATTR_RDONLY : 0n);
+    // Private, or the original's mounts would come along.
+    this.bindChanged(source, target, false, attributes(set, MountFlag.PRIVATE, userNamespace));
+  }
+
+  /** Never writable, not even for a moment, wherever `target` leads by then. False before Linux 5.12. */
+  private bindReadonly(source: string, target: string, recursive: boolean): boolean {
+    try {
+      this.bindChanged(source, target, recursive, attributes(MOUNT_ATTR_RDONLY));
+      return true;
+    } catch (error) {
+      if (!hasCode(error, 'ENOSYS')) throw error;
+      return false;
+    }
+  }
+
+  private bindChanged(source: string, target: string, recursive: boolean, attr: Buffer): void {
+    const below = recursive ? AT_RECURSIVE : 0;
     const tree = check(
-      openTree(SYSCALL.open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
+      openTree(SYSCALL.open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | below),
       'open_tree',
       source,
     );
     try {
-      // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. Private, or the original's mounts would come along.
-      const attr = Buffer.alloc(32);
-      attr.writeBigUInt64LE(MOUNT_ATTR_IDMAP, 0);
-      attr.writeBigUInt64LE(BigInt(MountFlag.PRIVATE), 16);
-      attr.writeBigUInt64LE(BigInt(userNamespace), 24);
       check(
-        mountSetattr(SYSCALL.mount_setattr, tree, '', AT_EMPTY_PATH, attr, attr.length),
+        mountSetattr(SYSCALL.mount_setattr, tree, '', AT_EMPTY_PATH | below, attr, attr.length),
         'mount_setattr',
         source,
       );
-      check(
-        moveMount(
-          SYSCALL.move_mount,
-          tree,
-          '',
-          AT_FDCWD,
-          target,
-          MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS,
-        ),
-        'move_mount',
-        target,
-      );
+      const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+      check(moveMount(SYSCALL.move_mount, tree, '', AT_FDCWD, target, flags), 'move_mount', target);
     } finally {
       closeSync(tree);
     }
@@ -224,26 +247,10 @@ export class KernelMounts implements Mounts {
     }
   }
 
-  private makeReadonly(target: string, recursive: boolean): void {
-    const attr = Buffer.alloc(32);
-    attr.writeBigUInt64LE(MOUNT_ATTR_RDONLY, 0);
-    const flags = recursive ? AT_RECURSIVE : 0;
-    try {
-      check(
-        mountSetattr(SYSCALL.mount_setattr, AT_FDCWD, target, flags, attr, attr.length),
-        'mount_setattr',
-        target,
-      );
-    } catch (error) {
-      // Older than 5.12: a remount changes one mount only, and must repeat the flags it has.
-      if (!hasCode(error, 'ENOSYS')) throw error;
-      this.mount(
-        '',
-        target,
-        '',
-        MountFlag.BIND | MountFlag.REMOUNT | MountFlag.RDONLY | this.flagsOf(target),
-      );
-    }
+  /** A remount changes one mount only, and must repeat the flags it has. */
+  private makeReadonly(target: string): void {
+    const flags = MountFlag.BIND | MountFlag.REMOUNT | MountFlag.RDONLY;
+    this.mount('', target, '', flags | this.flagsOf(target));
   }
 
   private flagsOf(target: string): number {

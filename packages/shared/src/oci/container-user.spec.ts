@@ -31,6 +31,10 @@ describe('resolveUser', () => {
     expect(resolve('1234', ['777', 'extra']).additionalGids).toEqual([0, 777, 1700]);
   });
 
+  it.each(['-1', '99999999999', '0:-5', 'bob:2147483648'])('%s is no id', (spec) => {
+    expect(() => resolve(spec)).toThrow('uids and gids must be in range 0-2147483647');
+  });
+
   it('says who is not there', () => {
     expect(() => resolve('nosuchuser')).toThrow(
       'unable to find user nosuchuser: no matching entries in passwd file',

@@ -43,9 +43,7 @@ export function resolveUser(
   const entry =
     passwd.find((line) => line.name === wanted) ?? passwd.find((line) => line.uid === idOf(wanted));
   const uid = entry?.uid ?? idOf(wanted);
-  if (uid === undefined && /^\d+$/.test(wanted)) {
-    throw invalidArgument(`uids and gids must be in range 0-${MAX_ID}`);
-  }
+  if (uid === undefined) refuseNumber(wanted);
   if (uid === undefined)
     throw invalidArgument(`unable to find user ${userPart}: no matching entries in passwd file`);
 
@@ -60,9 +58,15 @@ export function resolveUser(
   return { uid, gid, additionalGids: [...new Set([gid, ...additionalGids])], home: entry?.home || '/' };
 }
 
+/** What is a number and no id. */
+function refuseNumber(text: string): void {
+  if (/^-?\d+$/.test(text)) throw invalidArgument(`uids and gids must be in range 0-${MAX_ID}`);
+}
+
 function groupId(groups: GroupEntry[], wanted: string): number {
   const found = groups.find((group) => group.name === wanted)?.gid ?? idOf(wanted);
   if (found === undefined) {
+    refuseNumber(wanted);
     throw invalidArgument(`unable to find group ${wanted}: no matching entries in group file`);
   }
   return found;

@@ -3,6 +3,7 @@ export * from './capabilities';
 export * from './container-user';
 export * from './device-rules';
 export * from './masked-paths';
+export * from './mounts-on-proc';
 export * from './oci-spec';
 export * from './process-environment';
 export * from './runtime-document';

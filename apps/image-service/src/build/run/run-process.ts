@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
-import { type OciSpec, runtimeDocument, startFailure } from '@gantry/shared/oci';
+import { type OciSpec, refuseMountsOnProc, runtimeDocument, startFailure } from '@gantry/shared/oci';
 import { makerOf } from '../../process-names';
 import { RUN_PREFIX, RunRuntimes } from './run-runtime';
 
@@ -47,6 +47,7 @@ export class RunProcesses {
     const runtime = await this.runtimes.choose();
     const cgroup = this.runtimes.place(name, cgroupParent);
     const specification = spec({ ...runtime, cgroup });
+    refuseMountsOnProc(specification);
     writeFileSync(join(bundle, 'config.json'), runtimeDocument(specification));
     const log = join(bundle, 'runtime.log');
     const argv = [runtime.path, '--root', this.runtimes.state, '--log', log, 'run', '--bundle', bundle, name];
