@@ -2,6 +2,7 @@
 import { instanceArguments, runCommand } from './instance/arguments.mjs';
 import { startInstance } from './instance/instance.mjs';
 import { instanceNames } from './instance/names.mjs';
+import { complain } from './instance/restart.mjs';
 import { applySettings, settingsFile } from './instance/settings.mjs';
 import { findProgram, output } from './host/programs.mjs';
 import { setUp } from './workspace/set-up.mjs';
@@ -53,6 +54,7 @@ async function restart(instance) {
     await instance.restart(process.env);
   } catch (error) {
     say(`gantry: the restart has stopped: ${error.message}`);
+    complain(instance.names, error.message);
   }
 }
 

@@ -1,5 +1,13 @@
 // gantry install, gantry uninstall: Gantry as a service of the host, under systemd (ADR 0040).
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { output } from '../host/programs.mjs';
 import { StartError } from '../instance/names.mjs';
@@ -62,9 +70,8 @@ export async function uninstall(names, { say }) {
   await output('systemctl', ['disable', '--now', '--quiet', `${unit}.service`, `${unit}.socket`]);
   for (const file of files) rmSync(file);
   await output('systemctl', ['daemon-reload']);
-  const others =
-    (await output('systemctl', ['list-unit-files', '--no-legend', 'gantry*.service'])).trim() !== '';
-  if (!others) {
+  const units = readdirSync(UNITS, { withFileTypes: true }).filter((entry) => entry.isFile());
+  if (!units.some(({ name }) => readFileSync(join(UNITS, name), 'utf8').includes(RELEASES))) {
     rmSync(RELEASES, { recursive: true, force: true });
     rmSync(COMMAND, { force: true });
   }
