@@ -68,6 +68,45 @@ describe('a client of BuildKit', () => {
     expect(failed.error).toContain('exit code: 3');
   });
 
+  it('asks what there is to say of a Dockerfile, and sends nothing else', async () => {
+    const text =
+      '# who to greet\nARG who=you\nFROM busybox AS Base\nARG who\nRUN --mount=type=secret,id=s true\nCMD a\n';
+    const ask = async (what: string) => {
+      const requestid = `frontend.${what}`;
+      const { error, metadata, vertexes } = await buildWithSession(instance.socket, [dockerfile(text)], {
+        inputs: {},
+        attributes: { requestid },
+      });
+      expect([error, vertexes.size]).toEqual(['', 1]);
+      return metadata;
+    };
+    const lint = await ask('lint');
+    const { warnings } = JSON.parse(String(lint['result.json'])) as { warnings: { ruleName: string }[] };
+    expect(warnings.map(({ ruleName }) => ruleName)).toEqual(['StageNameCasing', 'JSONArgsRecommended']);
+    expect(String(lint['result.statuscode'])).toBe('1');
+    expect(String((await ask('targets'))['result.txt'])).toBe(
+      'TARGET         DESCRIPTION\nbase (default) \n',
+    );
+    expect(String((await ask('outline'))['result.txt'])).toBe(
+      'TARGET: base\n\nBUILD ARG   VALUE   DESCRIPTION\nwho         you     to greet\n\nSECRET   REQUIRED\ns        \n\n',
+    );
+  });
+
+  it('is warned while it builds, and a Dockerfile may want that to end the build', async () => {
+    const build = (text: string) => buildWithSession(instance.socket, [dockerfile(text)]);
+    const warning =
+      'JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals';
+    const warned = await build('FROM busybox\nCMD a\n');
+    expect([warned.error, warned.warnings]).toEqual(['', [`${warning} (line 2)`]]);
+    const strict = await build('# check=error=true\nFROM busybox\nCMD a\n');
+    expect([strict.error, strict.warnings]).toEqual([
+      'lint violation found for rules: JSONArgsRecommended',
+      [`${warning} (line 3)`],
+    ]);
+    const skipped = await build('# check=skip=JSONArgsRecommended;error=true\nFROM busybox\nCMD a\n');
+    expect([skipped.error, skipped.warnings]).toEqual(['', []]);
+  });
+
   it('is asked to leave out what the ignore file names', async () => {
     const outcome = await buildWithSession(instance.socket, [
       file('.dockerignore', '# a comment\n\n/a/\n!a/b\n *.log \n'),
@@ -86,7 +125,7 @@ describe('a client of BuildKit', () => {
       {},
       'process "/bin/sh -c exit 7" did not complete successfully: exit code: 7',
     ],
-    ['a request that there is not', [], { requestid: 'frontend.lint' }, 'unsupported request frontend.lint'],
+    ['a request that there is not', [], { requestid: 'frontend.x' }, 'unsupported request frontend.x'],
   ])('hears of %s', async (_what, files, attributes, message) => {
     const outcome = await buildWithSession(instance.socket, files, { attributes });
     expect(outcome.error).toContain(message);

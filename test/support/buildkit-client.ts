@@ -12,6 +12,7 @@ import {
 } from '@gantry/proto/buildkit';
 import {
   type Definition,
+  type Result,
   ReturnRequest,
   SolveRequest as BridgeRequest,
   SolveResponse as BridgeResponse,
@@ -32,6 +33,8 @@ export interface BuildOutcome {
   error: string;
   vertexes: Map<string, Vertex>;
   log: string;
+  /** In short. */
+  warnings: string[];
   response: Record<string, string>;
 }
 
@@ -65,7 +68,13 @@ export async function buildWithSession(
   files: OfferedFile[],
   wanted: WantedBuild = {},
 ): Promise<
-  BuildOutcome & { excluded: string[]; received: Buffer; files: ReceivedFile[]; definition?: Definition }
+  BuildOutcome & {
+    excluded: string[];
+    received: Buffer;
+    files: ReceivedFile[];
+    definition?: Definition;
+    metadata: Record<string, Buffer>;
+  }
 > {
   const sessionId = randomUUID();
   const excluded: string[] = [];
@@ -107,11 +116,12 @@ export async function buildWithSession(
         (bytes) => ({ error: '', response: SolveResponse.decode(bytes).exporterResponse }),
         (error: Error) => ({ error: error.message, response: {} }),
       );
-    const definition = await bridged;
+    const result = await bridged;
     return {
       ...(await watching),
       ...solved,
-      definition,
+      definition: result?.ref?.def,
+      metadata: result?.metadata ?? {},
       excluded,
       received: offered.received(),
       files: offered.files,
@@ -129,7 +139,7 @@ async function solveFrontend(
   ref: string,
   frontendOpt: Record<string, string>,
   frontendInputs: Record<string, Definition>,
-): Promise<Definition | undefined> {
+): Promise<Result | undefined> {
   const build = { 'buildkit-controlapi-buildid': ref };
   const request = BridgeRequest.encode({ frontend: 'dockerfile.v0', frontendOpt, frontendInputs }).finish();
   const { result, error } = await control.ask(`${BRIDGE}/Solve`, request, build).then(
@@ -137,7 +147,7 @@ async function solveFrontend(
     (failure: Error) => ({ result: undefined, error: { code: 2, message: failure.message } }),
   );
   await control.ask(`${BRIDGE}/Return`, ReturnRequest.encode({ result, error }).finish(), build);
-  return result?.ref?.def;
+  return result;
 }
 
 /** Prunes the cache. Returns the ids of what went. @throws what the engine says */
@@ -158,18 +168,20 @@ export async function pruneCache(socketPath: string, filter: string[]): Promise<
 async function watch(
   control: SessionConnection,
   ref: string,
-): Promise<Pick<BuildOutcome, 'vertexes' | 'log'>> {
+): Promise<Pick<BuildOutcome, 'vertexes' | 'log' | 'warnings'>> {
   const call = control.open('/moby.buildkit.v1.Control/Status', {});
   call.send(StatusRequest.encode({ ref }).finish());
   call.end();
   const vertexes = new Map<string, Vertex>();
+  const warnings: string[] = [];
   let log = '';
   for await (const message of call.messages()) {
     const update = StatusResponse.decode(message);
     for (const vertex of update.vertexes) vertexes.set(vertex.name, vertex);
     for (const { msg } of update.logs) log += msg.toString();
+    warnings.push(...update.warnings.map(({ short }) => short.toString()));
   }
-  return { vertexes, log };
+  return { vertexes, log, warnings };
 }
 
 function sendFiles(call: ServerDuplexStream<Packet, Packet>, files: OfferedFile[]): void {

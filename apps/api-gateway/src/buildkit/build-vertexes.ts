@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { StatusResponse, Timestamp, Vertex } from '@gantry/proto/buildkit';
+import type { StatusResponse, Timestamp, Vertex, VertexWarning } from '@gantry/proto/buildkit';
 
 /** A line of the classic builder's progress (API: BuildInfo). */
 interface BuildLine {
@@ -8,7 +8,24 @@ interface BuildLine {
   id?: string;
   error?: string;
   /** `platform`: of what follows, where it is one of several. */
-  aux?: { ID?: string; exporter?: Record<string, string>; platform?: string };
+  aux?: {
+    ID?: string;
+    exporter?: Record<string, string>;
+    platform?: string;
+    description?: Record<string, string>;
+    warnings?: BuildWarning[];
+    /** The Dockerfile that warnings are about. */
+    source?: { name: string; text: string };
+  };
+}
+
+interface BuildWarning {
+  rule: string;
+  detail: string;
+  description: string;
+  url: string;
+  line: number;
+  endLine: number;
 }
 
 const STEP = /^Step (\d+)\/(\d+) : (.*)$/s;
@@ -25,6 +42,9 @@ export class BuildVertexes {
   imageId = '';
   /** What those who wrote its result say of it, for the client's program (BuildKit's ExporterResponse). */
   readonly response: Record<string, string> = {};
+  /** The answer to what was asked of the Dockerfile. */
+  description: Record<string, string> | undefined;
+  private first = '';
   private current: Vertex | undefined;
   private begun = 0;
   private platform = '';
@@ -48,6 +68,7 @@ export class BuildVertexes {
       completed: undefined,
       error: '',
     };
+    this.first ||= this.current.digest;
     return status([...(before ? [before] : []), this.current]);
   }
 
@@ -56,6 +77,8 @@ export class BuildVertexes {
     const { stream, status: state, id, error, aux } = line as BuildLine;
     if (aux?.ID) this.imageId = aux.ID;
     Object.assign(this.response, aux?.exporter);
+    if (aux?.description) this.description = aux.description;
+    if (aux?.warnings) return { vertexes: [], logs: [], warnings: this.warnings(aux.warnings, aux.source) };
     if (aux?.platform !== undefined) this.platform = `${aux.platform} `;
     if (error !== undefined) return this.fail(error);
     if (state !== undefined && OWN_WORK.test(state)) return this.begin(state);
@@ -86,12 +109,33 @@ export class BuildVertexes {
     return last;
   }
 
+  /** Of what came first, which is the Dockerfile. */
+  private warnings(found: BuildWarning[], source = { name: '', text: '' }): VertexWarning[] {
+    const info = { filename: source.name, data: Buffer.from(source.text), language: 'Dockerfile' };
+    return found.map(({ rule, detail, description, url, line, endLine }) => ({
+      vertex: this.first,
+      level: 1,
+      short: Buffer.from(`${rule}: ${detail} (line ${line})`),
+      detail: [Buffer.from(description)],
+      url,
+      info,
+      ranges: Array.from({ length: endLine - line + 1 }, (_, index) => {
+        const position = { line: line + index, character: 0 };
+        return { start: position, end: position };
+      }),
+    }));
+  }
+
   private log(text: string): StatusResponse | undefined {
     if (!this.current) return undefined;
     const plain = text.replace(/^\u001b\[91m|\u001b\[0m$/g, '');
     const stream = plain === text ? STDOUT : STDERR;
     const { digest: vertex } = this.current;
-    return { vertexes: [], logs: [{ vertex, timestamp: this.timestamp(), stream, msg: Buffer.from(plain) }] };
+    return {
+      vertexes: [],
+      logs: [{ vertex, timestamp: this.timestamp(), stream, msg: Buffer.from(plain) }],
+      warnings: [],
+    };
   }
 
   private timestamp(): Timestamp {
@@ -100,4 +144,4 @@ export class BuildVertexes {
   }
 }
 
-const status = (vertexes: Vertex[]): StatusResponse => ({ vertexes, logs: [] });
+const status = (vertexes: Vertex[]): StatusResponse => ({ vertexes, logs: [], warnings: [] });

@@ -35,7 +35,7 @@ import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import { matcherOf } from './cache-filters';
-import { ClientBuilds } from './client-builds';
+import { type Built, ClientBuilds } from './client-builds';
 import { frontendBuild } from './frontend-options';
 import { RunningSolve } from './running-solve';
 import { refOf, withInputs } from './solved-images';
@@ -106,7 +106,7 @@ export class BuildKitServer implements OnModuleDestroy {
     try {
       if (request.frontend !== '') {
         await this.run(request.ref, request.frontend, request.frontendAttrs).then(
-          (id) => solve.finish(id),
+          ({ imageId }) => solve.finish(imageId),
           (error: unknown) => solve.fail(error),
         );
       }
@@ -129,8 +129,10 @@ export class BuildKitServer implements OnModuleDestroy {
     const { ref, solve } = this.solveOf(call);
     call.on('cancelled', () => solve.cancel());
     const { frontend, frontendOpt, frontendInputs } = call.request;
-    const imageId = await this.run(ref, frontend, withInputs(frontendOpt, frontendInputs));
-    return { result: { ref: refOf(imageId) } };
+    const { imageId, description } = await this.run(ref, frontend, withInputs(frontendOpt, frontendInputs));
+    if (!description) return { result: { ref: refOf(imageId), metadata: {} } };
+    const texts = Object.entries(description).map(([name, text]) => [name, Buffer.from(text)] as const);
+    return { result: { ref: undefined, metadata: Object.fromEntries(texts) } };
   }
 
   /** A client says what the build's result is: nothing, where it came only to see what there is. */
@@ -148,8 +150,7 @@ export class BuildKitServer implements OnModuleDestroy {
     return { ref, solve: this.find(ref) };
   }
 
-  /** The image's id. */
-  private async run(ref: string, frontend: string, attributes: Record<string, string>): Promise<string> {
+  private async run(ref: string, frontend: string, attributes: Record<string, string>): Promise<Built> {
     const solve = this.find(ref);
     const { exporter, exporterAttrs, session, cache } = await solve.request;
     const build = frontendBuild(frontend, attributes, {
@@ -160,7 +161,7 @@ export class BuildKitServer implements OnModuleDestroy {
     const tell = (update: StatusResponse) => solve.tell(update);
     const built = await this.builds.run({ ...build, ref, sessionId: session }, tell, solve.gone.signal);
     solve.response = built.response;
-    return built.imageId;
+    return built;
   }
 
   private async status(call: ServerWritableStream<StatusRequest, StatusResponse>): Promise<void> {

@@ -30,6 +30,8 @@ export interface Built {
   imageId: string;
   /** BuildKit's ExporterResponse, but for what is the same of all images. */
   response: Record<string, string>;
+  /** What was asked of the Dockerfile instead of an image. */
+  description?: Record<string, string>;
 }
 
 type Tell = (status: StatusResponse) => void;
@@ -72,7 +74,8 @@ export class ClientBuilds {
       }
       signal.throwIfAborted();
       tell(vertexes.end());
-      return { imageId: vertexes.imageId, response: vertexes.response };
+      const { imageId, response, description } = vertexes;
+      return { imageId, response, description };
     } catch (error) {
       tell(vertexes.fail(messageOf(error)));
       throw error;
@@ -87,7 +90,10 @@ export class ClientBuilds {
   ): Promise<BuildJob> {
     const { options, sessionId, registryConfig = '' } = build;
     const text = session && (await this.dockerfile(build, session, begin));
-    const uploadId = build.uploadId ?? (session && (await this.context(build, session, begin)));
+    const needsContext = !options.describe || text === undefined;
+    const uploadId =
+      build.uploadId ?? (session && needsContext ? await this.context(build, session, begin) : undefined);
+    if (uploadId === undefined && !needsContext) return this.question(options, text);
     if (uploadId === undefined && options.remote === '') throw invalidArgument('no build context');
     const asked = session ? await registryConfigFor(session, text ?? '', cacheNames(options)) : '';
     return {
@@ -99,6 +105,12 @@ export class ClientBuilds {
       dockerfileId: text === undefined ? '' : await this.data.storeText(text),
       credentialsId: await this.data.storeText(asked || registryConfig),
     };
+  }
+
+  /** What is asked of a Dockerfile alone. */
+  private async question(options: FrontendBuild['options'], text = ''): Promise<BuildJob> {
+    const dockerfileId = await this.data.storeText(text);
+    return { ...options, remote: '', uploadId: '', contexts: {}, dockerfileId, credentialsId: '' };
   }
 
   /** undefined: it is in the context. */

@@ -74,7 +74,7 @@ it.each([
     image,
     'the named context a::linux/amd64 of a platform',
   ],
-  ['dockerfile.v0', { requestid: 'frontend.outline' }, image, 'unsupported request frontend.outline'],
+  ['dockerfile.v0', { requestid: 'frontend.x' }, image, 'unsupported request frontend.x'],
   ['dockerfile.v0', { 'attest:sbom': 'generator=x' }, image, 'attest:sbom is not built yet'],
 ])('refuses what it cannot do (%#)', (frontend, attributes, exporter, message) => {
   expect(() => frontendBuild(frontend, attributes, exporter)).toThrow(message);

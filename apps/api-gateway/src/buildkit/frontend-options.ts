@@ -39,6 +39,8 @@ const FRONTENDS = ['dockerfile.v0'];
 /** Of what BuildKit makes beside an image nothing is made here: asked for by default, it is left out; else it is refused. */
 const ATTESTATION = 'attest:';
 const CONTEXT = 'context:';
+/** What may be asked of a Dockerfile instead of a build (BuildKit, frontend/subrequests). */
+const REQUEST = /^frontend\.(lint|outline|targets)$/;
 
 /** @throws InvalidArgument and NotImplemented for what this builder cannot do */
 export function frontendBuild(frontend: string, attributes: Attributes, exporter: Exporter): FrontendBuild {
@@ -63,6 +65,8 @@ export function frontendBuild(frontend: string, attributes: Attributes, exporter
       noCache: uncached === '',
       noCacheStages: listOf(uncached).map((stage) => stage.toLowerCase()),
       pull: attributes['image-resolve-mode'] === 'pull',
+      describe: questionOf(attributes['requestid']),
+      isChecked: true,
       quiet: false,
       removesContainers: true,
       squash: false,
@@ -88,6 +92,13 @@ export function frontendBuild(frontend: string, attributes: Attributes, exporter
   };
 }
 
+function questionOf(request: string | undefined): BuildJob['describe'] {
+  if (request === undefined) return undefined;
+  const [, what] = REQUEST.exec(request) ?? [];
+  if (what === undefined) throw notImplemented(`unsupported request ${request}`);
+  return what as BuildJob['describe'];
+}
+
 /** undefined: the result is an image of the engine. */
 function exportOf({ type, attributes }: Exporter, names: string[]): BuildExport | undefined {
   if (IMAGE_EXPORTERS.includes(type)) {
@@ -109,7 +120,6 @@ function exportOf({ type, attributes }: Exporter, names: string[]): BuildExport 
 
 function refuseUnknown(attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name === 'requestid') throw notImplemented(`unsupported request ${value}`);
     if (name.startsWith(ATTESTATION) && !isDefaultAttestation(value)) {
       throw notImplemented(`${name} is not built yet: build with --provenance=false --sbom=false`);
     }

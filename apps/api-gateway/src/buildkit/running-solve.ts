@@ -24,7 +24,8 @@ export class RunningSolve {
   }
 
   tell(update: StatusResponse): void {
-    if (update.vertexes.length === 0 && update.logs.length === 0) return;
+    const { vertexes, logs, warnings } = update;
+    if (vertexes.length + logs.length + warnings.length === 0) return;
     this.updates.push(update);
     this.wake();
   }

@@ -67,7 +67,9 @@ export class BuildImages {
     output.open();
     try {
       await this.openCaches(scopes, output);
-      for (const warning of dockerfile.warnings) output.text(`${warning}\n`);
+      for (const { text } of request.isChecked ? [] : dockerfile.continuations) {
+        output.text(`[WARNING]: Empty continuation line found in:\n    ${text}\n`);
+      }
       const results = new Map<BuildScope, Built>();
       for (const scope of hostLast(scopes)) {
         if (scopes.length > 1 && scope.platform) output.platform(platformText(scope.platform));

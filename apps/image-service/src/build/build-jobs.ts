@@ -1,11 +1,15 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { messageOf } from '@gantry/shared/errors';
+import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { BuildContexts } from '../context/build-contexts';
 import type { SourceTree } from '../context/source-tree';
+import type { Dockerfile } from '../dockerfile/dockerfile';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
+import { RULES, urlOf } from '../dockerfile-reports/check-rules';
+import { DockerfileReports } from '../dockerfile-reports/dockerfile-reports';
+import type { Source } from '../dockerfile-reports/report';
 import { LayerDirectories } from '../layers/layer-directories';
 import type { JobContext } from '../jobs/image-job';
 import { JobUploads } from '../jobs/job-uploads';
@@ -30,6 +34,7 @@ export class BuildJobs {
     @Inject(BuildImages) private readonly builds: BuildImages,
     @Inject(RunProcesses) private readonly processes: RunProcesses,
     @Inject(Reconcile) private readonly reconcile: Reconcile,
+    @Inject(DockerfileReports) private readonly reports: DockerfileReports,
   ) {}
 
   /** A command that fails ends the build in order: the client learns its exit code from the last line. */
@@ -53,6 +58,38 @@ export class BuildJobs {
       await job.onLine({ errorDetail: { code: error.code, message }, error: message });
       return {};
     }
+  }
+
+  /** There is no image: the answer is a line. */
+  private async describe(
+    dockerfile: Dockerfile,
+    source: Source,
+    request: BuildJob,
+    onLine: OnLine,
+  ): Promise<string> {
+    const { describe = 'lint' } = request;
+    await onLine({ aux: { description: await this.reports.report(describe, dockerfile, source, request) } });
+    return '';
+  }
+
+  /** @throws InvalidArgument as BuildKit words it, where the Dockerfile wants what is found to be an error */
+  private async check(
+    dockerfile: Dockerfile,
+    source: Source,
+    request: BuildJob,
+    onLine: OnLine,
+  ): Promise<void> {
+    const { findings, isError } = await this.reports.check(dockerfile, request);
+    if (findings.length === 0) return;
+    const warnings = findings.map((found) => ({
+      ...found,
+      description: RULES[found.rule],
+      url: urlOf(found.rule),
+    }));
+    await onLine({ aux: { warnings, source } });
+    if (!isError) return;
+    const rules = [...new Set(findings.map(({ rule }) => rule))].join(', ');
+    throw invalidArgument(`lint violation found for rules: ${rules}`);
   }
 
   /** The files of the named contexts. */
@@ -95,6 +132,10 @@ export class BuildJobs {
     const { remote, dockerfile, uploadId, dockerfileId } = request;
     const text = dockerfileId === '' ? undefined : await this.uploads.text(dockerfileId);
     const upload = uploadId === '' ? undefined : this.uploads.path(uploadId);
+    if (request.describe && text !== undefined) {
+      const source = { name: dockerfile, text };
+      return this.describe(parseDockerfile(text, dockerfile), source, request, onLine);
+    }
     const scratch = this.directories.scratch();
     try {
       const lines = new ProgressLines(onLine);
@@ -103,7 +144,11 @@ export class BuildJobs {
       try {
         const trees = await this.openNamed(request, { scratch, lines, signal, opened });
         await lines.flush();
-        return await this.builds.build(parseDockerfile(context.dockerfile, context.dockerfileName), request, {
+        const parsed = parseDockerfile(context.dockerfile, context.dockerfileName);
+        const source = { name: context.dockerfileName, text: context.dockerfile };
+        if (request.describe) return await this.describe(parsed, source, request, onLine);
+        if (request.isChecked) await this.check(parsed, source, request, onLine);
+        return await this.builds.build(parsed, request, {
           jobId: id,
           created,
           signal,

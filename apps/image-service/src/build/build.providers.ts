@@ -25,6 +25,7 @@ import { CacheSources } from './cache/cache-sources';
 import { CacheExports } from './cache/remote/cache-exports';
 import { CacheImports } from './cache/remote/cache-imports';
 import { PruneBuildCache } from './cache/prune-build-cache';
+import { DockerfileReports } from '../dockerfile-reports/dockerfile-reports';
 import { StepCache } from './cache/step-cache';
 import { StepDirectories } from './step-directories';
 import { StepExecutor } from './step-executor';
@@ -61,4 +62,5 @@ export const buildProviders: Provider[] = [
   ClientLayouts,
   BuildImages,
   BuildJobs,
+  DockerfileReports,
 ];

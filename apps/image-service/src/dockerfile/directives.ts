@@ -1,9 +1,11 @@
+import { type CheckOptions, parseCheckOptions } from './check-options';
 import type { EscapeToken } from './dockerfile';
 import { SyntaxFailure } from './parse-failure';
 
 /** The parser directives of a Dockerfile. */
 export interface Directives {
   escape: EscapeToken;
+  checks: CheckOptions;
   /** How many lines they take. */
   lines: number;
 }
@@ -26,6 +28,7 @@ export function readDirectives(
   const first = lines[0]?.startsWith('#!') ? 1 : 0;
   const seen = new Set<string>();
   let escape: EscapeToken = '\\';
+  let checks = parseCheckOptions('');
   let at = first;
   for (; at < lines.length; at++) {
     const [, key = '', value = ''] = DIRECTIVE.exec((lines[at] ?? '').trimStart()) ?? [];
@@ -36,12 +39,12 @@ export function readDirectives(
       seen.add(name);
       if (name === 'escape') escape = escapeToken(value);
       else if (name === 'syntax') checkSyntax(value);
-      else checkChecks(value);
+      else checks = parseCheckOptions(value);
     } catch (error) {
       throw fail(at + 1, error as SyntaxFailure);
     }
   }
-  return { escape, lines: at };
+  return { escape, checks, lines: at };
 }
 
 function escapeToken(value: string): EscapeToken {
@@ -53,19 +56,4 @@ function checkSyntax(value: string): void {
   const reference = value.split(/\s/, 1)[0] ?? '';
   if (OFFICIAL_FRONTEND.test(reference)) return;
   throw new SyntaxFailure(`unsupported frontend ${reference}: expected docker/dockerfile`);
-}
-
-/** `skip=a,b;error=true`. There are no build checks here, so there is none to skip; asking them to be errors is refused. */
-function checkChecks(value: string): void {
-  for (const option of value.split(';')) {
-    const [, name = '', text = ''] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(option) ?? [];
-    if (name === 'skip' || name === 'experimental') continue;
-    if (name !== 'error') throw new SyntaxFailure(`invalid check option ${JSON.stringify(option)}`);
-    if (/^(?:1|t|true)$/i.test(text)) {
-      throw new SyntaxFailure('check=error=true is not supported: there are no build checks here');
-    }
-    if (!/^(?:0|f|false)$/i.test(text)) {
-      throw new SyntaxFailure(`failed to parse check option ${JSON.stringify(option)}: invalid syntax`);
-    }
-  }
 }

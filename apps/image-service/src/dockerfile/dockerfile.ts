@@ -1,3 +1,4 @@
+import type { CheckOptions } from './check-options';
 import type { HealthConfig } from '../images/image-config';
 
 /** What a Dockerfile says, instruction by instruction. No variable is put in yet: {@link expandInstruction} does that. */
@@ -6,8 +7,10 @@ export interface Dockerfile {
   /** ARGs before the first FROM. */
   globals: ArgInstruction[];
   stages: Stage[];
-  /** For the user, each a line. */
-  warnings: string[];
+  /** Instructions with an empty line in the middle, which Docker wants gone. */
+  continuations: Origin[];
+  /** `# check=`. */
+  checks: CheckOptions;
 }
 
 export type EscapeToken = '\\' | '`';

@@ -17,9 +17,7 @@ describe('lines', () => {
     expect(file.stages[0]?.instructions).toMatchObject([
       { kind: 'run', command: shell('echo a  && b CMD c'), origin: { line: 2, endLine: 7 } },
     ]);
-    expect(file.warnings).toEqual([
-      '[WARNING]: Empty continuation line found in:\n    RUN echo a  && b CMD c',
-    ]);
+    expect(file.continuations).toMatchObject([{ line: 2, text: 'RUN echo a  && b CMD c' }]);
   });
 
   test.each<[string, string, string]>([
@@ -188,7 +186,8 @@ describe('errors', () => {
     ['# escape=x', "1: invalid escape token 'x' does not match ` or \\"],
     ['# escape=`\n# escape=`', '2: only one escape parser directive can be used'],
     ['# syntax=me/mine:1', '1: unsupported frontend me/mine:1: expected docker/dockerfile'],
-    ['# check=error=true', '1: check=error=true is not supported: there are no build checks here'],
+    ['# check=error=maybe', '1: failed to parse check option "error=maybe": invalid syntax'],
+    ['# check=x=1', '1: invalid check option "x"'],
     ['RUN a', '1: no build stage in current context'],
     ['FROM a b', '1: FROM requires either one or three arguments'],
     ['FROM', '1: FROM requires either one or three arguments'],

@@ -15,10 +15,10 @@ const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 export function parseDockerfile(text: string, file = 'Dockerfile'): Dockerfile {
   if (text === '') throw invalidArgument(`the Dockerfile (${file}) cannot be empty`);
   const lines = physicalLines(text);
-  const { escape, lines: skip } = readDirectives(lines, parseFailure);
+  const { escape, checks, lines: skip } = readDirectives(lines, parseFailure);
   const logical = logicalLines(lines, { escape, skip }, parseFailure);
   if (logical.length === 0) throw invalidArgument(`failed to parse ${file}: file with no instructions`);
-  const dockerfile: Dockerfile = { escape, globals: [], stages: [], warnings: warningsOf(logical) };
+  const dockerfile: Dockerfile = { escape, checks, globals: [], stages: [], continuations: [] };
   for (const line of logical) {
     try {
       addLine(dockerfile, line);
@@ -49,6 +49,7 @@ export function parseChanges(text: string, check: (name: string) => void): Instr
 
 function addLine(dockerfile: Dockerfile, line: LogicalLine): void {
   const request = requestOf(line, dockerfile.escape);
+  if (line.emptyContinuation) dockerfile.continuations.push(request.origin);
   if (request.name === 'FROM') {
     dockerfile.stages.push(stageOf(request));
     return;
@@ -87,10 +88,4 @@ function stageOf({ flags, text, origin }: Request): Stage {
   }
   const { text: flag } = readFlags(flags, { platform: 'text' });
   return { name, base, platform: flag('platform'), origin, instructions: [] };
-}
-
-function warningsOf(lines: LogicalLine[]): string[] {
-  return lines
-    .filter((line) => line.emptyContinuation)
-    .map(({ text }) => `[WARNING]: Empty continuation line found in:\n    ${text}`);
 }

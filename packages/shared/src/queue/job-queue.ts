@@ -53,6 +53,10 @@ export interface BuildJob {
   session?: SessionAddress;
   /** The upload that holds the header X-Registry-Config. Empty: nobody. */
   credentialsId: string;
+  /** What is wanted to be known of the Dockerfile instead of an image: no context is needed where `dockerfileId` is it. */
+  describe?: 'lint' | 'outline' | 'targets';
+  /** Whoever asked is told what checks find in the Dockerfile, which may want that to end the build. */
+  isChecked?: boolean;
 }
 
 /** Files, or an image in the place of another. */
