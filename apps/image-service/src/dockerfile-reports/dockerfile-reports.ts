@@ -69,7 +69,8 @@ export class DockerfileReports {
     for (const stage of dockerfile.stages) {
       const base = expandWord(stage.base, { variables, escape: dockerfile.escape });
       const environment = base === SCRATCH ? [] : await this.environment(base);
-      if (environment) found.set(stage, environment);
+      // Every build has a PATH.
+      if (environment) found.set(stage, ['PATH=', ...environment]);
     }
     return found;
   }
