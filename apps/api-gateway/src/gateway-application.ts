@@ -1,6 +1,5 @@
 import { type INestApplication, type LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { NextFunction, Request, Response } from 'express';
 import type { RequestListener } from 'node:http';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ApiGatewayModule } from './api-gateway.module';
@@ -9,6 +8,7 @@ import { RequestDurations } from './metrics/request-durations';
 import { EXPERIMENTAL_HEADER } from './routing/api-version';
 import { EngineHttpAdapter } from './routing/engine-http-adapter';
 import { ErrorAnswers } from './routing/error-answers.filter';
+import type { NextFunction, Request, Response } from './routing/http-messages';
 
 /** The application without sockets: `listener` answers requests from wherever they come. */
 export interface GatewayApplication {
@@ -32,5 +32,5 @@ export async function createGatewayApplication(logger: LoggerService): Promise<G
   app.use(app.get(RequestDurations).middleware);
   app.useGlobalFilters(new ErrorAnswers(app.get<Logger>(LOGGER)));
   await app.init();
-  return { app, listener: adapter.getInstance<RequestListener>() };
+  return { app, listener: adapter.listener };
 }

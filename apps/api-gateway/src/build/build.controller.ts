@@ -1,8 +1,8 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ImageData } from '../images/image-data';
 import { ImageJobQueue } from '../images/image-jobs';
+import { headerOf, type Request, type Response } from '../routing/http-messages';
 import { ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
@@ -61,7 +61,7 @@ export class BuildController {
       throw invalidArgument('Builder V1 does not support outputs option. Use BuildKit to use it');
     }
     const uploadId = options.remote === '' ? await this.data.store(request) : '';
-    const credentialsId = await this.data.storeText(request.header('x-registry-config') ?? '');
+    const credentialsId = await this.data.storeText(headerOf(request, 'x-registry-config'));
     const job = { ...options, uploadId, credentialsId, dockerfileId: '' };
     await sendJobProgress(response, this.jobs.run('build', job, signal));
   }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import { StatusResponse } from '@gantry/proto/buildkit';
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import { type ClientBuild, ClientBuilds } from '../buildkit/client-builds';
 import { type Exporter, frontendBuild } from '../buildkit/frontend-options';
 import { RunningSolve } from '../buildkit/running-solve';
 import { ImageData } from '../images/image-data';
+import { headerOf, type Request, type Response } from '../routing/http-messages';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
 import { type BuildOptions, buildOptions, outputsOf } from './build-options';
@@ -41,7 +41,7 @@ export class BuildKitRequests {
       ref: randomUUID(),
       sessionId: query.text('session'),
       uploadId: options.remote === '' ? await this.data.store(request) : undefined,
-      registryConfig: request.header('x-registry-config') ?? '',
+      registryConfig: headerOf(request, 'x-registry-config'),
     };
     await sendJobProgress(response, this.lines(build, options.quiet, signal));
   }

@@ -1,8 +1,8 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import type { Socket } from 'node:net';
 import { invalidArgument } from '@gantry/shared/errors';
 import { hijackable } from '../hijack/hijacked-connection';
+import { headerOf, type Request, type Response } from '../routing/http-messages';
 import { BuildKitServer } from './buildkit-server';
 import { BuildSessions } from './build-sessions';
 
@@ -25,7 +25,7 @@ export class BuildKitController {
   /** The client is asked: for its files, credentials and secrets. */
   @Post('session')
   async session(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const id = request.header('x-docker-expose-session-uuid') ?? '';
+    const id = headerOf(request, 'x-docker-expose-session-uuid');
     this.sessions.checkNew(id);
     await this.sessions.serve(id, upgraded(request, response));
   }
@@ -33,7 +33,7 @@ export class BuildKitController {
 
 /** @throws InvalidArgument, as an ordinary answer, where the client does not ask for HTTP/2 */
 function upgraded(request: Request, response: Response): Socket {
-  const asked = request.header('upgrade') ?? '';
+  const asked = headerOf(request, 'upgrade');
   if (asked === '') throw invalidArgument('no upgrade proto in request');
   if (asked !== PROTOCOL) throw invalidArgument(`protocol ${asked} not supported`);
   const { socket, early } = hijackable(request, response).open({ upgrade: PROTOCOL });

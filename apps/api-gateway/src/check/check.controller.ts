@@ -1,9 +1,9 @@
 import { Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { ImageJobQueue } from '../images/image-jobs';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import { ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';

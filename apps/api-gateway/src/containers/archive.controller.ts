@@ -1,9 +1,9 @@
 import { Controller, Get, Head, HttpCode, Inject, Param, Put, Req, Res } from '@nestjs/common';
 import type { ClientWritableStream } from '@grpc/grpc-js';
-import type { Request, Response } from 'express';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import type { PutArchiveRequest } from '@gantry/proto/container';
 import { ServiceClients } from '../peers/service-clients';
+import type { Request, Response } from '../routing/http-messages';
 import { ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendByteStream } from '../streaming/byte-stream';

@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import type { LogsRequest } from '@gantry/proto/container';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { framedByLine, streamContentType } from '../hijack/stream-frames';
 import { joinTerminal } from '../hijack/terminal-stream';
 import { acceptKey } from '../hijack/websocket-stream';
 import { ServiceClients } from '../peers/service-clients';
+import type { Request, Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendTogether, writeWithBackPressure } from '../streaming/back-pressure';

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
+import type { Request, Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, JsonFields, OptionalJson, RequiredJson } from '../routing/parameters';
 import type { JsonObjectBody } from '../routing/json-body';
 import type { QueryParameters } from '../routing/query-parameters';

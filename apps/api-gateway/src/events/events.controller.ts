@@ -1,8 +1,8 @@
 import { Controller, Get, Headers, Inject, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { filterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { writeWithBackPressure } from '../streaming/back-pressure';

@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import { joinTerminal } from '../hijack/terminal-stream';
 import { ServiceClients } from '../peers/service-clients';
+import type { Request, Response } from '../routing/http-messages';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, JsonFields, OptionalJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Response } from 'express';
 import { STANDARD_HEADERS } from '../routing/api-version';
+import type { Response } from '../routing/http-messages';
 import { earlyBytesOf, isUpgradeRequest } from './upgrade-requests';
 import { WebSocketStream } from './websocket-stream';
 

@@ -1,10 +1,10 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Duplex } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
-import type { Response } from 'express';
 import type { AttachRequest, AttachResponse, StartExecRequest } from '@gantry/proto/container';
 import type { Output } from '@gantry/proto/common';
 import { EngineError, internal, messageOf } from '@gantry/shared/errors';
+import type { Response } from '../routing/http-messages';
 import { drained } from '../streaming/back-pressure';
 import { firstMessage } from '../streaming/first-message';
 import { headRead } from './head-reading';

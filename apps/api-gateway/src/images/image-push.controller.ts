@@ -1,5 +1,5 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
+import { headerOf, type Request, type Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress } from '../streaming/job-progress';
@@ -29,7 +29,7 @@ export class ImagePushController {
       tag: query.text('tag'),
       // Since 1.46.
       platformJson: minor < 46 ? '' : query.text('platform'),
-      credentialsId: await this.data.storeText(request.header('x-registry-auth') ?? ''),
+      credentialsId: await this.data.storeText(headerOf(request, 'x-registry-auth')),
     };
     await sendJobProgress(response, this.jobs.run('push', job, signal));
   }

@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { inLargePieces, written } from '@gantry/shared/streams';
+import { headerOf, type Request, type Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendJobProgress, sendLines } from '../streaming/job-progress';
@@ -69,7 +69,7 @@ export class ImageTransfersController {
     response: Response,
     signal: AbortSignal,
   ): Promise<void> {
-    const credentials = request.header('x-registry-auth') ?? '';
+    const credentials = headerOf(request, 'x-registry-auth');
     const job = {
       repository: query.text('fromImage'),
       tag: query.text('tag'),

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Inject, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone, ImageName } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { shapeImageInspect, shapeImageList } from '../shaping/image-documents';

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Request, Response } from 'express';
+import type { Request, Response } from '../routing/http-messages';
 import { gauges } from './gauges';
 import { RequestDurations } from './request-durations';
 
@@ -36,7 +36,7 @@ describe('metrics', () => {
     const durations = new RequestDurations();
     for (const statusCode of [201, 404]) {
       const response = Object.assign(new EventEmitter(), { statusCode });
-      const request = { method: 'POST', route: { path: '/containers/create' } };
+      const request = { method: 'POST', route: '/containers/create' };
       durations.middleware(request as unknown as Request, response as unknown as Response, () => {});
       response.emit('close');
     }

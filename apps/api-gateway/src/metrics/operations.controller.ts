@@ -1,6 +1,5 @@
 import { cpus, totalmem } from 'node:os';
 import { Controller, Delete, Get, HttpCode, Inject, Param, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { HealthServiceService, type HealthServiceServer, type HealthStatus } from '@gantry/proto/common';
 import { messageOf } from '@gantry/shared/errors';
 import { fromJson, Peers } from '@gantry/shared/grpc';
@@ -8,6 +7,7 @@ import { EventListeners } from '../events/event-listeners';
 import { ImageJobQueue } from '../images/image-jobs';
 import type { JobSummary } from '../images/job-summary';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import { ClientGone } from '../routing/parameters';
 import type { JsonObject } from '../shaping/json-objects';
 import { sendJobProgress } from '../streaming/job-progress';

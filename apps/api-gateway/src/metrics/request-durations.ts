@@ -1,4 +1,4 @@
-import type { NextFunction, Request, Response } from 'express';
+import type { NextFunction, Request, Response } from '../routing/http-messages';
 
 /** Upper bounds of the histogram. Seconds. */
 const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -30,11 +30,9 @@ export class RequestDurations {
   readonly middleware = (request: Request, response: Response, next: NextFunction): void => {
     const start = performance.now();
     response.once('close', () => {
-      const route = (request.route as { path?: unknown } | undefined)?.path;
-      const { method } = request;
+      const { method, route: name = 'none' } = request;
       const { statusCode } = response;
       const seconds = (performance.now() - start) / 1000;
-      const name = typeof route === 'string' ? route : 'none';
       record(this.series, `method="${method}",route="${name}",status="${statusCode}"`, seconds);
       const action = ACTIONS[`${method} ${name}`];
       if (action !== undefined && statusCode < 300) record(this.actions, `action="${action}"`, seconds);

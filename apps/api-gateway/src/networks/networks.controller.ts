@@ -1,9 +1,9 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { checkFieldTypes, ENDPOINT_SETTINGS, type Struct } from '@gantry/shared/documents';
 import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, JsonFields } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';

@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Post, Req } from '@nestjs/common';
-import type { Request } from 'express';
 import { invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
+import { headerOf, type Request } from '../routing/http-messages';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiQuery, ImageName, RequiredJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
@@ -19,7 +19,7 @@ export class RegistryController {
 
   @Get('distribution/*name/json')
   async distribution(@ImageName() reference: string, @Req() request: Request): Promise<Buffer> {
-    const registryAuth = request.header('x-registry-auth') ?? '';
+    const registryAuth = headerOf(request, 'x-registry-auth');
     return (await this.services.registries.distribution({ reference, registryAuth })).json;
   }
 
@@ -31,7 +31,7 @@ export class RegistryController {
       term: query.text('term'),
       limit: Number(limit),
       filters: query.filters(),
-      registryAuth: request.header('x-registry-auth') ?? '',
+      registryAuth: headerOf(request, 'x-registry-auth'),
     });
     return json;
   }

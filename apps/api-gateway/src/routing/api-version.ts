@@ -1,6 +1,6 @@
-import type { NextFunction, Request, Response } from 'express';
 import { ENGINE_VERSION } from '@gantry/shared/config';
 import { invalidArgument, notFound } from '@gantry/shared/errors';
+import type { NextFunction, Request, Response } from './http-messages';
 import { linkAsOneSegment } from './link-names';
 import { cleaned, originForm } from './request-target';
 

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
-import type { Response } from 'express';
 import { EngineError, httpStatusOf, messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { Response } from './http-messages';
 
 /** The one place where an error becomes an HTTP answer: `{"message": ...}` with the status of its kind. */
 @Catch()

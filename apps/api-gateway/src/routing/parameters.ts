@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { Response } from 'express';
 import type { VersionedRequest } from './api-version';
 import { readFormBody } from './form-body';
+import type { Response } from './http-messages';
 import { readJsonBody, readJsonFields, requireJsonBody } from './json-body';
 import { QueryParameters } from './query-parameters';
 

@@ -70,6 +70,9 @@ describe('routing and errors', () => {
   it.each([
     ['GET', '/v1.41/nonesuch', 404, 'page not found'],
     ['DELETE', '/info', 404, 'page not found'],
+    ['GET', '/Info', 404, 'page not found'],
+    ['GET', '/info/', 404, 'page not found'],
+    ['GET', '/containers/%zz/json', 400, 'invalid URL escape in "%zz"'],
     ['GET', '/v1.99/info', 400, 'client version 1.99 is too new. Maximum supported API version is 1.56'],
     ['POST', '/build?version=3', 400, 'invalid version "3"'],
     [

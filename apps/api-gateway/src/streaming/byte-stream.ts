@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { Response } from '../routing/http-messages';
 import { writeWithBackPressure } from './back-pressure';
 
 /**

@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { Response } from '../routing/http-messages';
 
 /** Answers with an API document, byte for byte. */
 export function sendDocument(response: Response, json: Buffer): void {

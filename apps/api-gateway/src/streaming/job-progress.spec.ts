@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { Response } from '../routing/http-messages';
 import { sendLines } from './job-progress';
 
 /** A client that goes away after its first line. */

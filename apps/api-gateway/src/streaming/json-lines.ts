@@ -1,5 +1,5 @@
-import type { Response } from 'express';
 import { messageOf } from '@gantry/shared/errors';
+import type { Response } from '../routing/http-messages';
 import { writeWithBackPressure } from './back-pressure';
 
 /**

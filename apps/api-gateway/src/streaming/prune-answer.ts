@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { Response } from '../routing/http-messages';
 import type { QueryParameters } from '../routing/query-parameters';
 import { sendDocument } from './document';
 import { sendJsonLines } from './json-lines';

@@ -1,11 +1,11 @@
 import { Controller, Get, Head, Inject, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { invalidArgument } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { GATEWAY_CONFIG, type GatewayConfig } from '../config';
 import { EventListeners } from '../events/event-listeners';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
 import { type CollectedUsage, shapeDiskUsage, type UsageType } from '../shaping/disk-usage';

@@ -2,9 +2,9 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Put, Req, Res } from '@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { ImportVolumeRequest } from '@gantry/proto/volume';
 import type { JsonDocument } from '@gantry/proto/common';
-import type { Request, Response } from 'express';
 import { internal, invalidArgument } from '@gantry/shared/errors';
 import { ServiceClients } from '../peers/service-clients';
+import type { Request, Response } from '../routing/http-messages';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiQuery, ClientGone, RequiredJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';

@@ -1,6 +1,6 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
 import { ServiceClients } from '../peers/service-clients';
+import type { Response } from '../routing/http-messages';
 import type { JsonObjectBody } from '../routing/json-body';
 import { ApiMinor, ApiQuery, OptionalJson } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';

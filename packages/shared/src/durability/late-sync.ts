@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
@@ -35,6 +36,7 @@ export class LateSync {
     const paths = [...this.waiting];
     this.waiting.clear();
     for (const path of paths) {
+      if (!existsSync(path)) continue;
       await sync(path).catch((error: unknown) => {
         if (!hasCode(error, 'ENOENT')) this.logger.error({ err: error, path }, 'a record is not synced');
       });
