@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { api } from '../support/engine';
 import {
   createContainer,
@@ -28,6 +30,7 @@ describe('as dockerd 29', () => {
       'invalid JSON: ParseAddr("x"): unable to parse IP',
     ],
     [{ HostConfig: { PortBindings: { 0: [{}] } } }, 'invalid port specification: "0/tcp"'],
+    [{ HostConfig: { CpusetCpus: '0,,' } }, 'Invalid value 0,, for cpuset cpus: invalid format: 0,,'],
     [{ HostConfig: { CpuShares: -1 } }, 'invalid CPU shares (-1): value must be a positive integer'],
   ])('refuses a container of %j', async (fields, message) => {
     const { status, body } = await api.post('/containers/create', { Image: 'busybox', ...fields });
@@ -47,6 +50,87 @@ describe('as dockerd 29', () => {
       status: 400,
       body: { message: 'unable to find user nobody2: no matching entries in passwd file' },
     });
+  });
+
+  it('forgets an exec that nobody started when its container ends', async () => {
+    const id = keep(await startContainer({}));
+    const { body } = await api.post<{ Id: string }>(`/containers/${id}/exec`, { Cmd: ['true'] });
+    await api.post(`/containers/${id}/restart?t=0`);
+    const started = await api.post(`/exec/${body.Id}/start`, { Detach: true });
+    expect(started).toMatchObject({ status: 404, body: { message: `No such exec instance: ${body.Id}` } });
+  });
+
+  it('names the container that has an image mounted', async () => {
+    const source = keep(await createContainer({}));
+    const image = freshName('mounted');
+    await api.post(`/commit?container=${source}&repo=${image}`);
+    const id = await createContainer({ host: { Mounts: [{ Type: 'image', Source: image, Target: '/m' }] } });
+    const { status, text } = await api.delete(`/images/${image}`);
+    await removeContainer(id);
+    expect((await api.delete(`/images/${image}`)).status).toBe(200);
+    expect(status).toBe(409);
+    expect(text).toContain(`container ${id.slice(0, 12)} is using its referenced image`);
+  });
+
+  it('creates a container of an empty command, which does not start', async () => {
+    const id = keep(await createContainer({ cmd: [''] }));
+    const { status, body } = await api.post<{ message: string }>(`/containers/${id}/start`);
+    expect(status).toBe(400);
+    expect(body.message).toContain('unable to start container process: exec: ');
+  });
+
+  it('gives a container its cgroups to write where it may', async () => {
+    const access = async (SecurityOpt: string[]) => {
+      const { id, stdout } = await runContainer({ cmd: ['mount'], host: { SecurityOpt } });
+      keep(id);
+      const lines = stdout.split('\n').filter((line) => / type cgroup2? /.test(line));
+      return [...new Set(lines.map((line) => /\((r[ow]),/.exec(line)?.[1]))];
+    };
+    expect(await access(['writable-cgroups'])).toEqual(['rw']);
+    expect(await access(['writable-cgroups=false'])).toEqual(['ro']);
+  });
+
+  it('has the working directory before the first start: builds are copied into it', async () => {
+    const id = keep(await createContainer({ config: { WorkingDir: '/work/here' } }));
+    expect((await api.put(`/containers/${id}/archive?path=/work/here`, Buffer.alloc(1024))).status).toBe(200);
+  });
+
+  it('removes a volume whose directory somebody has taken away', async () => {
+    const name = freshName('gone');
+    const { body } = await api.post<{ Mountpoint: string }>('/volumes/create', { Name: name });
+    rmSync(dirname(body.Mountpoint), { recursive: true });
+    expect((await api.delete(`/volumes/${name}?force=1`)).status).toBe(204);
+    expect((await api.get(`/volumes/${name}`)).status).toBe(404);
+  });
+
+  it('finds containers by what they bind', async () => {
+    const id = keep(await createContainer({ host: { Binds: ['/etc/hostname:/bound'] } }));
+    const filters = encodeURIComponent(JSON.stringify({ volume: ['/etc/hostname'] }));
+    const { body } = await api.get<{ Id: string }[]>(`/containers/json?all=1&filters=${filters}`);
+    expect(body.map(({ Id }) => Id)).toContain(id);
+  });
+
+  it('links by the hostname too, and not to a container in the network of the host', async () => {
+    const target = keep(await startContainer({ config: { Hostname: 'fred' } }));
+    const { id, stdout } = await runContainer({
+      cmd: ['grep', 'fred', '/etc/hosts'],
+      host: { Links: [`${target}:other`] },
+    });
+    keep(id);
+    expect(stdout).toContain('other fred');
+    const onHost = keep(await createContainer({ host: { NetworkMode: 'host' } }));
+    await expect(createContainer({ host: { Links: [`${onHost}:other`] } })).rejects.toThrow(
+      "host type networking can't be used with links. This would result in undefined behavior",
+    );
+  });
+
+  it('does not ask for a container before it has looked at what contradicts its network', async () => {
+    const { body } = await api.post('/containers/create', {
+      Image: 'busybox',
+      HostConfig: { NetworkMode: 'container:nonesuch', Dns: ['1.1.1.1'] },
+    });
+    expect(body).toEqual({ message: 'conflicting options: dns and the network mode' });
+    expect((await api.delete('/images/%20')).body).toEqual({ message: 'image name cannot be blank' });
   });
 
   it('does not join the namespace of a container that does not run', async () => {

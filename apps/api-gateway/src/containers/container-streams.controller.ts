@@ -83,7 +83,7 @@ export class ContainerStreamsController {
     const stdout = query.flag('stdout');
     const stderr = query.flag('stderr');
     if (!stdout && !stderr) {
-      throw invalidArgument('Bad parameters: you must choose at least one stream');
+      throw invalidArgument("must specify at least one of 'stdout' or 'stderr'");
     }
     const request = {
       container,

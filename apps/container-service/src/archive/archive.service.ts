@@ -61,6 +61,8 @@ export class ArchiveService {
       const { located, path } = this.locate(view, request);
       try {
         const stat = { stat: this.document(view, path, located.status) };
+        // Before the client has it: who asks for the events when its copy is done finds this one.
+        this.events.publish(record, 'archive-path');
         if (!(await writeMessage(call, { message: { $case: 'stat', value: stat } }))) return;
         const packer = new TreePacker(this.linux.files, {
           mapping: view.mapping,
@@ -73,7 +75,6 @@ export class ArchiveService {
         closeSync(located.directory);
       }
     });
-    this.events.publish(record, 'archive-path');
   }
 
   /** RPC PutArchive. */
@@ -94,6 +95,7 @@ export class ArchiveService {
     await this.views.use(record, false, async (view) => {
       const root = this.linux.paths.openInRoot(view.root, '/', O_RDONLY | O_DIRECTORY);
       try {
+        this.events.publish(record, 'export');
         const packer = new TreePacker(this.linux.files, { mapping: view.mapping });
         for await (const data of packer.packContents(root, '')) {
           if (!(await writeMessage(call, { data }))) return;
@@ -102,7 +104,6 @@ export class ArchiveService {
         closeSync(root);
       }
     });
-    this.events.publish(record, 'export');
   }
 
   /** What the kernel shows a running container is no file of its: dockerd does not see it at all. */

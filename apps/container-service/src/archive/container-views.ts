@@ -2,6 +2,8 @@ import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, stat
 import { join, posix } from 'node:path';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { hasCode, LINUX, rootOf, type IdMapping, type Linux } from '@gantry/shared/linux';
+import { isKind } from '@gantry/shared/errors';
+import { makeWorkingDirectory } from '../spec/working-directory';
 import { ContainerCleaner } from '../lifecycle/container-cleaner';
 import { ContainerFiles } from '../lifecycle/container-files';
 import { ContainerLocks } from '../lifecycle/container-locks';
@@ -70,6 +72,7 @@ export class ContainerViews implements OnModuleInit {
     }
     const rootfs = await this.locks.hold(record.id, () => this.mount(record));
     try {
+      this.makeWorkingDirectory(record, rootfs);
       const path = withMounts ? this.assemble(record, rootfs) : rootfs;
       try {
         const root = openSync(path, O_PATH | O_DIRECTORY);
@@ -79,6 +82,17 @@ export class ContainerViews implements OnModuleInit {
       }
     } finally {
       await this.locks.hold(record.id, () => this.unmount(record));
+    }
+  }
+
+  /** Files are copied into the working directory before a first start, which makes it. */
+  private makeWorkingDirectory(record: ContainerRecord, rootfs: string): void {
+    if (record.state.Status !== 'created') return;
+    const mapping = this.remapping.of(record)?.mapping;
+    try {
+      makeWorkingDirectory(this.linux, rootfs, record.config.WorkingDir, mapping);
+    } catch (error) {
+      if (!isKind(error, 'InvalidArgument')) throw error; // the start says so
     }
   }
 

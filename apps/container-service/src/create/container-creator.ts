@@ -75,12 +75,12 @@ export class ContainerCreator {
     const { hostConfig, warnings } = completeHostConfig(asked, this.facts.get());
     const own = completeContainerConfig(body);
     checkUts(own, hostConfig);
-    this.resolveReferences(hostConfig);
     const endpoints = requestedEndpoints(
       { ...own, MacAddress: body.MacAddress },
       hostConfig,
       body.NetworkingConfig,
     );
+    this.resolveReferences(hostConfig);
     await checkEndpoints(this.peers.sandboxes, endpoints);
     const id = randomBytes(32).toString('hex');
     const name = this.claimName(request.name, id);
@@ -99,7 +99,7 @@ export class ContainerCreator {
       const config = withImageDefaults(own, document.config ?? {});
       config.Hostname ||= this.defaultHostname(id, hostConfig);
       const [path, ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-      if (path === undefined || path === '') throw invalidArgument('no command specified');
+      if (path === undefined) throw invalidArgument('no command specified');
       const mounts = await this.acquireMounts(id, config, hostConfig);
       const record: ContainerRecord = {
         id,
@@ -184,7 +184,7 @@ export class ContainerCreator {
     }
     for (const reference of hostConfig.VolumesFrom ?? [])
       this.existing(parseVolumesFrom(reference).container);
-    hostConfig.Links = linksById(hostConfig.Links, this.store);
+    hostConfig.Links = linksById(hostConfig, this.store);
   }
 
   private existing(reference: string): ContainerRecord {

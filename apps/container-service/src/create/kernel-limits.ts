@@ -92,7 +92,8 @@ function contents(path: string): string {
 /** The numbers of a list as the kernel and the API write it (`0-3,7`); undefined where it is none. */
 export function numbersOfList(list: string): Set<number> | undefined {
   const numbers = new Set<number>();
-  for (const part of list.split(',').filter(Boolean)) {
+  if (list === '') return numbers;
+  for (const part of list.split(',')) {
     const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
     if (!match) return undefined;
     const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];

@@ -97,7 +97,7 @@ function volumeOf(request: MountRequest, destination: string, wrong: Wrong): Pla
 function imageOf(request: MountRequest, destination: string, wrong: Wrong): PlannedMount {
   const { Subpath } = request.ImageOptions ?? {};
   if (!request.Source) throw wrong('field Source must not be empty');
-  if (Subpath && !isLocal(Subpath)) throw wrong('subpath must be a relative path within the image');
+  if (Subpath && !isLocal(Subpath)) throw wrong('subpath must be a relative path within the volume');
   return {
     ...plannedBind('/', destination, { readonly: true }),
     Type: 'image',

@@ -31,6 +31,14 @@ export class ExecStore {
     return record;
   }
 
+  /** One that has not begun, or runs. @throws NotFound in Docker's words, also where its container has ended meanwhile */
+  startable(id: string): ExecRecord {
+    const record = this.get(id);
+    const never = record.exitCode === undefined && !this.containers.execIds(record.containerId).has(id);
+    if (never) throw notFound(`No such exec instance: ${id}`);
+    return record;
+  }
+
   /** Writes what a service that starts anew has to know. */
   save(record: ExecRecord): void {
     const file = this.files.record(record);

@@ -86,7 +86,7 @@ export class ExecService {
     const first = await input.next();
     const start = first.done ? undefined : first.value.message;
     if (start?.$case !== 'start') throw invalidArgument('the first message of Start has to be start');
-    const record = this.execs.get(start.value.execId);
+    const record = this.execs.startable(start.value.execId);
     const container = this.containers.resolve(record.containerId);
     requireRunning(container, container.id);
     // As dockerd: whether the output is framed is for who starts it to say; the exec's own terminal is another thing.

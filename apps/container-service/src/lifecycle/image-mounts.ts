@@ -74,7 +74,11 @@ export function layersOf({ mounts }: ContainerRecord): string[] {
   return mounts.flatMap(({ layer }) => layer ?? []);
 }
 
-/** The same however often it is asked for, so that a create that was cut off leaves nothing that cannot be found. */
+/**
+ * The same however often it is asked for, so that a create that was cut off leaves nothing that cannot be found. Begins as
+ * the container's id does: that beginning is what users are told of who uses an image.
+ */
 function layerFor(id: string, destination: string): string {
-  return createHash('sha256').update(`${id} ${destination}`).digest('hex');
+  const hash = createHash('sha256').update(`${id} ${destination}`).digest('hex');
+  return id.slice(0, 32) + hash.slice(0, 32);
 }

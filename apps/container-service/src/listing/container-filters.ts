@@ -122,7 +122,9 @@ function nameMatches(name: string, pattern: string): boolean {
 }
 
 function hasMount(record: ContainerRecord, value: string): boolean {
-  return record.mounts.some((mount) => mount.Name === value || mount.Destination === value);
+  return record.mounts.some(
+    ({ Name, Source, Destination }) => (Name || Source) === value || Destination === value,
+  );
 }
 
 function isOnNetwork(record: ContainerRecord, value: string): boolean {

@@ -75,7 +75,7 @@ export class LogsService {
   private asked(request: LogsRequest): { record: ContainerRecord; selection: LogSelection } {
     const record = this.store.resolve(request.container);
     if (!request.stdout && !request.stderr)
-      throw invalidArgument('Bad parameters: you must choose at least one stream');
+      throw invalidArgument("must specify at least one of 'stdout' or 'stderr'");
     if (!canBeRead(record.hostConfig.LogConfig))
       throw notImplemented('configured logging driver does not support reading');
     return { record, selection: selectionOf(request, record) };

@@ -69,7 +69,9 @@ function checkMode(config: ContainerConfig, hostConfig: HostConfig): void {
     }
   }
   if (hostConfig.Links?.length && mode === 'host') {
-    throw invalidArgument("conflicting options: host type networking can't be used with links");
+    throw invalidArgument(
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    );
   }
 }
 

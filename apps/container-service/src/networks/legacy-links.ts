@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { conflict, messageOf, invalidArgument } from '@gantry/shared/errors';
+import type { HostConfig } from '../records/api-documents';
 import type { ContainerRecord } from '../records/container-record';
 import type { ContainerStore } from '../records/container-store';
 
@@ -9,10 +10,14 @@ interface Link {
 }
 
 /**
- * What `--link name[:alias]` asks for, with the id in place of the name: a link outlives a renaming of its target.
+ * What `--link name[:alias]` asks for, with the id in place of the name: a link outlives a renaming of its target. On a
+ * network of the user's it is an alias, for a container that need not be there yet.
  * @throws InvalidArgument in Docker's words
  */
-export function linksById(links: string[] | null, store: ContainerStore): string[] | null {
+export function linksById(
+  { Links: links, NetworkMode }: Pick<HostConfig, 'Links' | 'NetworkMode'>,
+  store: ContainerStore,
+): string[] | null {
   return (
     links?.map((link) => {
       const [name = '', alias, ...rest] = link.split(':');
@@ -21,13 +26,24 @@ export function linksById(links: string[] | null, store: ContainerStore): string
           link === '' ? 'empty string specified for links' : `bad format for links: ${link}`,
         );
       }
-      try {
-        return `${store.resolve(name).id}:${posix.basename(alias || name)}`;
-      } catch (error) {
-        throw invalidArgument(`could not get container for ${name}: ${messageOf(error)}`);
+      const target = targetOf(name, store, NetworkMode !== 'bridge');
+      if (NetworkMode === 'bridge' && target?.hostConfig.NetworkMode === 'host') {
+        throw invalidArgument(
+          "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
       }
+      return `${target?.id ?? name}:${posix.basename(alias || name)}`;
     }) ?? null
   );
+}
+
+function targetOf(name: string, store: ContainerStore, mayBeMissing: boolean): ContainerRecord | undefined {
+  try {
+    return store.resolve(name);
+  } catch (error) {
+    if (mayBeMissing) return undefined;
+    throw invalidArgument(`could not get container for ${name}: ${messageOf(error)}`);
+  }
 }
 
 /** The containers that a container's links name; one that was removed took its links with it. */

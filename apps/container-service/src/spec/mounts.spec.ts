@@ -2,7 +2,13 @@ import type { HostConfig } from '../records/api-documents';
 import type { ContainerMount } from '../records/container-record';
 import { ociMounts } from './mounts';
 
-const sources = { resolvConf: '/r', hostname: '/n', hosts: '/h', readonlyBelow: true };
+const sources = {
+  resolvConf: '/r',
+  hostname: '/n',
+  hosts: '/h',
+  readonlyBelow: true,
+  writableCgroups: false,
+};
 const hostConfig = { Privileged: false, ShmSize: 64 } as HostConfig;
 const bind = (Source: string, Destination: string, RW = true): ContainerMount => ({
   Type: 'bind',

@@ -16,6 +16,8 @@ export interface MountSources {
   shm?: string;
   /** Whether the kernel makes the mounts below a read-only one read-only too. */
   readonlyBelow: boolean;
+  /** Whether the container may make groups of its own. */
+  writableCgroups: boolean;
   /** The init program on the host, for `--init`. */
   init?: string;
 }
@@ -62,7 +64,12 @@ function systemMounts(hostConfig: HostConfig, sources: MountSources): OciMount[]
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...special, access] },
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...special, access] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...special, sources.writableCgroups ? 'rw' : 'ro'],
+    },
     // There is one for each IPC namespace: it is the host's or another container's where that one is shared.
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: special },
   ];

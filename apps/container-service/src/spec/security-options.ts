@@ -6,6 +6,8 @@ export interface SecurityOptions {
   seccomp: SeccompChoice;
   /** undefined: not given. */
   apparmor?: string;
+  /** undefined: not given; a privileged container's are writable. */
+  writableCgroups?: boolean;
   warnings: string[];
 }
 
@@ -24,12 +26,17 @@ export function parseSecurityOptions(
       parsed.noNewPrivileges = true;
       continue;
     }
+    if (option === 'writable-cgroups') {
+      parsed.writableCgroups = true;
+      continue;
+    }
     if (option === 'disable') continue; // labels, which this host does not have
     const at = option.search(/[=:]/);
     if (at < 0) throw invalidArgument(`invalid --security-opt 1: ${JSON.stringify(option)}`);
     const [name, value] = [option.slice(0, at), option.slice(at + 1)];
     if (name === 'seccomp') parsed.seccomp = seccompChoice(value);
     else if (name === 'no-new-privileges') parsed.noNewPrivileges = booleanOf(value, option);
+    else if (name === 'writable-cgroups') parsed.writableCgroups = booleanOf(value, option);
     else if (name === 'apparmor') parsed.apparmor = value;
     else if (name === 'label') {
       if (value !== 'disable')

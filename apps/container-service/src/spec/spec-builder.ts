@@ -1,10 +1,8 @@
-import { closeSync } from 'node:fs';
-import { posix } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { UserRemap } from '@gantry/shared/config';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { conflict, internal, invalidArgument } from '@gantry/shared/errors';
-import { hasCode, LINUX, rootOf, type Linux } from '@gantry/shared/linux';
+import { conflict, internal } from '@gantry/shared/errors';
+import { LINUX, type Linux } from '@gantry/shared/linux';
 import { DeviceRequests } from '../cdi/device-requests';
 import type { ContainerMount, ContainerRecord } from '../records/container-record';
 import { ContainerStore } from '../records/container-store';
@@ -23,6 +21,7 @@ import { planDevices } from './devices';
 import { keepRestrictions, ociMounts, rootfsPropagation } from './mounts';
 import { ociResources, rlimits } from './resources';
 import { SeccompProfiles } from './seccomp-profile';
+import { makeWorkingDirectory } from './working-directory';
 import { parseSecurityOptions, type SecurityOptions } from './security-options';
 
 /** What is known only when a container starts. */
@@ -73,6 +72,7 @@ export class SpecBuilder {
         hostname: facts.hostnameFile,
         hosts: facts.hosts,
         shm: facts.shm,
+        writableCgroups: security.writableCgroups ?? hostConfig.Privileged,
         readonlyBelow: this.linux.mounts.canSetBelow(),
         init: facts.init,
       }),
@@ -126,30 +126,13 @@ export class SpecBuilder {
         home: user.home,
         links: facts.linkEnvironment,
       }),
-      cwd: this.workingDirectory(config.WorkingDir, facts),
+      cwd: makeWorkingDirectory(this.linux, facts.rootfs, config.WorkingDir, facts.remap?.mapping),
       capabilities: { bounding: capabilities, ...privilegedSets },
       rlimits: rlimits(hostConfig.Ulimits),
       noNewPrivileges: security.noNewPrivileges,
       oomScoreAdj: hostConfig.OomScoreAdj,
       apparmorProfile: record.appArmorProfile,
     };
-  }
-
-  /** Makes the working directory in the image's file system where it does not exist, as Docker does. */
-  private workingDirectory(configured: string, { rootfs, remap }: StartFacts): string {
-    const directory = posix.resolve('/', configured);
-    if (directory === '/') return directory;
-    try {
-      const make = (): void => closeSync(this.linux.paths.mkdirAllInRoot(rootfs, directory, 0o755));
-      if (remap) this.linux.credentials.as(rootOf(remap.mapping), make);
-      else make();
-    } catch (error) {
-      if (hasCode(error, 'ENOTDIR', 'EEXIST')) {
-        throw invalidArgument(`Cannot mkdir: ${directory} is not a directory`);
-      }
-      throw internal(`cannot make the working directory ${directory}`, error);
-    }
-    return directory;
   }
 
   private namespaces({ hostConfig }: ContainerRecord, facts: StartFacts): OciNamespace[] {

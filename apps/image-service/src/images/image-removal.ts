@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { conflict } from '@gantry/shared/errors';
+import { conflict, invalidArgument } from '@gantry/shared/errors';
 import { faultPoint } from '@gantry/shared/faults';
 import { BlobStore } from '../blobs/blob-store';
 import { ImageDatabase, type Image, isForeignKeyViolation } from '../database/image-database';
@@ -63,6 +63,7 @@ export class ImageRemoval {
    * @throws Conflict and NotFound as dockerd words them
    */
   async remove(text: string, options: RemovalOptions): Promise<Removal> {
+    if (text.trim() === '') throw invalidArgument('image name cannot be blank');
     const image = await this.lookup.find(text);
     for (const platform of options.platforms ?? []) {
       checkPlatform(parseImageConfig(image.config), platform, text);

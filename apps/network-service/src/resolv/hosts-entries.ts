@@ -5,13 +5,13 @@ import type { SandboxRecord } from '../records/sandbox-record';
 /**
  * The lines of a container's /etc/hosts after those of localhost, in Docker's order: extra hosts, links, then itself.
  * @param hostGateways what `host-gateway` stands for: the host's addresses on the default bridge, one a family
- * @param addressOf the address of a linked container on the default bridge
+ * @param linked a container that a link leads to, with its address on the default bridge
  * @throws InvalidArgument for an extra host that is not `name:ip`
  */
 export function hostsEntries(
   sandbox: SandboxRecord,
   hostGateways: readonly string[],
-  addressOf: (containerId: string) => string | undefined,
+  linked: (containerId: string) => { address: string; hostname: string } | undefined,
 ): HostsEntry[] {
   const extra = sandbox.extraHosts.flatMap((line) => {
     const colon = line.indexOf(':');
@@ -22,8 +22,8 @@ export function hostsEntries(
     return addresses.map((ip) => ({ ip, names: [name] }));
   });
   const links = sandbox.links.flatMap(({ containerId, containerName, alias }) => {
-    const ip = addressOf(containerId);
-    return ip ? [{ ip, names: unique([alias, containerId.slice(0, 12), containerName]) }] : [];
+    const target = linked(containerId);
+    return target ? [{ ip: target.address, names: unique([alias, target.hostname, containerName]) }] : [];
   });
   const own = ownNames(sandbox);
   const self = sandbox.endpoints

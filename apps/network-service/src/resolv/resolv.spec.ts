@@ -55,12 +55,14 @@ describe('hosts', () => {
   } as unknown as SandboxRecord;
 
   it('names extra hosts, links and the container itself', () => {
-    expect(hostsEntries(sandbox, ['172.17.0.1', 'fd00:17::1'], () => '172.17.0.9')).toEqual([
+    expect(
+      hostsEntries(sandbox, ['172.17.0.1', 'fd00:17::1'], () => ({ address: '172.17.0.9', hostname: 'sql' })),
+    ).toEqual([
       { ip: '172.17.0.1', names: ['up'] },
       { ip: 'fd00:17::1', names: ['up'] },
       { ip: 'fd00::1', names: ['six'] },
       { ip: '10.1.1.1', names: ['db'] },
-      { ip: '172.17.0.9', names: ['db', 'abcdef012345', 'mysql'] },
+      { ip: '172.17.0.9', names: ['db', 'sql', 'mysql'] },
       { ip: '172.17.0.2', names: ['web.example.test', 'web'] },
       { ip: 'fd00::2', names: ['web.example.test', 'web'] },
     ]);

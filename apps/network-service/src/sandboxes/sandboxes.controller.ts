@@ -95,13 +95,18 @@ export class SandboxesController implements Implementation<SandboxServiceServer>
       hosts: hostsEntries(
         sandbox,
         this.networks.defaultBridge.ipam.config.map(({ gateway }) => gateway),
-        (containerId) =>
-          this.registry.get(containerId)?.endpoints.find((endpoint) => {
-            const network = this.networks.get(endpoint.networkId);
-            return network !== undefined && isDefaultBridge(network);
-          })?.address,
+        (containerId) => this.linked(containerId),
       ),
     };
+  }
+
+  private linked(containerId: string): { address: string; hostname: string } | undefined {
+    const sandbox = this.registry.get(containerId);
+    const endpoint = sandbox?.endpoints.find(({ networkId }) => {
+      const network = this.networks.get(networkId);
+      return network !== undefined && isDefaultBridge(network);
+    });
+    return sandbox && endpoint && { address: endpoint.address, hostname: sandbox.hostname };
   }
 }
 

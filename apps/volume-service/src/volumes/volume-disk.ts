@@ -17,7 +17,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { LateSync } from '@gantry/shared/durability';
 import { faultPoint } from '@gantry/shared/faults';
-import { LINUX, type Linux } from '@gantry/shared/linux';
+import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { type FileStamp, stampOf } from '@gantry/shared/validity';
 import { volumesRoot, type Volume, type VolumeRecord } from './volume';
@@ -148,7 +148,12 @@ export class VolumeDisk {
   /** The volume is gone when this returns; its bytes go in the background. */
   remove(name: string): void {
     const leaving = join(this.root, REMOVING + name + '-' + randomBytes(4).toString('hex'));
-    renameSync(join(this.root, name), leaving);
+    try {
+      renameSync(join(this.root, name), leaving);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return; // somebody has taken the directory away
+      throw error;
+    }
     faultPoint('volume-unnamed');
     this.discard(leaving);
   }
