@@ -58,7 +58,7 @@ function boot({ disk, kernel, initrd }, directory, { append, architecture, minut
       ...[
         '-append',
         // The consoles are the job's and the kernel's: a login on one would hang up who writes there.
-        `root=/dev/vda rw console=${architecture.console} systemd.getty_auto=no quiet panic=-1 mitigations=off ${append}`,
+        `root=/dev/vda rw ${architecture.kernelWords} systemd.getty_auto=no quiet panic=-1 mitigations=off ${append}`,
       ],
       ...['-drive', `file=${disk},if=virtio,format=raw,snapshot=on,cache=unsafe`],
       ...['-device', 'virtio-rng-pci'],
