@@ -1,5 +1,5 @@
 // The npm packages of this repository that are programs of one architecture, for a machine of another one.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../host/programs.mjs';
 import { root } from '../workspace/root.mjs';
@@ -20,4 +20,6 @@ export async function installNativePackages(architecture, directory) {
     ...['--prefix', directory, '--os=linux', `--cpu=${architecture}`, '--libc=glibc'],
     ...wanted.map(([path, { version }]) => `${path.replace(/^.*node_modules\//, '')}@${version}`),
   ]);
+  // It would stand for the host's own, by which `npm start` sees whether all is installed.
+  rmSync(join(directory, 'node_modules', '.package-lock.json'));
 }
