@@ -13,6 +13,9 @@ import { sendPruned } from '../streaming/prune-answer';
 /** What some clients send for nothing (`{}`, `null`) is no longer. Bytes. */
 const EMPTY_DOCUMENT = 7;
 
+const EMPTY_LIST = Buffer.from('[]');
+const NOTHING = Buffer.from('null');
+
 /** API, tag Container: everything that is one question and one answer. */
 @Controller()
 export class ContainersController {
@@ -140,9 +143,11 @@ export class ContainersController {
     return (await this.services.containers.top({ container, psArgs: query.text('ps_args') })).json;
   }
 
+  /** Where nothing has changed clients are used to null. */
   @Get('containers/:id/changes')
   async changes(@Param('id') container: string): Promise<Buffer> {
-    return (await this.services.containers.changes({ container })).json;
+    const { json } = await this.services.containers.changes({ container });
+    return json.equals(EMPTY_LIST) ? NOTHING : json;
   }
 
   @Delete('containers/:id')

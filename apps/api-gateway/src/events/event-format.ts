@@ -6,18 +6,14 @@ export interface EventFraming {
   prefix: string;
 }
 
-const NEWLINE_DELIMITED: EventFraming = { contentType: 'application/json', prefix: '' };
+const MIGHT_BE_ASKED_FOR = ['application/jsonl', 'application/x-ndjson', 'application/json-seq'];
 
-/** Content negotiation came with 1.52 and 1.53; whoever asks for nothing gets what it always got. */
+/** Who asks for none of them gets JSON lines, which were called JSON before 1.52. */
 export function negotiateFraming(accept: string | undefined, minor: number): EventFraming {
-  if (minor < 52) return NEWLINE_DELIMITED;
   const accepted = (accept ?? '').split(',').map((type) => type.split(';')[0]?.trim() ?? '');
-  for (const type of accepted) {
-    if (type === 'application/json-seq') return { contentType: type, prefix: '\x1e' }; // RFC 7464
-    if (type === 'application/x-ndjson' || type === 'application/jsonl')
-      return { contentType: type, prefix: '' };
-  }
-  return NEWLINE_DELIMITED;
+  const asked = accepted.find((type) => MIGHT_BE_ASKED_FOR.includes(type));
+  const contentType = asked ?? (minor < 52 ? 'application/json' : 'application/jsonl');
+  return { contentType, prefix: contentType === 'application/json-seq' ? '\x1e' : '' }; // RFC 7464
 }
 
 /** The fields `status`, `id` and `from` are gone since 1.52 (version history, 1.52); empty ones were never there. */

@@ -88,7 +88,9 @@ describe('events on the wire', () => {
   it('negotiates the framing since 1.52', () => {
     expect(negotiateFraming('application/json-seq', 52)).toMatchObject({ prefix: '\x1e' });
     expect(negotiateFraming('application/jsonl, */*', 53).contentType).toBe('application/jsonl');
-    expect(negotiateFraming('application/jsonl', 51).contentType).toBe('application/json');
-    expect(negotiateFraming(undefined, 56).contentType).toBe('application/json');
+    expect(negotiateFraming('application/jsonl', 51).contentType).toBe('application/jsonl');
+    expect(negotiateFraming('application/json', 56).contentType).toBe('application/jsonl');
+    expect(negotiateFraming(undefined, 56).contentType).toBe('application/jsonl');
+    expect(negotiateFraming('*/*', 51).contentType).toBe('application/json');
   });
 });

@@ -6,6 +6,8 @@ import { SettingError } from '@gantry/shared/config';
 import { messageOf } from '@gantry/shared/errors';
 import type { GatewayConfig } from '../config';
 import { routeUpgradeRequests } from '../hijack/upgrade-requests';
+import { answerMalformedRequests } from './malformed-requests';
+import { RequestsInOrder } from './requests-in-order';
 import { clearSocketPath, guardSocket } from './unix-socket';
 
 /** Idle connections are kept for clients that come back. Milliseconds. */
@@ -117,7 +119,11 @@ export class ApiListeners {
   }
 
   private serve(server: Server): Server {
-    server.on('request', this.application);
+    const requests = new RequestsInOrder(this.application);
+    server.on('request', requests.listener);
+    answerMalformedRequests(server, requests);
+    // `echo ... | nc -U` ends its side with its request.
+    (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     server.on(server instanceof https.Server ? 'secureConnection' : 'connection', (connection: Socket) => {
       this.connections.add(connection);
       connection.once('close', () => this.connections.delete(connection));

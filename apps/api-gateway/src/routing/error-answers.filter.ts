@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Inject } from '@nestjs/common';
 import { EngineError, httpStatusOf, messageOf } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import type { Response } from './http-messages';
+import type { Request, Response } from './http-messages';
 
 /** The one place where an error becomes an HTTP answer: `{"message": ...}` with the status of its kind. */
 @Catch()
@@ -10,6 +10,11 @@ export class ErrorAnswers implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>();
+    // A body that broke off: nobody is there to be told.
+    if (host.switchToHttp().getRequest<Request>().errored) {
+      response.destroy();
+      return;
+    }
     const { status, message } = this.answer(error);
     if (response.headersSent || response.destroyed) {
       response.destroy();

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import { spellFieldNames } from './field-names';
-import { jsonSyntaxError, TRAILING_CONTENT } from './json-syntax';
+import { jsonDepthError, jsonSyntaxError, TRAILING_CONTENT } from './json-syntax';
 
 /** The largest JSON document that a client may send. Bytes. */
 export const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -20,16 +20,17 @@ export async function readJsonBody(request: IncomingMessage): Promise<JsonObject
   const contentType = request.headers['content-type'];
   const chunked = request.headers['transfer-encoding'] !== undefined;
   const empty = !chunked && Number(request.headers['content-length'] ?? 0) === 0;
-  if (
-    !(empty && contentType === undefined) &&
-    contentType?.split(';')[0]?.trim().toLowerCase() !== 'application/json'
-  ) {
-    throw invalidArgument(
-      `unsupported Content-Type header (${contentType ?? ''}): must be 'application/json'`,
-    );
-  }
+  if (!(empty && contentType === undefined)) requireJsonType(contentType ?? '');
   if (empty) return undefined;
   return parseJsonObject(await readBytes(request));
+}
+
+/** @throws InvalidArgument in Docker's words. */
+function requireJsonType(header: string): void {
+  const type = header.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (type === 'application/json') return;
+  if (type === '') throw invalidArgument(`malformed Content-Type header (${header}): mime: no media type`);
+  throw invalidArgument(`unsupported Content-Type header (${header}): must be 'application/json'`);
 }
 
 /** The same, with nothing as a document without fields. */
@@ -50,7 +51,10 @@ export function parseJsonObject(bytes: Buffer): JsonObjectBody {
   let document: unknown;
   try {
     document = JSON.parse(text);
+    const problem = jsonDepthError(text);
+    if (problem !== undefined) throw invalidArgument(`invalid JSON: ${problem}`);
   } catch (error) {
+    if (error instanceof EngineError) throw error;
     const problem = jsonSyntaxError(text) ?? messageOf(error);
     throw invalidArgument(problem === TRAILING_CONTENT ? problem : `invalid JSON: ${problem}`);
   }

@@ -1,4 +1,4 @@
-import { jsonSyntaxError } from './json-syntax';
+import { jsonDepthError, jsonSyntaxError } from './json-syntax';
 
 describe('jsonSyntaxError', () => {
   it.each([
@@ -10,6 +10,7 @@ describe('jsonSyntaxError', () => {
     ['{"a":"b\\q"}', "invalid character 'q' in string escape code"],
     ['{"a":"\\u00g"}', "invalid character 'g' in \\u hexadecimal character escape"],
     ['{"a":"\n"}', "invalid character '\\n' in string literal"],
+    ['{"a":"\u0001"}', "invalid character '\\x01' in string literal"],
     ['{"a":-}', "invalid character '}' in numeric literal"],
     ['{"a":01}', "invalid character '1' after object key:value pair"],
     ['{"a":1.x}', "invalid character 'x' after decimal point in numeric literal"],
@@ -25,11 +26,17 @@ describe('jsonSyntaxError', () => {
   });
 
   it('does not fall over what is nested too deep', () => {
-    expect(jsonSyntaxError('['.repeat(1_000_000))).toBe('exceeded max depth');
+    expect(jsonSyntaxError('['.repeat(1_000_000))).toBe("invalid character '[' exceeded max depth");
   });
 
   it.each(['{}', ' { "a" : [ -1.5e+3, "\\u00e9\\n", true, null ] } '])('has nothing to say of %j', (text) => {
     expect(jsonSyntaxError(text)).toBeUndefined();
     expect(() => JSON.parse(text)).not.toThrow();
   });
+});
+
+it('takes what is deep, not what is deeper', () => {
+  const nested = (depth: number, inside = '') => `${'['.repeat(depth)}${inside}${']'.repeat(depth)}`;
+  expect(jsonDepthError(nested(1_000, JSON.stringify(`"${nested(9)}`)))).toBeUndefined();
+  expect(jsonDepthError(nested(1_001))).toBe("invalid character '[' exceeded max depth");
 });

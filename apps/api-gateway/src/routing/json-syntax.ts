@@ -1,6 +1,25 @@
 /** The one problem that Docker tells without `invalid JSON: ` before it. */
 export const TRAILING_CONTENT = 'unexpected content after JSON';
 
+/** Go goes ten thousand deep. No document of the API is twenty deep, and whoever reads one here recurses. */
+const MAX_DEPTH = 1_000;
+const TOO_DEEP = "invalid character '[' exceeded max depth";
+
+/** The same words where a text that is JSON is nested too deep. */
+export function jsonDepthError(text: string): string | undefined {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') inString = !inString;
+    else if (inString) at += character === '\\' ? 1 : 0;
+    else if (character === '{' || character === '[') depth++;
+    else if (character === '}' || character === ']') depth--;
+    if (depth > MAX_DEPTH) return TOO_DEEP;
+  }
+  return undefined;
+}
+
 /** What is wrong with a text that is no JSON, in the words of Go's encoding/json; `undefined` where nothing is. */
 export function jsonSyntaxError(text: string): string | undefined {
   try {
@@ -8,7 +27,7 @@ export function jsonSyntaxError(text: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof SyntaxProblem) return error.message;
-    if (error instanceof RangeError) return 'exceeded max depth';
+    if (error instanceof RangeError) return TOO_DEEP;
     throw error;
   }
 }
@@ -142,5 +161,5 @@ function quoted(text: string): string {
   const character = String.fromCodePoint(text.codePointAt(0) ?? 0);
   if (character === "'") return "'\\''";
   if (character === '"') return `'"'`;
-  return `'${JSON.stringify(character).slice(1, -1)}'`;
+  return `'${JSON.stringify(character).slice(1, -1).replace('\\u00', '\\x')}'`;
 }

@@ -39,12 +39,18 @@ export const ImageName = createParamDecorator((_: unknown, context: ExecutionCon
   return Array.isArray(name) ? name.join('/') : name;
 });
 
-/** An AbortSignal: the client went away, or got its whole answer. */
+/** An AbortSignal: the client went away or says no more, which Go takes for the same, or got its whole answer. */
 export const ClientGone = createParamDecorator((_: unknown, context: ExecutionContext) => {
   const controller = new AbortController();
+  const gone = () => controller.abort();
+  const { socket } = requestOf(context);
+  socket.once('end', gone);
   context
     .switchToHttp()
     .getResponse<Response>()
-    .once('close', () => controller.abort());
+    .once('close', () => {
+      socket.removeListener('end', gone);
+      gone();
+    });
   return controller.signal;
 });

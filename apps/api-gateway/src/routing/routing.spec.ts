@@ -125,6 +125,12 @@ describe('routing and errors', () => {
   it.each([
     ['{', 'application/json', 'invalid JSON: '],
     ['{"a":', 'application/json', 'invalid JSON: unexpected EOF'],
+    ['{"a":1}x', 'application/json', 'unexpected content after JSON'],
+    [
+      '{"a":1,}',
+      'application/json',
+      "invalid JSON: invalid character '}' looking for beginning of object key string",
+    ],
     ['[]', 'application/json', 'invalid JSON: json: cannot unmarshal array'],
     ['{}', 'text/plain', "unsupported Content-Type header (text/plain): must be 'application/json'"],
     ['', 'application/json', 'invalid JSON: EOF'],
@@ -132,6 +138,16 @@ describe('routing and errors', () => {
     const answer = await gateway.ask('POST', '/containers/create', body, { 'Content-Type': type });
     expect(answer.status).toBe(400);
     expect(JSON.parse(answer.body).message).toContain(message);
+  });
+
+  it('refuses a body that is too deep to be read', async () => {
+    const answer = await gateway.ask(
+      'POST',
+      '/containers/create',
+      `{"a":${'['.repeat(9000)}${']'.repeat(9000)}}`,
+    );
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body).message).toBe("invalid JSON: invalid character '[' exceeded max depth");
   });
 
   it.each(['busybox', 'a/b/c:1', 'localhost:5000/x@sha256:abc'])(

@@ -21,14 +21,14 @@ interface Usage {
 }
 
 /**
- * The answer to GET /system/df. Up to 1.51 lists with sizes; 1.52 both those (unless `verbose`) and sums; from 1.53 on
- * only sums, with the lists in `Items` where `verbose` asks for them (version history, 1.52).
+ * The answer to GET /system/df. Up to 1.51 lists with sizes, from 1.52 on sums; beside these the lists, for clients like docker-py
+ * that speak the newest version without knowing it, unless `verbose` asks for them in `Items`.
  */
 export function shapeDiskUsage(usage: CollectedUsage, minor: number, verbose: boolean): JsonObject {
-  const document: JsonObject = {};
-  if (minor < 52 || (minor === 52 && !verbose)) Object.assign(document, lists(usage, minor));
-  if (minor >= 52) Object.assign(document, sums(usage, verbose));
-  return document;
+  if (minor < 52) return lists(usage, minor);
+  if (verbose) return sums(usage, verbose);
+  const asked = Object.entries(lists(usage, minor)).filter(([, list]) => list !== null);
+  return { ...Object.fromEntries(asked), ...sums(usage, verbose) };
 }
 
 function lists(usage: CollectedUsage, minor: number): JsonObject {

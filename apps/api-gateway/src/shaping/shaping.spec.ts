@@ -219,6 +219,10 @@ describe('documents for older versions', () => {
       volumes: [{ UsageData: { Size: 7, RefCount: 0 } }],
       buildCache: [],
     });
+    const lists = () => {
+      const { images, containers, volumes, buildCache } = usage();
+      return { Images: images.Images, Containers: containers, Volumes: volumes, BuildCache: buildCache };
+    };
     expect(Object.keys(shapeDiskUsage(usage(), 51, false))).toEqual([
       'LayersSize',
       'Images',
@@ -230,14 +234,21 @@ describe('documents for older versions', () => {
       LayersSize: 100,
       ImageUsage: { TotalCount: 2 },
     });
-    const newest = shapeDiskUsage(usage(), 56, false);
-    expect(newest).toEqual({
+    const sums = {
       ImageUsage: { ActiveCount: 1, TotalCount: 2, Reclaimable: 50, TotalSize: 100 },
       ContainerUsage: { ActiveCount: 1, TotalCount: 2, Reclaimable: 4, TotalSize: 7 },
       VolumeUsage: { ActiveCount: 0, TotalCount: 1, Reclaimable: 7, TotalSize: 7 },
       BuildCacheUsage: { ActiveCount: 0, TotalCount: 0, Reclaimable: 0, TotalSize: 0 },
-    });
+    };
+    // docker-py speaks the newest version and reads the lists.
+    expect(shapeDiskUsage(usage(), 56, false)).toEqual({ ...sums, LayersSize: 100, ...lists() });
     expect(shapeDiskUsage(usage(), 56, true)).toMatchObject({ VolumeUsage: { Items: [{}] } });
+    expect(shapeDiskUsage(usage(), 56, true)).not.toHaveProperty('Images');
+    expect(shapeDiskUsage({ containers: [] }, 56, false)).toEqual({
+      LayersSize: 0,
+      Containers: [],
+      ContainerUsage: expect.anything(),
+    });
     expect(shapeDiskUsage({ containers: [] }, 51, false)).toMatchObject({ Images: null, Containers: [] });
   });
 });

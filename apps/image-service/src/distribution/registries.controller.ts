@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { RegistryServiceServer } from '@gantry/proto/image';
 import { filterTerms } from '@gantry/shared/filters';
 import { fromJson, type Implementation, toJson } from '@gantry/shared/grpc';
-import { parseRegistryAuth } from '../registry/credentials';
-import { REGISTRIES, type Registries, type RegistryCredentials } from '../registry/registry';
+import { parseRegistryAuth, registryCredentials } from '../registry/credentials';
+import { REGISTRIES, type Registries } from '../registry/registry';
 import { InspectDistribution } from './inspect-distribution';
 import { SearchImages } from './search-images';
 
@@ -19,7 +19,7 @@ export class RegistriesController implements Service {
   ) {}
 
   login: Service['login'] = async ({ authConfig }) =>
-    toJson(await this.registries.login(fromJson<RegistryCredentials>(authConfig)));
+    toJson(await this.registries.login(registryCredentials(fromJson(authConfig)) ?? {}));
 
   distribution: Service['distribution'] = async ({ reference, registryAuth }) =>
     toJson(await this.inspection.inspect(reference, parseRegistryAuth(registryAuth)));

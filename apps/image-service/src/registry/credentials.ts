@@ -1,14 +1,33 @@
-import { invalidArgument } from '@gantry/shared/errors';
+import { checkFieldTypes, type Struct } from '@gantry/shared/documents';
 import type { RegistryCredentials } from './registry';
 
-/** The header X-Registry-Auth: base64url (or base64, with or without padding) of an AuthConfig. Empty: nobody. */
+const AUTH_CONFIG: Struct = {
+  struct: 'registry.AuthConfig',
+  fields: {
+    username: 'string',
+    password: 'string',
+    auth: 'string',
+    serveraddress: 'string',
+    identitytoken: 'string',
+    registrytoken: 'string',
+  },
+};
+
+/**
+ * The header X-Registry-Auth: base64url (or base64, with or without padding) of an AuthConfig. undefined: nobody. What is none
+ * counts as nobody, as with dockerd: there are clients that send `null` or a word.
+ */
 export function parseRegistryAuth(header: string): RegistryCredentials | undefined {
-  if (header === '') return undefined;
   try {
-    const document: unknown = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'));
-    if (typeof document !== 'object' || document === null) throw new Error('not an object');
-    return document as RegistryCredentials;
-  } catch (error) {
-    throw invalidArgument('invalid X-Registry-Auth header: invalid JSON', error);
+    return registryCredentials(JSON.parse(Buffer.from(header, 'base64url').toString('utf8')));
+  } catch {
+    return undefined;
   }
+}
+
+/** @throws InvalidArgument in Docker's words where a field is not of its type. */
+export function registryCredentials(document: unknown): RegistryCredentials | undefined {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) return undefined;
+  checkFieldTypes(document, AUTH_CONFIG);
+  return document as RegistryCredentials;
 }

@@ -78,7 +78,7 @@ const NAME = new RegExp(`^${ALLOWED}+$`);
 
 /** @throws InvalidArgument. A name that passes is one safe path component that does not start with a dot. */
 export function checkVolumeName(name: string): void {
-  if (name.length === 1) {
+  if (Buffer.byteLength(name) === 1) {
     throw invalidArgument(
       `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
     );
