@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { buildWithSession } from '../support/buildkit-client';
 import { busyboxRootfs } from '../support/busybox-image';
 import { byHand } from '../support/by-hand';
 import { api, instance, killService } from '../support/engine';
@@ -74,6 +75,22 @@ describe('two gateways and two image-services', () => {
     expect(followed.text).toBe((await imported).text);
     expect((await api.get('/gantry/jobs/0')).status).toBe(404);
     await api.delete(`/images/${repository}`);
+  });
+
+  it('a build is asked for at one, with a session at the other', async () => {
+    for (const [at, sessionAt] of [
+      [instance.socket, secondSocket],
+      [secondSocket, instance.socket],
+    ] as const) {
+      const run = 'RUN --mount=type=secret,id=s cat /run/secrets/s /c/a';
+      const files = [
+        { path: 'Dockerfile', content: `FROM busybox\nENV AT=${at}\nCOPY . /c\n${run}\n` },
+        { path: 'a', content: 'of the context' },
+      ];
+      const built = await buildWithSession(at, files, { sessionAt, secrets: { s: `told to ${at}, ` } });
+      expect(built).toMatchObject({ error: '' });
+      expect(built.log).toContain(`told to ${at}, of the context`);
+    }
   });
 
   it('killing one of each loses nothing', async () => {

@@ -60,6 +60,8 @@ export interface WantedBuild extends Partial<ClientServices> {
   cacheExports?: { type: string; attrs: Record<string, string> }[];
   /** The client runs the frontend itself, as buildx does, with results of other builds. */
   inputs?: Record<string, Definition>;
+  /** The gateway that the session is opened at, where that is another one. */
+  sessionAt?: string;
 }
 
 /** Builds as buildx does: a session that offers files, a call that solves, and one that watches. */
@@ -94,7 +96,9 @@ export async function buildWithSession(
       },
     },
   );
-  const session = await hijack(socketPath, '/session', { 'X-Docker-Expose-Session-Uuid': sessionId });
+  const session = await hijack(wanted.sessionAt ?? socketPath, '/session', {
+    'X-Docker-Expose-Session-Uuid': sessionId,
+  });
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(session);
   const control = new SessionConnection(await hijack(socketPath, '/grpc', {}));
   try {

@@ -7,6 +7,7 @@ import { BuildCacheController } from './build/build-cache.controller';
 import { BuildKitController } from './buildkit/buildkit.controller';
 import { BuildKitServer } from './buildkit/buildkit-server';
 import { BuildSessions } from './buildkit/build-sessions';
+import { SessionPlaces } from './buildkit/session-places';
 import { ClientBuilds } from './buildkit/client-builds';
 import { BuildKitRequests } from './build/buildkit-requests';
 import { ClientFiles } from './buildkit/client-files';
@@ -68,6 +69,7 @@ import { VolumesController } from './volumes/volumes.controller';
     ImageData,
     ImageJobQueue,
     BuildSessions,
+    SessionPlaces,
     ClientBuilds,
     BuildKitServer,
     SessionRelay,

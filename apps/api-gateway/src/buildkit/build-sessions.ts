@@ -1,16 +1,22 @@
-import type { Socket } from 'node:net';
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { conflict, notFound } from '@gantry/shared/errors';
-import { SessionConnection } from '@gantry/shared/buildkit';
+import { SessionConnection, SESSION_HEADER } from '@gantry/shared/buildkit';
+import { SessionPlaces } from './session-places';
 
 /** A client opens its session beside its build: the one may arrive before the other. Milliseconds. */
 const ARRIVAL_MS = 5_000;
 
-/** The sessions of clients of BuildKit that are connected to this gateway (API: Session), by the id that they gave themselves. */
+/** How often it is looked for at other gateways meanwhile. Milliseconds. */
+const LOOK_MS = 10;
+
+/** The sessions of clients of BuildKit (API: Session), by the id that they gave themselves. */
 @Injectable()
 export class BuildSessions implements OnModuleDestroy {
   private readonly connected = new Map<string, SessionConnection>();
-  private readonly awaited = new Map<string, Set<() => void>>();
+
+  constructor(@Inject(SessionPlaces) private readonly places: SessionPlaces) {}
 
   /** @throws Conflict where there is one of this id */
   checkNew(id: string): void {
@@ -21,34 +27,32 @@ export class BuildSessions implements OnModuleDestroy {
   async serve(id: string, socket: Socket): Promise<void> {
     const connection = new SessionConnection(socket);
     this.connected.set(id, connection);
-    this.awaited.get(id)?.forEach((arrived) => arrived());
     await connection.closed;
     this.connected.delete(id);
   }
 
+  /** One that is connected to this gateway. */
   connectedAs(id: string): SessionConnection | undefined {
     return this.connected.get(id);
   }
 
-  /** @throws NotFound when it does not arrive */
-  async find(id: string): Promise<SessionConnection> {
-    const known = this.connected.get(id);
-    if (known) return known;
-    const waiters = this.awaited.get(id) ?? new Set();
-    this.awaited.set(id, waiters);
-    await new Promise<void>((resolve) => {
-      const over = (): void => {
-        clearTimeout(timer);
-        waiters.delete(over);
-        if (waiters.size === 0) this.awaited.delete(id);
-        resolve();
-      };
-      const timer = setTimeout(over, ARRIVAL_MS);
-      waiters.add(over);
-    });
-    const arrived = this.connected.get(id);
-    if (!arrived) throw notFound(`no active session for ${id}`);
-    return arrived;
+  /**
+   * Whichever gateway of this host it is connected to.
+   * @throws NotFound when it does not arrive
+   */
+  async use<T>(id: string, run: (session: SessionConnection) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + ARRIVAL_MS;
+    for (;;) {
+      const own = this.connected.get(id);
+      if (own) return run(own);
+      const socket = this.places.socketOf(id);
+      if (socket !== undefined) {
+        const elsewhere = new SessionConnection(connect(socket), { [SESSION_HEADER]: id });
+        return await run(elsewhere).finally(() => elsewhere.close());
+      }
+      if (performance.now() > deadline) throw notFound(`no active session for ${id}`);
+      await sleep(LOOK_MS);
+    }
   }
 
   onModuleDestroy(): void {

@@ -5,6 +5,8 @@ import { hijackable } from '../hijack/hijacked-connection';
 import { headerOf, type Request, type Response } from '../routing/http-messages';
 import { BuildKitServer } from './buildkit-server';
 import { BuildSessions } from './build-sessions';
+import { SessionPlaces } from './session-places';
+import { SessionRelay } from './session-relay';
 
 const PROTOCOL = 'h2c';
 
@@ -14,6 +16,8 @@ export class BuildKitController {
   constructor(
     @Inject(BuildKitServer) private readonly server: BuildKitServer,
     @Inject(BuildSessions) private readonly sessions: BuildSessions,
+    @Inject(SessionRelay) private readonly relay: SessionRelay,
+    @Inject(SessionPlaces) private readonly places: SessionPlaces,
   ) {}
 
   /** The client asks. */
@@ -27,7 +31,14 @@ export class BuildKitController {
   async session(@Req() request: Request, @Res() response: Response): Promise<void> {
     const id = headerOf(request, 'x-docker-expose-session-uuid');
     this.sessions.checkNew(id);
-    await this.sessions.serve(id, upgraded(request, response));
+    const socket = upgraded(request, response);
+    const served = this.sessions.serve(id, socket);
+    try {
+      await this.relay.announce(id);
+      await served;
+    } finally {
+      this.places.withdraw(id);
+    }
   }
 }
 

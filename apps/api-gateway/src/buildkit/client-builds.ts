@@ -60,18 +60,8 @@ export class ClientBuilds {
   async run(build: ClientBuild, tell: Tell, signal: AbortSignal): Promise<Built> {
     const vertexes = new BuildVertexes(build.ref);
     try {
-      const session = build.sessionId === '' ? undefined : await this.sessions.find(build.sessionId);
-      for (const type of build.unknownCaches) {
-        tell(vertexes.begin(`importing cache manifest from ${type}`));
-        tell(vertexes.fail(`unknown cache importer: ${type}`));
-      }
-      const job = await this.jobOf(build, session, (name) => tell(vertexes.begin(name)));
-      for await (const line of this.jobs.run('build', job, signal)) {
-        const { error } = line as { error?: string };
-        if (error !== undefined) throw invalidArgument(inWordsOfBuildKit(error));
-        const status = vertexes.line(line);
-        if (status) tell(status);
-      }
+      const run = (session?: SessionConnection) => this.runWith(session, build, vertexes, tell, signal);
+      await (build.sessionId === '' ? run() : this.sessions.use(build.sessionId, run));
       signal.throwIfAborted();
       tell(vertexes.end());
       const { imageId, response, description } = vertexes;
@@ -79,6 +69,26 @@ export class ClientBuilds {
     } catch (error) {
       tell(vertexes.fail(messageOf(error)));
       throw error;
+    }
+  }
+
+  private async runWith(
+    session: SessionConnection | undefined,
+    build: ClientBuild,
+    vertexes: BuildVertexes,
+    tell: Tell,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const type of build.unknownCaches) {
+      tell(vertexes.begin(`importing cache manifest from ${type}`));
+      tell(vertexes.fail(`unknown cache importer: ${type}`));
+    }
+    const job = await this.jobOf(build, session, (name) => tell(vertexes.begin(name)));
+    for await (const line of this.jobs.run('build', job, signal)) {
+      const { error } = line as { error?: string };
+      if (error !== undefined) throw invalidArgument(inWordsOfBuildKit(error));
+      const status = vertexes.line(line);
+      if (status) tell(status);
     }
   }
 

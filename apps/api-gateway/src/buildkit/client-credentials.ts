@@ -1,7 +1,6 @@
 import { CredentialsRequest, CredentialsResponse } from '@gantry/proto/session';
-import type { SessionConnection } from '@gantry/shared/buildkit';
+import { SESSION_CALLS, type SessionConnection } from '@gantry/shared/buildkit';
 
-const PATH = '/moby.filesync.v1.Auth/Credentials';
 /** What Docker Hub is called by whoever asks for credentials (BuildKit, docker/cli). */
 const DOCKER_HUB = 'registry-1.docker.io';
 const DOCKER_HUB_CONFIG = 'https://index.docker.io/v1/';
@@ -19,7 +18,7 @@ export async function registryConfigFor(
   for (const host of registriesOf([...imagesOf(dockerfile), ...more])) {
     const asked = host === DOCKER_HUB_CONFIG ? DOCKER_HUB : host;
     const answer = await session
-      .ask(PATH, CredentialsRequest.encode({ host: asked }).finish())
+      .ask(SESSION_CALLS.credentials, CredentialsRequest.encode({ host: asked }).finish())
       .catch(() => undefined); // a client without credentials does not offer the service
     if (!answer) continue;
     const { username, secret } = CredentialsResponse.decode(answer);

@@ -1,14 +1,13 @@
 import { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { BytesMessage } from '@gantry/proto/session';
-import type { SessionConnection } from '@gantry/shared/buildkit';
+import { SESSION_CALLS, type SessionConnection } from '@gantry/shared/buildkit';
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { NamedContext } from '@gantry/shared/queue';
 import { ImageData } from '../images/image-data';
 import { copyDirectory, endOfDirectory, readRemoteFile } from './directory-copy';
 
 const DOCKERFILE = 'dockerfile';
-const PULL = '/moby.upload.v1.Upload/Pull';
 /** What a client calls a context that it has read from its standard input. */
 const UPLOAD_HOST = 'buildkit-session';
 const REMOTES = /^(https?:\/\/|git:\/\/|git@|ssh:\/\/)/;
@@ -38,7 +37,7 @@ export class ClientFiles {
   async archive(session: SessionConnection, address: string): Promise<string | undefined> {
     const url = URL.canParse(address) ? new URL(address) : undefined;
     if (url?.hostname !== UPLOAD_HOST) return undefined;
-    const call = session.open(PULL, { urlpath: url.pathname, urlhost: url.host });
+    const call = session.open(SESSION_CALLS.uploaded, { urlpath: url.pathname, urlhost: url.host });
     async function* bytes(): AsyncGenerator<Buffer> {
       for await (const message of call.messages()) yield BytesMessage.decode(message).data;
     }

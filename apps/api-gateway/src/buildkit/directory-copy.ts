@@ -2,7 +2,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { Packet, Packet_PacketType as PacketType, Stat } from '@gantry/proto/session';
 import { invalidArgument } from '@gantry/shared/errors';
 import { END_OF_ARCHIVE, encodeHeader, newEntry, type TarEntry, tarPadding } from '@gantry/shared/tar';
-import type { SessionCall, SessionConnection } from '@gantry/shared/buildkit';
+import { SESSION_CALLS, type SessionCall, type SessionConnection } from '@gantry/shared/buildkit';
 
 /** Which files of a directory a client is asked for (fsutil's patterns, those of .dockerignore). */
 export interface DirectoryRequest {
@@ -12,7 +12,6 @@ export interface DirectoryRequest {
   exclude?: string[];
 }
 
-const PATH = '/moby.filesync.v1.FileSync/DiffCopy';
 /** Small files are asked for before it is their turn, up to so many bytes: else each one costs a round trip. */
 const AHEAD = 1024 * 1024;
 const MOD_TIME_FIELD = 6;
@@ -44,7 +43,7 @@ export async function* copyDirectory(
   connection: SessionConnection,
   { name, include, exclude }: DirectoryRequest,
 ): AsyncGenerator<Buffer> {
-  const call = connection.open(PATH, metadataOf({ name, include, exclude }));
+  const call = connection.open(SESSION_CALLS.files, metadataOf({ name, include, exclude }));
   try {
     const packets = packetsOf(call);
     const files: RemoteFile[] = [];
@@ -77,7 +76,7 @@ export async function readRemoteFile(
   directory: string,
   path: string,
 ): Promise<string | undefined> {
-  const call = connection.open(PATH, metadataOf({ name: directory, include: [path] }));
+  const call = connection.open(SESSION_CALLS.files, metadataOf({ name: directory, include: [path] }));
   try {
     const packets = packetsOf(call);
     let wanted: RemoteFile | undefined;

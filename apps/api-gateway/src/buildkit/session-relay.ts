@@ -18,14 +18,14 @@ import {
 } from '@gantry/shared/buildkit';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { BuildSessions } from './build-sessions';
+import { SessionPlaces } from './session-places';
 
-const DIRECTORY = 'sessions';
 const OFFERED: readonly string[] = Object.values(SESSION_CALLS);
 const UNAVAILABLE = '14';
 const UNIMPLEMENTED = '12';
 
 /**
- * Carries calls of image-services to the clients that are connected to this gateway: a build asks for its secrets when a step
+ * Carries calls of image-services and other gateways to the clients that are connected to this gateway: a build asks for its secrets when a step
  * needs them, so that they are nowhere before and nowhere after. One unix socket, for root, in the run directory.
  */
 @Injectable()
@@ -35,14 +35,23 @@ export class SessionRelay implements OnModuleDestroy {
   constructor(
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
     @Inject(BuildSessions) private readonly sessions: BuildSessions,
+    @Inject(SessionPlaces) private readonly places: SessionPlaces,
   ) {}
 
   /** undefined: image-service is on another host, from where no session can be reached. */
   async addressOf(sessionId: string): Promise<SessionAddress | undefined> {
     if (!this.config.addresses.imageData.startsWith('unix://')) return undefined;
+    return { socket: this.places.socketOf(sessionId) ?? (await this.socket()), id: sessionId };
+  }
+
+  /** Lets other gateways find a session of this one, until it is withdrawn. */
+  async announce(sessionId: string): Promise<void> {
+    this.places.announce(sessionId, await this.socket());
+  }
+
+  private async socket(): Promise<string> {
     this.server ??= this.listen();
-    const { socket } = await this.server;
-    return { socket, id: sessionId };
+    return (await this.server).socket;
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -52,16 +61,20 @@ export class SessionRelay implements OnModuleDestroy {
   }
 
   private async listen(): Promise<{ server: Http2Server; socket: string }> {
-    const directory = join(this.config.runDir, DIRECTORY);
+    const { directory } = this.places;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(directory)) {
       // Of gateways that did not live to remove theirs.
       const isAlive = existsSync(join('/proc', name.replace('.sock', '')));
+      if (!name.endsWith('.sock')) continue;
       if (!isAlive || name === `${process.pid}.sock`) rmSync(join(directory, name), { force: true });
     }
+    this.places.sweep();
     const socket = join(directory, `${process.pid}.sock`);
     const server = createServer();
-    server.on('stream', (stream, headers) => this.carry(stream, headers));
+    const carry = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) =>
+      this.carry(stream, headers, raw);
+    server.on('stream', carry);
     server.on('sessionError', () => {}); // its streams close
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -71,13 +84,13 @@ export class SessionRelay implements OnModuleDestroy {
     return { server, socket };
   }
 
-  private carry(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  private carry(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: string[]): void {
     stream.on('error', () => {}); // `close` follows
     const path = String(headers[':path']);
     const session = this.sessions.connectedAs(String(headers[SESSION_HEADER]));
     if (!OFFERED.includes(path)) return answer(stream, UNIMPLEMENTED, `unknown method ${path}`);
     if (!session) return answer(stream, UNAVAILABLE, 'the client of the build has gone');
-    joinCalls(stream, session, path, metadataOf(headers));
+    joinCalls(stream, session, path, metadataOf(raw));
   }
 }
 
@@ -138,12 +151,13 @@ function answer(stream: ServerHttp2Stream, code: string, message: string): void 
 const withoutPseudo = (headers: IncomingHttpHeaders): OutgoingHttpHeaders =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith(':')));
 
-/** What the caller says of its call, without what belongs to its connection. */
-function metadataOf(headers: IncomingHttpHeaders): Metadata {
-  const own = ['te', 'content-type', SESSION_HEADER];
-  return Object.fromEntries(
-    Object.entries(withoutPseudo(headers)).filter(
-      ([name, value]) => value !== undefined && !own.includes(name),
-    ),
-  ) as Metadata;
+/** What the caller says of its call, without what belongs to its connection. As it came: Node joins the values of a name. */
+function metadataOf(raw: string[]): Metadata {
+  const metadata: Record<string, string[]> = {};
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const [name = '', value = ''] = raw.slice(at, at + 2);
+    if (name.startsWith(':') || ['te', 'content-type', SESSION_HEADER].includes(name)) continue;
+    (metadata[name] ??= []).push(value);
+  }
+  return metadata;
 }

@@ -12,8 +12,11 @@ export interface SessionAddress {
 /** The header that names the session on {@link SessionAddress.socket}. */
 export const SESSION_HEADER = 'gantry-session';
 
-/** All that whoever does a build may ask its client for. */
+/** All that whoever does a build, or the gateway that was asked for it, may ask its client for. */
 export const SESSION_CALLS = {
+  files: '/moby.filesync.v1.FileSync/DiffCopy',
+  credentials: '/moby.filesync.v1.Auth/Credentials',
+  uploaded: '/moby.upload.v1.Upload/Pull',
   secret: '/moby.buildkit.secrets.v1.Secrets/GetSecret',
   checkAgent: '/moby.sshforward.v1.SSH/CheckAgent',
   forwardAgent: '/moby.sshforward.v1.SSH/ForwardAgent',

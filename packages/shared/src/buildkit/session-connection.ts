@@ -30,7 +30,11 @@ export class SessionConnection {
   /** Resolves when the client has gone. */
   readonly closed: Promise<void>;
 
-  constructor(socket: Socket) {
+  /** `always` goes with every call. */
+  constructor(
+    socket: Socket,
+    private readonly always: Metadata = {},
+  ) {
     this.http = connect('http://session', { createConnection: () => socket });
     this.http.on('error', () => {}); // `close` follows
     this.closed = new Promise((resolve) => this.http.once('close', resolve));
@@ -58,6 +62,7 @@ export class SessionConnection {
   request(path: string, metadata: Metadata): ClientHttp2Stream {
     const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_TE } = constants;
     return this.http.request({
+      ...this.always,
       ...metadata,
       [HTTP2_HEADER_METHOD]: 'POST',
       [HTTP2_HEADER_PATH]: path,
