@@ -134,33 +134,50 @@ it('publishes on one address only', async () => {
   expect(await ask('tcp', gateway, port('7/tcp'))).toBe('ECONNREFUSED');
 });
 
-it('publishes nothing on the loopback for neighbours who route it here (CVE-2025-54388)', async () => {
-  const { port } = await echo({ '7/tcp': [{ HostIp: '127.0.0.1' }], '7/udp': [{}] });
-  const neighbour = await inspect(await startContainer({ host: { NetworkMode: 'none' } }));
-  containers.push(neighbour.Id);
-  const { Pid: pid } = neighbour.State;
-  const link = `nb${process.pid}`;
-  const script = (where: string[], lines: string): void =>
-    void execFileSync(where[0] ?? '', [...where.slice(1), '-c', lines.trim().replaceAll('\n', ' && ')]);
-  script(
-    ['sh'],
-    `ip link add ${link} type veth peer name eth0 netns ${pid}
-     ip addr add 198.51.100.1/30 dev ${link}
-     ip link set ${link} up`,
-  );
-  script(
-    ['nsenter', `--net=/proc/${pid}/ns/net`, 'sh'],
-    `ip addr add 198.51.100.2/30 dev eth0
-     ip link set eth0 up
-     echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
-     ip rule add pref 20 lookup local
-     ip rule add pref 10 lookup 100
-     ip route add 127.0.0.1/32 via 198.51.100.1 table 100
-     ip rule del pref 0`,
-  );
-  expect(await ask('tcp', '127.0.0.1', port('7/tcp'), { pid })).toBe('timeout');
-  expect(await ask('udp', '198.51.100.1', port('7/udp'), { pid })).toBe('hello');
-  expect(await ask('tcp', '127.0.0.1', port('7/tcp'))).toBe('hello');
+describe('the loopback of the host', () => {
+  const inNetworkOf = (pid: number, lines: string[]): void => {
+    execFileSync('nsenter', [`--net=/proc/${pid}/ns/net`, 'sh', '-ec', lines.join('\n')]);
+  };
+  /** From now on the namespace sends what is for 127.0.0.1 to that neighbour. */
+  const routeLoopback = (pid: number, via: string): void =>
+    inNetworkOf(pid, [
+      'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet',
+      'ip rule add pref 20 lookup local',
+      'ip rule add pref 10 lookup 100',
+      `ip route add 127.0.0.1/32 via ${via} table 100`,
+      'ip rule del pref 0',
+    ]);
+
+  it('publishes nothing for neighbours who route it here (CVE-2025-54388)', async () => {
+    const { port } = await echo({ '7/tcp': [{ HostIp: '127.0.0.1' }], '7/udp': [{}] });
+    const neighbour = await inspect(await startContainer({ host: { NetworkMode: 'none' } }));
+    containers.push(neighbour.Id);
+    const { Pid: pid } = neighbour.State;
+    const link = `nb${process.pid}`;
+    for (const command of [
+      `link add ${link} type veth peer name eth0 netns ${pid}`,
+      `addr add 198.51.100.1/30 dev ${link}`,
+      `link set ${link} up`,
+    ])
+      execFileSync('ip', command.split(' '));
+    inNetworkOf(pid, ['ip addr add 198.51.100.2/30 dev eth0', 'ip link set eth0 up']);
+    routeLoopback(pid, '198.51.100.1');
+    expect(await ask('tcp', '127.0.0.1', port('7/tcp'), { pid })).toBe('timeout');
+    expect(await ask('udp', '198.51.100.1', port('7/udp'), { pid })).toBe('hello');
+    expect(await ask('tcp', '127.0.0.1', port('7/tcp'))).toBe('hello');
+  });
+
+  it('is not reached by containers through their bridge (CVE-2020-8558)', async () => {
+    const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { State, NetworkSettings, Id } = await inspect(await startContainer({}));
+    containers.push(Id);
+    routeLoopback(State.Pid, NetworkSettings.Networks['bridge']?.Gateway ?? '');
+    expect(await ask('tcp', '127.0.0.1', port, { pid: State.Pid })).toBe('timeout');
+    expect(await ask('tcp', '127.0.0.1', port)).toBe('hello');
+    server.close();
+  });
 });
 
 itWithIpv6('publishes on one address of IPv6 only', async () => {

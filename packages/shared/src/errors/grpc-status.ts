@@ -1,4 +1,5 @@
 import { Metadata, status, type ServiceError, type StatusObject } from '@grpc/grpc-js';
+import { databaseAway } from './database-away';
 import { EngineError, ERROR_KINDS, messageOf, type ErrorKind } from './engine-error';
 
 const KIND_KEY = 'gantry-error-kind';
@@ -19,12 +20,18 @@ const GRPC_CODE: Record<ErrorKind, status> = {
 /** How an error travels between services: the gRPC code for whoever knows gRPC, the kind in the metadata for us. */
 export function toGrpcStatus(error: unknown): Pick<StatusObject, 'code' | 'details' | 'metadata'> {
   const kind = kindOf(error);
-  return { code: GRPC_CODE[kind], details: messageOf(error), metadata: errorMetadata(kind) };
+  return { code: GRPC_CODE[kind], details: detailsOf(error), metadata: errorMetadata(kind) };
 }
 
-/** What is not an EngineError is a defect of ours: Internal. */
+/** What is not an EngineError is a defect of ours, Internal, unless it is that Postgres is away. */
 export function kindOf(error: unknown): ErrorKind {
-  return error instanceof EngineError ? error.kind : 'Internal';
+  if (error instanceof EngineError) return error.kind;
+  return databaseAway(error) === undefined ? 'Internal' : 'Unavailable';
+}
+
+function detailsOf(error: unknown): string {
+  const away = error instanceof EngineError ? undefined : databaseAway(error);
+  return away === undefined ? messageOf(error) : `the database does not answer: ${away}`;
 }
 
 export function errorMetadata(kind: string): Metadata {
