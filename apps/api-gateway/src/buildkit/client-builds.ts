@@ -100,14 +100,20 @@ export class ClientBuilds {
   ): Promise<BuildJob> {
     const { options, sessionId, registryConfig = '' } = build;
     const text = session && (await this.dockerfile(build, session, begin));
+    const ignored =
+      session && options.remote === '' && build.uploadId === undefined
+        ? await this.files.ignored(session, CONTEXT, options.dockerfile)
+        : undefined;
     const needsContext = !options.describe || text === undefined;
     const uploadId =
-      build.uploadId ?? (session && needsContext ? await this.context(build, session, begin) : undefined);
-    if (uploadId === undefined && !needsContext) return this.question(options, text);
+      build.uploadId ??
+      (session && needsContext ? await this.context(build, session, ignored, begin) : undefined);
+    if (uploadId === undefined && !needsContext) return this.question({ ...options, ignored }, text);
     if (uploadId === undefined && options.remote === '') throw invalidArgument('no build context');
     const asked = session ? await registryConfigFor(session, text ?? '', cacheNames(options)) : '';
     return {
       ...options,
+      ignored,
       remote: uploadId === undefined ? options.remote : '',
       uploadId: uploadId ?? '',
       contexts: session ? await this.contexts(build, session, begin) : {},
@@ -139,11 +145,12 @@ export class ClientBuilds {
   private context(
     { options }: ClientBuild,
     session: SessionConnection,
+    ignored: string[] | undefined,
     begin: (name: string) => void,
   ): Promise<string | undefined> {
     begin('[internal] load build context');
     if (options.remote !== '') return this.files.archive(session, options.remote);
-    return this.files.directory(session, CONTEXT, options.dockerfile);
+    return this.files.directory(session, CONTEXT, ignored);
   }
 
   private async contexts(

@@ -17,15 +17,16 @@ const REMOTES = /^(https?:\/\/|git:\/\/|git@|ssh:\/\/)/;
 export class ClientFiles {
   constructor(@Inject(ImageData) private readonly data: ImageData) {}
 
-  /**
-   * The upload that a directory of the client's has become. The client leaves out what the ignore file names; BuildKit prefers
-   * one that belongs to the Dockerfile.
-   */
-  async directory(session: SessionConnection, name: string, dockerfile = ''): Promise<string> {
+  /** What the client leaves out of a directory: BuildKit prefers an ignore file that belongs to the Dockerfile. */
+  async ignored(session: SessionConnection, name: string, dockerfile = ''): Promise<string[] | undefined> {
     const ofDockerfile =
       dockerfile === '' ? undefined : await readRemoteFile(session, DOCKERFILE, `${dockerfile}.dockerignore`);
     const ignored = ofDockerfile ?? (await readRemoteFile(session, name, '.dockerignore'));
-    const exclude = ignored === undefined ? undefined : ignorePatterns(ignored);
+    return ignored === undefined ? undefined : ignorePatterns(ignored);
+  }
+
+  /** The upload that a directory of the client's has become, without what is ignored. */
+  async directory(session: SessionConnection, name: string, exclude: string[] | undefined): Promise<string> {
     async function* archive(): AsyncGenerator<Buffer> {
       yield* copyDirectory(session, { name, exclude });
       yield endOfDirectory;
@@ -60,7 +61,10 @@ export class ClientFiles {
   async named(session: SessionConnection, name: string, from: string): Promise<NamedContext> {
     const [kind = '', rest] = splitOnce(from, ':');
     if (rest === undefined) throw invalidArgument(`invalid context specifier ${from} for ${name}`);
-    if (kind === 'local') return { kind: 'upload', uploadId: await this.directory(session, rest) };
+    if (kind === 'local') {
+      const uploadId = await this.directory(session, rest, await this.ignored(session, rest));
+      return { kind: 'upload', uploadId };
+    }
     if (kind === 'docker-image') return { kind: 'image', reference: rest.replace(/^\/\//, '') };
     if (kind === 'oci-layout') return layoutOf(rest.replace(/^\/\//, ''), name);
     if (REMOTES.test(from)) return { kind: 'remote', url: from };

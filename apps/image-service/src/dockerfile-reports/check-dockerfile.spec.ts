@@ -1,14 +1,16 @@
+import { IgnorePatterns } from '../context/ignore-patterns';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
 import { checkDockerfile } from './check-dockerfile';
 
 const platform = { os: 'linux', architecture: 'amd64', variant: '' };
 
-function check(text: string, hasBase = true): string[] {
+function check(text: string, { hasBase = true, ignored = [] as string[] } = {}): string[] {
   const dockerfile = parseDockerfile(text);
   return checkDockerfile(dockerfile, {
     options: dockerfile.checks,
     arguments: {},
     platforms: { build: platform, target: platform },
+    ignored: new IgnorePatterns(ignored),
     environmentOf: () => (hasBase ? ['PATH=/bin'] : undefined),
   }).map(({ rule, line, detail }) => `${line} ${rule}: ${detail}`);
 }
@@ -99,5 +101,15 @@ it.each<[string, string[]]>([
 });
 
 it('knows no undefined variables where the base is not here', () => {
-  expect(check('FROM a\nCOPY $X /x', false)).toEqual([]);
+  expect(check('FROM a\nCOPY $X /x', { hasBase: false })).toEqual([]);
+});
+
+it('knows what is left out of the context', () => {
+  const text =
+    'FROM a AS b\nENV D=dir\nCOPY $D/x.log ./y /z/\nADD http://a/x.log dir/ /z/\nCOPY --from=b /x.log /\nCOPY . /all/';
+  expect(check(text, { ignored: ['**/*.log', 'dir/'] })).toEqual([
+    '3 CopyIgnoredFile: Attempting to Copy file "dir/x.log" that is excluded by .dockerignore',
+    '4 CopyIgnoredFile: Attempting to Add file "dir" that is excluded by .dockerignore',
+  ]);
+  expect(check(text, { ignored: ['dir/', '!dir/x.log'] })).toEqual([]);
 });

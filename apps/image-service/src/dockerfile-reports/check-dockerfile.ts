@@ -1,3 +1,4 @@
+import type { IgnorePatterns } from '../context/ignore-patterns';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import type { Dockerfile } from '../dockerfile/dockerfile';
 import type { Platform } from '../images/image-config';
@@ -13,11 +14,13 @@ export interface CheckedBuild {
   arguments: Readonly<Record<string, string | null>>;
   platforms: { build: Platform; target: Platform };
   environmentOf: EnvironmentOf;
+  /** What is left out of the context; undefined: nobody knows. */
+  ignored?: IgnorePatterns;
 }
 
 /** What BuildKit's rules do not like in a Dockerfile, in the order of its lines. */
 export function checkDockerfile(dockerfile: Dockerfile, build: CheckedBuild): Finding[] {
-  const { options, platforms, environmentOf } = build;
+  const { options, platforms, environmentOf, ignored } = build;
   if (options.skipAll) return [];
   const given = globalsOf(
     dockerfile,
@@ -27,7 +30,7 @@ export function checkDockerfile(dockerfile: Dockerfile, build: CheckedBuild): Fi
   return [
     ...checkSpelling(dockerfile),
     ...checkStages(dockerfile, { given: given.forBase, defaults: defaults.forBase }),
-    ...checkVariables(dockerfile, given, environmentOf),
+    ...checkVariables(dockerfile, given, { environmentOf, ignored }),
   ]
     .filter(({ rule }) => !options.skip.includes(rule))
     .sort((a, b) => a.line - b.line);

@@ -2,6 +2,7 @@
 export const RULES = {
   ConsistentInstructionCasing:
     'All commands within the Dockerfile should use the same casing (either upper or lower)',
+  CopyIgnoredFile: 'Attempting to Copy file that is excluded by .dockerignore',
   DuplicateStageName: 'Stage names should be unique',
   ExposeInvalidFormat:
     'IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release',

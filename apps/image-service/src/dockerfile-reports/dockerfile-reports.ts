@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { isKind } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { planBuild, SCRATCH } from '../build/build-plan';
+import { IgnorePatterns } from '../context/ignore-patterns';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import { parseCheckOptions } from '../dockerfile/check-options';
 import type { Dockerfile } from '../dockerfile/dockerfile';
@@ -14,7 +15,7 @@ import { outlineReport } from './outline-report';
 import { lintReport, type Report, type Source } from './report';
 import { targetsReport } from './targets-report';
 
-type Asked = Pick<BuildJob, 'arguments' | 'target' | 'platform'>;
+type Asked = Pick<BuildJob, 'arguments' | 'target' | 'platform' | 'ignored'>;
 
 /** Options of the checks that a client gives go before those of the Dockerfile. */
 const OPTIONS = 'BUILDKIT_DOCKERFILE_CHECK';
@@ -48,6 +49,7 @@ export class DockerfileReports {
       arguments: asked.arguments,
       platforms: platformsOf(asked),
       environmentOf: (stage) => environments.get(stage),
+      ignored: asked.ignored && new IgnorePatterns(asked.ignored),
     });
     return { findings, isError: options.isError && findings.length > 0 };
   }

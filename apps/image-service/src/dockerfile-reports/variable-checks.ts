@@ -2,8 +2,10 @@ import type { BuildArguments, StageArguments } from '../dockerfile/build-argumen
 import type { Dockerfile, Instruction, Stage } from '../dockerfile/dockerfile';
 import { SyntaxFailure } from '../dockerfile/parse-failure';
 import { expandInstruction } from '../dockerfile/expand-instruction';
+import type { IgnorePatterns } from '../context/ignore-patterns';
 import type { Finding } from './check-rules';
 import { didYouMean } from './did-you-mean';
+import { ignoredSources } from './ignored-sources';
 import { finding } from './spelling-checks';
 import { WatchedVariables } from './watched-variables';
 
@@ -24,7 +26,7 @@ interface Left {
 export function checkVariables(
   { stages, escape }: Dockerfile,
   scope: BuildArguments,
-  environmentOf: EnvironmentOf,
+  { environmentOf, ignored }: { environmentOf: EnvironmentOf; ignored: IgnorePatterns | undefined },
 ): Finding[] {
   const found: Finding[] = [];
   const left = new Map<string, Left>();
@@ -36,16 +38,24 @@ export function checkVariables(
       arguments: scope.stage(base?.arguments),
       hasWorkdir: base?.hasWorkdir ?? false,
     };
-    for (const instruction of stage.instructions) found.push(...step(instruction, state, escape));
+    for (const instruction of stage.instructions) {
+      found.push(...step(instruction, state, escape, ignored));
+    }
     if (stage.name !== '') left.set(stage.name, state);
   }
   return found;
 }
 
-function step(instruction: Instruction, state: Left, escape: Dockerfile['escape']): Finding[] {
+function step(
+  instruction: Instruction,
+  state: Left,
+  escape: Dockerfile['escape'],
+  ignored: IgnorePatterns | undefined,
+): Finding[] {
   const found = [...secretsIn(instruction), ...workdirs(instruction, state)];
   const watched = new WatchedVariables(state.arguments.variables(state.environment));
   const expanded = expandedOr(instruction, watched, escape);
+  found.push(...ignoredSources(expanded, ignored));
   const { declared } = state.arguments;
   // Where the base is not here, anything may be set by it.
   for (const name of state.environment ? watched.missing : []) {

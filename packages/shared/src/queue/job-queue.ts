@@ -57,6 +57,8 @@ export interface BuildJob {
   describe?: 'lint' | 'outline' | 'targets';
   /** Whoever asked is told what checks find in the Dockerfile, which may want that to end the build. */
   isChecked?: boolean;
+  /** Patterns of what the client has left out of the context, for the checks; undefined: nobody knows. */
+  ignored?: string[];
 }
 
 /** Files, or an image in the place of another. */
