@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { api } from '../support/engine';
 import {
@@ -122,6 +122,44 @@ describe('as dockerd 29', () => {
     await expect(createContainer({ host: { Links: [`${onHost}:other`] } })).rejects.toThrow(
       "host type networking can't be used with links. This would result in undefined behavior",
     );
+  });
+
+  it('shares a network that is shared already', async () => {
+    const first = keep(await startContainer({}));
+    const second = keep(await startContainer({ host: { NetworkMode: `container:${first}` } }));
+    const { id, stdout } = await runContainer({
+      cmd: ['cat', '/etc/hostname'],
+      host: { NetworkMode: `container:${second}` },
+    });
+    keep(id);
+    expect(stdout).toBe(`${first.slice(0, 12)}\n`);
+  });
+
+  it.each([
+    [
+      { Binds: ['/etc/hostname:/proc/made-up'] },
+      '"/proc/made-up" cannot be mounted because it is inside /proc',
+    ],
+    [{ Binds: ['/etc:/proc'] }, '"/proc" cannot be mounted because it is not of type proc'],
+    [
+      { Devices: [{ PathOnHost: '/etc', PathInContainer: '/etc', CgroupPermissions: 'rwm' }] },
+      'adding custom device "/etc": not a device node',
+    ],
+  ])('does not start with %j', async (host, message) => {
+    const id = keep(await createContainer({ host }));
+    const { status, body } = await api.post<{ message: string }>(`/containers/${id}/start`);
+    expect(status).toBe(500);
+    expect(body.message).toContain(message);
+  });
+
+  it('may replace a file of /proc that lxcfs replaces, and has a HOME where it is set to nothing', async () => {
+    const { id, stdout } = await runContainer({
+      cmd: ['sh', '-c', 'cat /proc/uptime; echo $HOME'],
+      config: { Env: ['HOME='] },
+      host: { Binds: ['/etc/passwd:/proc/uptime'] },
+    });
+    keep(id);
+    expect(stdout).toBe(`${readFileSync('/etc/passwd', 'utf8')}/root\n`);
   });
 
   it('does not ask for a container before it has looked at what contradicts its network', async () => {

@@ -100,10 +100,15 @@ export class ContainerFiles {
     });
   }
 
+  /** The container whose network it is in the end. */
+  private networkOwner({ id, hostConfig: { NetworkMode } }: ContainerRecord): string {
+    if (!NetworkMode.startsWith('container:')) return id;
+    const donor = this.store.get(NetworkMode.slice('container:'.length));
+    return donor ? this.networkOwner(donor) : id;
+  }
+
   networkFiles(record: ContainerRecord): NetworkFiles {
-    const mode = record.hostConfig.NetworkMode;
-    const donor = mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
-    const owner = (donor === undefined ? undefined : this.store.get(donor)?.id) ?? record.id;
+    const owner = this.networkOwner(record);
     return {
       hosts: this.paths.hosts(owner),
       resolvConf: this.paths.resolvConf(owner),

@@ -53,12 +53,13 @@ function devicesAt(hostPath: string, inContainer: string): OciDevice[] {
   }
   const device = deviceOf(status, inContainer);
   if (device) return [device];
-  if (!status.isDirectory()) {
+  const below = status.isDirectory() ? walk(hostPath, inContainer) : [];
+  if (below.length === 0) {
     throw internal(
       `error gathering device information while adding custom device "${hostPath}": not a device node`,
     );
   }
-  return walk(hostPath, inContainer);
+  return below;
 }
 
 /** Of /dev, without what the runtime mounts there itself. */

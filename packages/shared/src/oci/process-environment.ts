@@ -22,6 +22,6 @@ export function processEnvironment(configured: readonly string[] | null, facts: 
     if (at < 0) variables.delete(entry);
     else variables.set(entry.slice(0, at), entry.slice(at + 1));
   }
-  if (!variables.has('HOME')) variables.set('HOME', facts.home);
+  if (!variables.get('HOME')) variables.set('HOME', facts.home);
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
