@@ -71,9 +71,9 @@ describe('a client of BuildKit', () => {
   it('asks what there is to say of a Dockerfile, and sends nothing else', async () => {
     const text =
       '# who to greet\nARG who=you\nFROM busybox AS Base\nARG who\nRUN --mount=type=secret,id=s true\nCMD a\n';
-    const ask = async (what: string) => {
+    const ask = async (what: string, of = text) => {
       const requestid = `frontend.${what}`;
-      const { error, metadata, vertexes } = await buildWithSession(instance.socket, [dockerfile(text)], {
+      const { error, metadata, vertexes } = await buildWithSession(instance.socket, [dockerfile(of)], {
         inputs: {},
         attributes: { requestid },
       });
@@ -84,6 +84,13 @@ describe('a client of BuildKit', () => {
     const { warnings } = JSON.parse(String(lint['result.json'])) as { warnings: { ruleName: string }[] };
     expect(warnings.map(({ ruleName }) => ruleName)).toEqual(['StageNameCasing', 'JSONArgsRecommended']);
     expect(String(lint['result.statuscode'])).toBe('1');
+    const broken = JSON.parse(String((await ask('lint', 'FROM busybox\nFROB\n'))['result.json'])) as object;
+    expect(broken).toMatchObject({
+      buildError: {
+        message: expect.stringContaining('unknown instruction: FROB') as string,
+        location: { ranges: [{ start: { line: 2 } }] },
+      },
+    });
     expect(String((await ask('targets'))['result.txt'])).toBe(
       'TARGET         DESCRIPTION\nbase (default) \n',
     );

@@ -61,14 +61,9 @@ export class BuildJobs {
   }
 
   /** There is no image: the answer is a line. */
-  private async describe(
-    dockerfile: Dockerfile,
-    source: Source,
-    request: BuildJob,
-    onLine: OnLine,
-  ): Promise<string> {
+  private async describe(source: Source, request: BuildJob, onLine: OnLine): Promise<string> {
     const { describe = 'lint' } = request;
-    await onLine({ aux: { description: await this.reports.report(describe, dockerfile, source, request) } });
+    await onLine({ aux: { description: await this.reports.report(describe, source, request) } });
     return '';
   }
 
@@ -134,7 +129,7 @@ export class BuildJobs {
     const upload = uploadId === '' ? undefined : this.uploads.path(uploadId);
     if (request.describe && text !== undefined) {
       const source = { name: dockerfile, text };
-      return this.describe(parseDockerfile(text, dockerfile), source, request, onLine);
+      return this.describe(source, request, onLine);
     }
     const scratch = this.directories.scratch();
     try {
@@ -144,9 +139,9 @@ export class BuildJobs {
       try {
         const trees = await this.openNamed(request, { scratch, lines, signal, opened });
         await lines.flush();
-        const parsed = parseDockerfile(context.dockerfile, context.dockerfileName);
         const source = { name: context.dockerfileName, text: context.dockerfile };
-        if (request.describe) return await this.describe(parsed, source, request, onLine);
+        if (request.describe) return await this.describe(source, request, onLine);
+        const parsed = parseDockerfile(source.text, source.name);
         if (request.isChecked) await this.check(parsed, source, request, onLine);
         return await this.builds.build(parsed, request, {
           jobId: id,

@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { isKind } from '@gantry/shared/errors';
+import { isKind, messageOf } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { planBuild, SCRATCH } from '../build/build-plan';
 import { IgnorePatterns } from '../context/ignore-patterns';
 import { BuildArguments } from '../dockerfile/build-arguments';
 import { parseCheckOptions } from '../dockerfile/check-options';
 import type { Dockerfile } from '../dockerfile/dockerfile';
+import { parseDockerfile } from '../dockerfile/parse-dockerfile';
 import { expandWord } from '../dockerfile/variables';
 import { hostPlatform, parseImageConfig, parsePlatform } from '../images/image-config';
 import { ImageLookup } from '../images/image-lookup';
@@ -25,18 +26,25 @@ const OPTIONS = 'BUILDKIT_DOCKERFILE_CHECK';
 export class DockerfileReports {
   constructor(@Inject(ImageLookup) private readonly lookup: ImageLookup) {}
 
-  async report(
-    what: NonNullable<BuildJob['describe']>,
-    dockerfile: Dockerfile,
-    source: Source,
-    asked: Asked,
-  ): Promise<Report> {
+  /** @throws InvalidArgument where the Dockerfile cannot be read; a lint says so in its answer */
+  async report(what: NonNullable<BuildJob['describe']>, source: Source, asked: Asked): Promise<Report> {
+    if (what === 'lint') return this.lint(source, asked);
+    const dockerfile = parseDockerfile(source.text, source.name);
     if (what === 'targets') return targetsReport(dockerfile, source);
-    if (what === 'lint') return lintReport((await this.check(dockerfile, asked)).findings, source);
     const variables = this.arguments(dockerfile, asked).forBase;
     const plan = planBuild(dockerfile, { target: asked.target, variables, labels: 0, contexts: {} });
     const stages = plan.stages.map(({ stage }) => stage);
     return outlineReport(dockerfile, { stages, arguments: asked.arguments, variables }, source);
+  }
+
+  private async lint(source: Source, asked: Asked): Promise<Report> {
+    try {
+      const dockerfile = parseDockerfile(source.text, source.name);
+      return lintReport((await this.check(dockerfile, asked)).findings, source);
+    } catch (error) {
+      if (!isKind(error, 'InvalidArgument')) throw error;
+      return lintReport([], source, messageOf(error));
+    }
   }
 
   /** `isError`: findings are to end the build. */

@@ -33,8 +33,8 @@ export function descriptionOf({ text }: Source, { line }: Pick<Origin, 'line'>, 
   return '';
 }
 
-/** `frontend.lint`. */
-export function lintReport(findings: Finding[], source: Source): Report {
+/** `frontend.lint`. `failure`: why the Dockerfile cannot be built at all, with its line. */
+export function lintReport(findings: Finding[], source: Source, failure?: string): Report {
   const warnings = findings.map((found) => ({
     ruleName: found.rule,
     description: RULES[found.rule],
@@ -48,9 +48,15 @@ export function lintReport(findings: Finding[], source: Source): Report {
   const lines = findings.map(
     ({ rule, detail, line }) => `\nWARNING: ${rule} - ${urlOf(rule)}\n${detail}\n${source.name}:${line}\n`,
   );
-  return reportOf({ warnings, sources }, lines.join(''), {
-    'result.statuscode': findings.length > 0 ? '1' : '0',
+  const buildError = failure === undefined ? undefined : { message: failure, location: placeOf(failure) };
+  return reportOf({ warnings, sources, buildError }, lines.join(''), {
+    'result.statuscode': findings.length > 0 || buildError ? '1' : '0',
   });
+}
+
+function placeOf(failure: string): object {
+  const line = Number(/on line (\d+)/.exec(failure)?.[1] ?? 0);
+  return line > 0 ? locationOf({ line, endLine: line }) : { ranges: [] };
 }
 
 /** Columns as wide as their widest cell, `gap` blanks between them; the last one is as wide as it is. */
