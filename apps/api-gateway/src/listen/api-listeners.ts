@@ -6,7 +6,7 @@ import { SettingError } from '@gantry/shared/config';
 import { messageOf } from '@gantry/shared/errors';
 import type { GatewayConfig } from '../config';
 import { routeUpgradeRequests } from '../hijack/upgrade-requests';
-import { answerMalformedRequests } from './malformed-requests';
+import { answerMalformedRequests, answerPlainHttp } from './malformed-requests';
 import { RequestsInOrder } from './requests-in-order';
 import { clearSocketPath, guardSocket } from './unix-socket';
 
@@ -122,6 +122,7 @@ export class ApiListeners {
     const requests = new RequestsInOrder(this.application);
     server.on('request', requests.listener);
     answerMalformedRequests(server, requests);
+    answerPlainHttp(server);
     // `echo ... | nc -U` ends its side with its request.
     (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     server.on(server instanceof https.Server ? 'secureConnection' : 'connection', (connection: Socket) => {

@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { createServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiListeners } from './api-listeners';
+import { answerPlainHttp } from './malformed-requests';
 
 describe('requests as few clients send them', () => {
   const directory = mkdtempSync(join(tmpdir(), 'malformed-'));
@@ -78,4 +82,26 @@ describe('requests as few clients send them', () => {
     expect(all.match(/(POST|DELETE|GET) \/\w+/g)).toEqual(['POST /a', 'DELETE /abc', 'GET /abcdef']);
     expect(asked).toEqual(['/a', '/abc', '/abcdef'].flatMap((url) => [`begin ${url}`, `end ${url}`]));
   });
+});
+
+it('tells who forgot about TLS of it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'plain-'));
+  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'].concat([
+      ...['-keyout', key, '-out', cert, '-subj', '/CN=127.0.0.1'],
+    ]),
+    { stdio: 'ignore' },
+  );
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert), allowHalfOpen: true });
+  answerPlainHttp(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n');
+  let all = '';
+  for await (const chunk of socket) all += String(chunk);
+  expect(all).toMatch(/^HTTP\/1.0 400 [^]*Client sent an HTTP request to an HTTPS server\.\n$/);
+  server.close();
+  rmSync(directory, { recursive: true });
 });

@@ -1,5 +1,6 @@
 import { IncomingMessage, STATUS_CODES, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { RequestsInOrder } from './requests-in-order';
 
 interface ParserError extends Error {
@@ -35,6 +36,16 @@ export function answerMalformedRequests(server: Server, requests: RequestsInOrde
     const request = bareRequest(error, socket);
     if (request) answer(request, requests);
     else refuse(socket, STATUS[error.code ?? ''] ?? 400);
+  });
+}
+
+/** Tells who forgot about TLS of it; a bare end of the connection would say nothing. */
+export function answerPlainHttp(server: Server): void {
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, connection: TLSSocket) => {
+    if (error.code !== 'ERR_SSL_HTTP_REQUEST') return;
+    const { _parent: plain } = connection as unknown as { _parent?: Socket };
+    plain?.write('HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n');
+    plain?.destroySoon();
   });
 }
 
