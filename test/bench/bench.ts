@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { busyboxRootfs } from '../support/busybox-image';
 import { TestInstance } from '../support/test-instance';
@@ -49,7 +50,8 @@ async function measure<Option extends string>(
     .split(',')
     .filter((address) => address !== '')
     .map((address, index) => new BenchEngine(nameOf(address, index), address.replace('unix://', '')));
-  const instance = await TestInstance.start(instanceName);
+  // A host has /run in memory.
+  const instance = await TestInstance.start(instanceName, { runDir: join('/dev/shm', instanceName, 'run') });
   const engines = [new BenchEngine('gantry', instance.socket), ...peers];
   try {
     const rootfs = await busyboxRootfs();

@@ -32,14 +32,23 @@ export class TestInstance {
     this.supervisor = launch();
   }
 
-  /** Resolves when it is ready. `hosts`: more addresses for the gateway. `netns`: the network namespace that is its host. */
+  /**
+   * Resolves when it is ready. `hosts`: more addresses for the gateway. `netns`: the network namespace that is its host.
+   * `runDir`: one that does not exist yet.
+   */
   static async start(
     name: string,
-    options: { hosts?: string[]; env?: NodeJS.ProcessEnv; netns?: string; dataRoot?: string } = {},
+    options: {
+      hosts?: string[];
+      env?: NodeJS.ProcessEnv;
+      netns?: string;
+      dataRoot?: string;
+      runDir?: string;
+    } = {},
   ): Promise<TestInstance> {
     const directory = await mkdtemp(join(tmpdir(), `${name}-`));
     await chmod(directory, 0o711); // PostgreSQL runs as a user of its own
-    const runDir = join(directory, 'run');
+    const runDir = options.runDir ?? join(directory, 'run');
     const dataRoot = options.dataRoot ?? join(directory, 'data');
     const certificates = join(directory, 'certs.d');
     const logFile = join(LOGS, `${name}.log`);

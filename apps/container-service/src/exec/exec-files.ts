@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { hasCode } from '@gantry/shared/linux';
@@ -45,8 +46,9 @@ export class ExecFiles {
     return join(this.directory(exec), 'ctl');
   }
 
+  /** In the background: the kernel may take a millisecond for it, and a client waits for the exit code. */
   remove(exec: Exec): void {
-    rmSync(this.directory(exec), { recursive: true, force: true });
+    rm(this.directory(exec), { recursive: true, force: true }).catch(() => {}); // goes with the container
   }
 
   removeAll(containerId: string): void {
