@@ -155,7 +155,7 @@ describe('builds', () => {
     const labelled = encodeURIComponent(JSON.stringify({ label: ['of=another'] }));
     expect(await api.post(`/build/prune?filters=${labelled}`)).toMatchObject({
       status: 200,
-      body: { CachesDeleted: [] },
+      body: { CachesDeleted: null },
     });
     const filters = encodeURIComponent(JSON.stringify({ description: [mark] }));
     const pruned = await api.post<{ CachesDeleted: string[]; SpaceReclaimed: number }>(

@@ -1,8 +1,8 @@
 import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
-import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
 import { ApiQuery } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
+import { pruneReport } from '../streaming/prune-answer';
 
 /** API: BuildPrune, which `docker builder prune` and `docker system prune` call. */
 @Controller('build')
@@ -14,8 +14,8 @@ export class BuildCacheController {
   async prune(@ApiQuery() query: QueryParameters): Promise<object> {
     // Up to API 1.47 the reserved space has another name.
     const reserved = query.bytes('reserved-space') || query.bytes('keep-storage');
-    return fromJson<object>(
-      await this.services.buildCache.prune({
+    return pruneReport(
+      this.services.buildCache.prune({
         all: query.flag('all'),
         reservedSpace: reserved,
         maxUsedSpace: query.bytes('max-used-space'),

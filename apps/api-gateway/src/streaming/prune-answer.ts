@@ -18,11 +18,20 @@ export async function sendPruned(
     await sendJsonLines(response, linesOf(pruned));
     return;
   }
-  sendDocument(response, (await pruned).json);
+  sendDocument(response, Buffer.from(JSON.stringify(await pruneReport(pruned))));
+}
+
+/** Where nothing went, the list of it is null, as clients know it: of volumes alone it is not. */
+export async function pruneReport(pruned: Promise<{ json: Buffer }>): Promise<Record<string, unknown>> {
+  const document = JSON.parse((await pruned).json.toString()) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(document)) {
+    if (Array.isArray(value) && value.length === 0 && name !== 'VolumesDeleted') document[name] = null;
+  }
+  return document;
 }
 
 async function* linesOf(pruned: Promise<{ json: Buffer }>): AsyncGenerator<{ json: Buffer }, undefined> {
-  const document = JSON.parse((await pruned).json.toString()) as Record<string, unknown>;
+  const document = await pruneReport(pruned);
   const gone = Object.values(document).flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : []));
   for (const id of gone) yield line({ id, status: 'Deleted' });
   yield line({ aux: document });
