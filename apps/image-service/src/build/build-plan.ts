@@ -80,7 +80,7 @@ function stageNamed(stages: Stage[], name: string): number | undefined {
 function targetOf(stages: Stage[], target: string): number {
   if (target === '') return stages.length - 1;
   const found = stageReferred(stages, target);
-  if (found === undefined) throw invalidArgument(`failed to reach build target ${target} in Dockerfile`);
+  if (found === undefined) throw invalidArgument(`target stage ${JSON.stringify(target)} could not be found`);
   return found;
 }
 

@@ -24,6 +24,7 @@ describe('Dockerfile instructions on an image configuration', () => {
     ],
     ['VOLUME', ['VOLUME /a /b', 'VOLUME ["/c d"]'], { Volumes: { '/a': {}, '/b': {}, '/c d': {} } }],
     ['WORKDIR', ['WORKDIR /a', 'WORKDIR b/../c'], { WorkingDir: '/a/c' }],
+    ['WORKDIR that ends in a slash', ['WORKDIR /a/', 'WORKDIR b/$MISSING'], { WorkingDir: '/a/b' }],
     ['USER and STOPSIGNAL', ['USER bob', 'STOPSIGNAL SIGINT'], { User: 'bob', StopSignal: 'SIGINT' }],
     ['ONBUILD', ['ONBUILD RUN true'], { OnBuild: ['RUN true'] }],
     [
@@ -47,6 +48,7 @@ describe('Dockerfile instructions on an image configuration', () => {
     ['FOO x', 'FOO is not a valid change command'],
     ['EXPOSE x', 'invalid containerPort: x'],
     ['EXPOSE 70000', 'invalid containerPort'],
+    ['VOLUME $MISSING', 'VOLUME specified can not be an empty string'],
     ['ENV', 'ENV requires at least one argument'],
     ['LABEL a', 'LABEL must have two arguments'],
     ['ONBUILD FROM x', "FROM isn't allowed as an ONBUILD trigger"],

@@ -62,6 +62,9 @@ export function applyInstruction(
         comment: `STOPSIGNAL ${instruction.value}`,
       };
     case 'volume':
+      // An empty variable: the instruction itself was looked at when it was read.
+      if (instruction.values.includes(''))
+        throw new SyntaxFailure('VOLUME specified can not be an empty string');
       return {
         config: { ...config, Volumes: { ...config.Volumes, ...keys(instruction.values) } },
         comment: `VOLUME [${instruction.values.join(' ')}]`,
@@ -114,7 +117,7 @@ const keys = (names: readonly string[]): Record<string, object> =>
 /** An absolute path stays as it is written. */
 function workingDirectory(current: string | undefined, path: string): string {
   if (path === '') throw new SyntaxFailure('cannot normalize nothing');
-  return posix.isAbsolute(path) ? path : posix.join('/', current ?? '', path);
+  return posix.resolve('/', current ?? '', path);
 }
 
 function checkSignal(signal: string): void {
