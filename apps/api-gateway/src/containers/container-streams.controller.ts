@@ -1,6 +1,6 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import type { LogsRequest } from '@gantry/proto/container';
-import { internal, invalidArgument } from '@gantry/shared/errors';
+import type { LogsRequest, WaitResult } from '@gantry/proto/container';
+import { internal, invalidArgument, isKind } from '@gantry/shared/errors';
 import { framedByLine, streamContentType } from '../hijack/stream-frames';
 import { joinTerminal } from '../hijack/terminal-stream';
 import { acceptKey } from '../hijack/websocket-stream';
@@ -137,21 +137,44 @@ export class ContainerStreamsController {
     if (!WAIT_CONDITIONS.includes(condition)) {
       throw invalidArgument(`invalid condition: ${JSON.stringify(condition)}`);
     }
-    const messages = this.services.messagesOf(
-      this.services.containers.wait({ container, condition }, { signal }),
-    );
-    let event = (await firstMessage(messages)).event;
-    response.setHeader('Content-Type', 'application/json');
-    if (event?.$case === 'registered') {
+    const registered = () => {
+      if (response.headersSent) return;
+      response.setHeader('Content-Type', 'application/json');
       response.flushHeaders();
-      event = (await firstMessage(messages)).event;
-    }
-    if (event?.$case !== 'result') throw internal('the wait ended without a result');
-    const { statusCode, error } = event.value;
+    };
+    const { statusCode, error } = await this.endOf({ container, condition }, signal, registered);
     const result =
       error === '' ? { StatusCode: statusCode } : { StatusCode: statusCode, Error: { Message: error } };
+    if (!response.headersSent) response.setHeader('Content-Type', 'application/json');
     response.end(`${JSON.stringify(result)}\n`);
-    await messages.return(undefined);
+  }
+
+  /**
+   * Who waits for a container not to run waits on where container-service is started again: its records say what has ended
+   * meanwhile. A next end may have passed.
+   */
+  private async endOf(
+    request: { container: string; condition: string },
+    signal: AbortSignal,
+    registered: () => void,
+  ): Promise<WaitResult> {
+    const messages = this.services.messagesOf(this.services.containers.wait(request, { signal }));
+    let isRegistered = false;
+    try {
+      let { event } = await firstMessage(messages);
+      if (event?.$case === 'registered') {
+        isRegistered = true;
+        registered();
+        ({ event } = await firstMessage(messages));
+      }
+      if (event?.$case !== 'result') throw internal('the wait ended without a result');
+      await messages.return(undefined);
+      return event.value;
+    } catch (error) {
+      const goesOn = isRegistered && ['', 'not-running'].includes(request.condition);
+      if (!goesOn || signal.aborted || !isKind(error, 'Unavailable')) throw error;
+    }
+    return this.endOf(request, signal, registered);
   }
 
   @Get('containers/:id/stats')

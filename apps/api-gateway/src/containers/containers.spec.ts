@@ -1,10 +1,11 @@
-import { forbidden, internal, notFound } from '@gantry/shared/errors';
+import { forbidden, internal, notFound, unavailable } from '@gantry/shared/errors';
 import { incoming, toJson, writeMessage } from '@gantry/shared/grpc';
 import { GatewayFixture } from '../gateway.fixture';
 
 describe('container endpoints', () => {
   let gateway: GatewayFixture;
   const seen: Record<string, unknown> = {};
+  let waits = 0;
   let letWaitEnd = () => {};
   let followerGone = () => {};
 
@@ -30,6 +31,12 @@ describe('container endpoints', () => {
         wait: async (call) => {
           if (call.request.container === 'missing') throw notFound('No such container: missing');
           await writeMessage(call, { event: { $case: 'registered', value: {} } });
+          waits += 1;
+          if (call.request.container === 'restarted' && waits % 2 === 1) throw unavailable('gone');
+          if (call.request.container === 'restarted') {
+            await writeMessage(call, { event: { $case: 'result', value: { statusCode: 3, error: '' } } });
+            return;
+          }
           await new Promise<void>((resolve) => (letWaitEnd = resolve));
           await writeMessage(call, { event: { $case: 'result', value: { statusCode: 7, error: '' } } });
         },
@@ -140,6 +147,16 @@ describe('container endpoints', () => {
     expect(head).not.toContain('StatusCode');
     letWaitEnd();
     expect(await client.end()).toContain('{"StatusCode":7}');
+  });
+
+  it('waits on where the service is started again meanwhile, but not for a next end, which may have passed', async () => {
+    const answer = await gateway.ask('POST', '/containers/restarted/wait');
+    expect(answer).toMatchObject({ status: 200, body: '{"StatusCode":3}\n' });
+    const client = gateway.raw();
+    client.send(
+      'POST /containers/restarted/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n',
+    );
+    expect(await client.end()).not.toContain('StatusCode');
   });
 
   it('answers a wait that cannot be in the ordinary way', async () => {
