@@ -136,6 +136,8 @@ function overlayfs(dataRoot) {
 /** Where the kernel confines by AppArmor, containers get a profile. */
 function appArmorParser(fromApt) {
   const enabled = '/sys/module/apparmor/parameters/enabled';
+  // Not there in most containers, where nothing could be loaded.
+  if (!existsSync('/sys/kernel/security/apparmor')) return [];
   if (!existsSync(enabled) || !readFileSync(enabled, 'utf8').startsWith('Y')) return [];
   const parser = findProgram('apparmor_parser');
   return [fromApt('AppArmor', parser, 'apparmor', 'no apparmor_parser: containers have no AppArmor profile')];

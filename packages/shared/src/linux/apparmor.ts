@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasCode, SystemError } from './errno';
 import type { Processes } from './processes/processes';
 import { which } from './which';
 
 /** AppArmor: profiles that the kernel confines programs by (apparmor(7)). */
 export interface AppArmor {
-  /** Whether this kernel confines by profiles and the parser that loads them is installed. */
+  /** Whether this kernel confines by profiles, and they can be loaded: its files are seen (not in most containers), the parser is there. */
   available(): boolean;
   /** Whether the kernel knows the profile now: whoever administers the host may unload it. */
   isLoaded(profile: string): boolean;
@@ -14,20 +15,24 @@ export interface AppArmor {
 }
 
 const PARSER = 'apparmor_parser';
-const ENABLED = '/sys/module/apparmor/parameters/enabled';
+const ENABLED = 'module/apparmor/parameters/enabled';
 /** A line each: `name (mode)`. */
-const LOADED = '/sys/kernel/security/apparmor/profiles';
+const LOADED = 'kernel/security/apparmor/profiles';
 const EINVAL = 22;
 
 export class KernelAppArmor implements AppArmor {
-  constructor(private readonly processes: Pick<Processes, 'run'>) {}
+  constructor(
+    private readonly processes: Pick<Processes, 'run'>,
+    private readonly sysfs = '/sys',
+  ) {}
 
   available(): boolean {
-    return textOf(ENABLED).startsWith('Y') && which(PARSER) !== undefined;
+    const enabled = textOf(join(this.sysfs, ENABLED)).startsWith('Y');
+    return enabled && existsSync(join(this.sysfs, LOADED)) && which(PARSER) !== undefined;
   }
 
   isLoaded(profile: string): boolean {
-    return textOf(LOADED)
+    return textOf(join(this.sysfs, LOADED))
       .split('\n')
       .some((line) => line.slice(0, line.lastIndexOf(' (')) === profile);
   }
