@@ -27,6 +27,8 @@ export interface RuntimeChoice {
 const CANDIDATES = ['crun', 'runc'];
 /** The versions of crun whose state directory, exec.fifo and seccomp annotation are known to be as the fast path wants. */
 const FAST_CRUN = /^1\.([4-9]|1\d|2\d)(\.|$)/;
+/** For a runtime that hangs; a sound one takes so long only where the host has nothing left. */
+const PROBE_LIMIT_MS = 60_000;
 const RUNTIME_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Finds the OCI runtimes that really run a container here; the first is the default. */
@@ -119,11 +121,12 @@ export class Runtimes {
     await this.linux.processes.run([...command, 'delete', '--force', id]);
     const result = await this.linux.processes.run([...command, 'run', '--bundle', bundle, id], {
       cwd: bundle,
-      timeoutMs: 10_000,
+      timeoutMs: PROBE_LIMIT_MS,
     });
     if (result.code !== 0) {
       await this.linux.processes.run([...command, 'delete', '--force', id]);
       rmSync(bundle, { recursive: true, force: true });
+      if (result.code === null) return `did not end within ${PROBE_LIMIT_MS / 1000} s`;
       return result.stderr.trim() || `exit code ${result.code}`;
     }
     writeFileSync(done, key);
