@@ -2,7 +2,7 @@
 import { instanceArguments, runCommand } from './instance/arguments.mjs';
 import { startInstance } from './instance/instance.mjs';
 import { instanceNames } from './instance/names.mjs';
-import { complain } from './instance/restart.mjs';
+import { leaveOutcome } from './instance/restart.mjs';
 import { applySettings, settingsFile } from './instance/settings.mjs';
 import { findProgram, output } from './host/programs.mjs';
 import { setUp } from './workspace/set-up.mjs';
@@ -52,9 +52,10 @@ async function restart(instance) {
   try {
     applySettings(settingsFile(instance.names.name));
     await instance.restart(process.env);
+    leaveOutcome(instance.names, '');
   } catch (error) {
     say(`gantry: the restart has stopped: ${error.message}`);
-    complain(instance.names, error.message);
+    leaveOutcome(instance.names, error.message);
   }
 }
 

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { createContainer } from '../support/containers';
 import { instance, killService, pidOf } from '../support/engine';
 import { EngineClient } from '../support/engine-client';
@@ -9,15 +11,6 @@ import type { ServiceName } from '../support/test-instance';
 const SERVICES: ServiceName[] = ['image', 'volume', 'network', 'container', 'gateway'];
 /** Every request comes on a connection of its own, as those of the docker CLI do. */
 const client = new EngineClient(instance.socket, '', new Agent({ keepAlive: false }));
-
-/** undefined: between two. */
-function pidOrNone(service: ServiceName): number | undefined {
-  try {
-    return pidOf(service);
-  } catch {
-    return undefined;
-  }
-}
 
 async function remove(id: string): Promise<void> {
   expect((await client.delete(`/containers/${id}`)).status).toBe(204);
@@ -47,10 +40,15 @@ describe('a restart of one service after the other', () => {
     events.setEncoding('utf8').on('data', (text: string) => (seen += text));
     const gateway = pidOf('gateway');
 
-    process.kill(pidOf('supervisor'), 'SIGUSR2');
-    const answers = await asking(() =>
-      SERVICES.map(pidOrNone).every((pid, index) => pid !== undefined && pid !== before[index]),
-    );
+    let done = false;
+    const paths = ['--run-dir', instance.runDir, '--data-root', instance.dataRoot];
+    const restarted = promisify(execFile)(process.execPath, [
+      ...['scripts/gantry.mjs', 'restart', '--instance', instance.name],
+      ...paths,
+    ]).finally(() => (done = true));
+    const answers = await asking(() => done);
+    await restarted;
+    SERVICES.map(pidOf).forEach((pid, index) => expect(pid).not.toBe(before[index]));
     expect(answers.filter((status) => status !== 200)).toEqual([]);
 
     // It still has this client, and nobody else.

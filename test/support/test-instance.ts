@@ -11,8 +11,7 @@ const ROOT = process.cwd();
 /** What the instances wrote stays here, for when a test fails. */
 const LOGS = join(ROOT, '.cache', 'test-logs');
 
-export type ServiceName =
-  'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis' | 'supervisor';
+export type ServiceName = 'gateway' | 'image' | 'container' | 'volume' | 'network' | 'postgres' | 'redis';
 
 /** An instance of Gantry started as a user starts it: `npm start -- --instance NAME`. */
 export class TestInstance {
