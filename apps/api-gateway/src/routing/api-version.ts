@@ -58,7 +58,8 @@ export function apiVersionMiddleware(request: Request, response: Response, next:
     }
     request.url = request.url.slice(prefix[0].length) || '/';
   }
-  request.url = linkAsOneSegment(request.url);
+  // The one path that dockerd knows with a slash at its end too.
+  request.url = linkAsOneSegment(request.url).replace(/^\/networks\/(?=$|\?)/, '/networks');
   if (request.method === 'HEAD' && !HEAD_PATHS.test(request.url)) next(notFound('page not found'));
   else next();
 }

@@ -14,6 +14,7 @@ describe('routing and errors', () => {
         },
         list: async (request) => toJson([request]),
       },
+      networks: { list: async () => toJson([]) },
       images: {
         inspect: async (request) => {
           reference = request.reference;
@@ -39,6 +40,12 @@ describe('routing and errors', () => {
       expect(answer.headers.server).toMatch(/^Gantry\/\S+ \(linux\)$/);
     }
     expect(await gateway.ask('HEAD', '/_ping')).toMatchObject({ status: 200, body: '' });
+  });
+
+  it('lists networks with a slash at the end too, as dockerd does', async () => {
+    for (const path of ['/networks', '/v1.51/networks/']) {
+      expect(await gateway.ask('GET', path)).toMatchObject({ status: 200, body: '[]' });
+    }
   });
 
   it('takes a whole URL, and sends on who asks for a path that is not clean', async () => {

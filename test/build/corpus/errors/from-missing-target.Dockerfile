@@ -1,2 +1,2 @@
 FROM corpus:base
-# expect: failed to reach build target nope in Dockerfile
+# expect: target stage "nope" could not be found
