@@ -31,6 +31,13 @@ const CONNECT_MS = 30_000;
  */
 const LARGE = 1024 * 1024;
 
+/**
+ * A connection on which both sides wait for the other to read hangs for good: one that answers no ping for so long is made
+ * anew. Longer than a service that is only busy, or stopped for a while, keeps silent. Milliseconds.
+ */
+const KEEPALIVE_MS = 30_000;
+const SILENCE_MS = 60_000;
+
 const waiting = () => new Metadata({ waitForReady: true });
 
 interface Stream {
@@ -38,9 +45,13 @@ interface Stream {
   call?: { cancelWithStatus(code: status, details: string): void };
 }
 
-/** One connection to a service; the clients of all its interfaces share it. Reconnects by itself. */
+/**
+ * The connections to a service; the clients of all its interfaces share them. They reconnect by themselves. Streams have one for
+ * themselves: thousands that nobody reads, or that end at once, may stall it or have it closed by the other side.
+ */
 export class ServiceChannel {
-  private readonly channel: Channel;
+  private readonly streams: Channel;
+  private readonly unaries: Channel;
   /** On the same host only: a proxy between hosts may spread plain calls over several servers. */
   private readonly exchange: CallExchange | undefined;
 
@@ -50,16 +61,22 @@ export class ServiceChannel {
     address: string,
     tls?: RpcTls,
   ) {
-    this.channel = new Channel(grpcTarget(address), channelCredentials(address, tls), {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-      'grpc.initial_reconnect_backoff_ms': 50,
-      'grpc.min_reconnect_backoff_ms': 50,
-      'grpc.max_reconnect_backoff_ms': 500,
-      'grpc.default_authority': 'localhost',
-      'grpc-node.flow_control_window': WINDOW,
-    });
-    if (address.startsWith('unix://')) this.exchange = new CallExchange(this.channel);
+    const connection = () =>
+      new Channel(grpcTarget(address), channelCredentials(address, tls), {
+        'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+        'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+        'grpc.initial_reconnect_backoff_ms': 50,
+        'grpc.min_reconnect_backoff_ms': 50,
+        'grpc.max_reconnect_backoff_ms': 500,
+        'grpc.default_authority': 'localhost',
+        'grpc.use_local_subchannel_pool': 1,
+        'grpc.keepalive_time_ms': KEEPALIVE_MS,
+        'grpc.keepalive_timeout_ms': SILENCE_MS,
+        'grpc-node.flow_control_window': WINDOW,
+      });
+    this.streams = connection();
+    this.unaries = connection();
+    if (address.startsWith('unix://')) this.exchange = new CallExchange(this.unaries);
   }
 
   /** A typed client of one interface: `channel.client<ImageServiceServer>(ImageServiceService)`. */
@@ -71,7 +88,8 @@ export class ServiceChannel {
 
   close(): void {
     this.exchange?.close();
-    this.channel.close();
+    this.unaries.close();
+    this.streams.close();
   }
 
   private method(method: MethodDefinition<unknown, unknown>): unknown {
@@ -79,14 +97,14 @@ export class ServiceChannel {
     if (method.requestStream && method.responseStream) {
       return (settings?: CallSettings) =>
         this.begun(
-          this.channel.makeBidiStreamRequest(path, out, back, waiting(), options(settings)),
+          this.streams.makeBidiStreamRequest(path, out, back, waiting(), options(settings)),
           settings,
         );
     }
     if (method.responseStream) {
       return (request: unknown, settings?: CallSettings) =>
         this.begun(
-          this.channel.makeServerStreamRequest(path, out, back, request, waiting(), options(settings)),
+          this.streams.makeServerStreamRequest(path, out, back, request, waiting(), options(settings)),
           settings,
         );
     }
@@ -96,7 +114,7 @@ export class ServiceChannel {
         const response = new Promise<unknown>((resolve, reject) => {
           settle = (error, value) => (error ? reject(this.error(error)) : resolve(value));
         });
-        const stream = this.channel.makeClientStreamRequest(
+        const stream = this.streams.makeClientStreamRequest(
           path,
           out,
           back,
@@ -114,7 +132,7 @@ export class ServiceChannel {
     const { path, requestSerialize: out, responseDeserialize: back } = method;
     const plain = (request: unknown, settings?: CallSettings) =>
       new Promise((resolve, reject) => {
-        const call = this.channel.makeUnaryRequest(
+        const call = this.unaries.makeUnaryRequest(
           path,
           out,
           back,
@@ -143,7 +161,7 @@ export class ServiceChannel {
           });
         };
     return (request: unknown, settings?: CallSettings) =>
-      exchange?.isOpen || this.channel.getChannel().getConnectivityState(false) === connectivityState.READY
+      exchange?.isOpen || this.unaries.getChannel().getConnectivityState(false) === connectivityState.READY
         ? send(request, settings)
         : this.connected(settings?.deadlineMs).then(() => send(request, settings));
   }
@@ -153,13 +171,13 @@ export class ServiceChannel {
    * so better than we could.
    */
   connected(limitMs = CONNECT_MS): Promise<void> {
-    return new Promise((resolve) => this.channel.waitForReady(Date.now() + limitMs, () => resolve()));
+    return new Promise((resolve) => this.unaries.waitForReady(Date.now() + limitMs, () => resolve()));
   }
 
   /** Streams wait for a service as unary calls do. */
   private begun<T extends Stream>(stream: T, settings?: CallSettings): T {
-    if (this.channel.getChannel().getConnectivityState(false) !== connectivityState.READY) {
-      this.channel.waitForReady(Date.now() + CONNECT_MS, (error) => {
+    if (this.streams.getChannel().getConnectivityState(false) !== connectivityState.READY) {
+      this.streams.waitForReady(Date.now() + CONNECT_MS, (error) => {
         if (error) stream.call?.cancelWithStatus(status.UNAVAILABLE, 'No connection established');
       });
     }

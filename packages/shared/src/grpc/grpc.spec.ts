@@ -40,10 +40,11 @@ describe('gRPC wiring', () => {
   let dir: string;
   let server: GrpcServer;
   let channel: ServiceChannel;
+  let address: string;
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'grpc-'));
-    const address = `unix://${join(dir, 's.sock')}`;
+    address = `unix://${join(dir, 's.sock')}`;
     server = new GrpcServer(address, undefined, [registration<ExecServiceServer>(ExecServiceService, exec)]);
     await server.listen();
     channel = new ServiceChannel('exec-service', address);
@@ -68,6 +69,21 @@ describe('gRPC wiring', () => {
       kind: 'NotFound',
       message: 'No such exec instance: x',
     });
+  });
+
+  it('answers unary calls whatever clients do with their streams', async () => {
+    const crowded = new ServiceChannel('exec-service', address);
+    const service = crowded.client<ExecServiceServer>(ExecServiceService);
+    const calls = Array.from({ length: 1_200 }, () => service.start());
+    for (const call of calls) call.on('error', () => {}).write({ message: undefined });
+    await service.create({ container: 'c1', config: toJson({}).json });
+    // Nobody has read, and all leave at once: the server takes that for an attack, and closes their connection.
+    for (const call of calls) call.cancel();
+    for (let asked = 0; asked < 20; asked++) {
+      await service.create({ container: `c${asked}`, config: toJson({}).json });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    crowded.close();
   });
 
   it('streams both ways and ends when the input ends', async () => {
