@@ -4,7 +4,6 @@ import { hasCode, type Mounts } from '@gantry/shared/linux';
 import type { ContainerMount } from '../records/container-record';
 import type { HostConfig, MountRequest } from '../records/api-documents';
 import type { OciMount } from '@gantry/shared/oci';
-import { refuseOverProc } from './proc-mounts';
 
 const DEV_OPTIONS = ['nosuid', 'strictatime', 'mode=755', 'size=65536k'];
 const TMPFS_DEFAULTS = ['noexec', 'nosuid', 'nodev'];
@@ -86,7 +85,6 @@ function systemMounts(hostConfig: HostConfig, sources: MountSources): OciMount[]
 }
 
 function userMount(mount: ContainerMount, canReadonlyBelow: boolean): OciMount {
-  refuseOverProc(mount.Source, mount.Destination);
   const options = [mount.recursive ? 'rbind' : 'bind', mount.Propagation || 'rprivate'];
   if (!mount.RW) options.push(readonlyOption(mount, canReadonlyBelow));
   return bind(mount.Source, mount.Destination, options);

@@ -1,6 +1,7 @@
 import { lstatSync, readlinkSync, statfsSync } from 'node:fs';
-import { invalidArgument } from '../errors';
+import { internal, invalidArgument } from '../errors';
 import type { OciMount, OciSpec } from './oci-spec';
+import { CREATE_PREFIX } from './runtime-errors';
 
 /** What programs that emulate parts of /proc for a container mount over (runc's list). */
 const REPLACEABLE = new Set(
@@ -21,7 +22,7 @@ interface Reached {
 /**
  * An image, or what is in a volume, may lead a mount onto /proc: the runtime would then set up labels, sysctls and masked paths
  * in files of the container's choice (CVE-2019-16884, CVE-2019-19921). runc refuses that, crun does not.
- * @throws InvalidArgument in runc's words
+ * @throws Internal in the words of dockerd with runc
  */
 export function refuseMountsOnProc({ root, mounts }: Pick<OciSpec, 'root' | 'mounts'>): void {
   const reached: Reached[] = [];
@@ -30,9 +31,9 @@ export function refuseMountsOnProc({ root, mounts }: Pick<OciSpec, 'root' | 'mou
     const complaint = complaintOf(mount, at);
     if (complaint !== undefined) {
       const { source, destination } = mount;
-      throw invalidArgument(
-        `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(destination)}: ` +
-          `${JSON.stringify(at)} cannot be mounted because it is ${complaint}`,
+      throw internal(
+        `${CREATE_PREFIX}error during container init: error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(destination)}: ` +
+          `${JSON.stringify(at)} cannot be mounted because it is ${complaint}: unknown`,
       );
     }
     reached.push({ at, ...(mount.type === 'bind' && { source: mount.source }) });

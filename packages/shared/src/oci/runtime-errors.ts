@@ -6,7 +6,8 @@ export interface StartFailure {
   exitCode: number;
 }
 
-const CREATE_PREFIX =
+/** How dockerd begins to say that a container was not made. */
+export const CREATE_PREFIX =
   'failed to create task for container: failed to create shim task: OCI runtime create failed: runtime create failed: ' +
   'unable to start container process: ';
 
