@@ -105,7 +105,15 @@ export class VolumeDisk {
 
   /** From here on the volume exists. */
   finish(name: string, directory: string): void {
-    renameSync(directory, join(this.root, name));
+    const place = join(this.root, name);
+    try {
+      renameSync(directory, place);
+    } catch (error) {
+      // A container's mark of a volume whose directory somebody had taken away; where there are data, it is not ours to decide.
+      if (!hasCode(error, 'ENOTEMPTY') || existsSync(join(place, '_data'))) throw error;
+      this.remove(name);
+      renameSync(directory, place);
+    }
     this.sync.add(join(this.root, name, RECORD), this.root);
     faultPoint('volume-named');
   }

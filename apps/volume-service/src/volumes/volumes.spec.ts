@@ -190,6 +190,15 @@ describe('volumes', () => {
     expect(readFileSync(join(Mountpoint, 'rows'), 'utf8')).toBe('precious');
   });
 
+  it('is made where a directory of that name has nothing but marks of containers', async () => {
+    const { Mountpoint } = await create({ Name: 'data' });
+    const root = join(Mountpoint, '../..');
+    mkdirSync(join(root, 'lost/refs'), { recursive: true });
+    writeFileSync(join(root, 'lost/refs/c1'), '');
+    await create({ Name: 'lost' });
+    expect(readdirSync(join(root, 'lost')).sort()).toEqual(['_data', 'volume.json']);
+  });
+
   it('makes one volume out of creations that come at once', async () => {
     await Promise.all(Array.from({ length: 20 }, () => create({ Name: 'data' })));
     expect(actions()).toEqual(['create data']);
