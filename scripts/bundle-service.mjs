@@ -45,6 +45,7 @@ await build({
   // koffi is a native module; the others are optional requires of Nest that no service uses.
   external: [
     'koffi',
+    '@nestjs/platform-express',
     '@nestjs/microservices',
     '@nestjs/microservices/*',
     '@nestjs/websockets',
