@@ -71,7 +71,7 @@ export class SnapshotDirectories {
     this.layers.writeLink(temporary, record.containerId);
     renameSync(temporary, this.layers.path(record.containerId));
     const files = [LAYER_LOWER, LAYER_LINK, SNAPSHOT, MOUNT_ID];
-    this.sync.add(...files.map((file) => this.layers.path(record.containerId, file)));
+    for (const file of files) this.sync.add(this.layers.path(record.containerId, file));
   }
 
   record(containerId: string): SnapshotRecord | undefined {

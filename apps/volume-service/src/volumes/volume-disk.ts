@@ -114,7 +114,7 @@ export class VolumeDisk {
       this.remove(name);
       renameSync(directory, place);
     }
-    this.sync.add(join(this.root, name, RECORD), this.root);
+    this.sync.add(join(this.root, name, RECORD), [this.root]);
     faultPoint('volume-named');
   }
 

@@ -5,8 +5,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { hasCode } from '../linux';
 import { LOGGER, type Logger } from '../logging';
 
-/** What is written close together is synced together, and what is gone by then costs nothing. Milliseconds. */
-const GATHER_MS = 100;
+/**
+ * What is written close together is synced together, and what is gone by then costs nothing: a commit of the file system's
+ * journal holds up whoever writes meanwhile. Milliseconds.
+ */
+const GATHER_MS = 1_000;
 
 /**
  * Makes records outlive a power cut without anybody waiting for it: a rename alone leaves a new file empty when the host
@@ -14,29 +17,33 @@ const GATHER_MS = 100;
  */
 @Injectable()
 export class LateSync {
-  private readonly waiting = new Set<string>();
+  /** With the directories that come after each. */
+  private readonly waiting = new Map<string, readonly string[]>();
   private running = false;
 
   constructor(@Inject(LOGGER) private readonly logger: Logger) {}
 
-  /** Files, and directories that got or lost an entry. */
-  add(...paths: string[]): void {
-    for (const path of paths) this.waiting.add(path);
+  /** A file, or a directory that got an entry. `directories`: to be synced too where it is still there. */
+  add(path: string, directories: readonly string[] = []): void {
+    this.waiting.set(path, directories);
+    this.begin();
+  }
+
+  private begin(): void {
     if (this.running || this.waiting.size === 0) return;
     this.running = true;
     void this.syncAll().finally(() => {
       this.running = false;
-      this.add();
+      this.begin();
     });
   }
 
   /** One after the other: the disk has others to serve. */
   private async syncAll(): Promise<void> {
     await sleep(GATHER_MS, undefined, { ref: false });
-    const paths = [...this.waiting];
+    const present = [...this.waiting].filter(([path]) => existsSync(path));
     this.waiting.clear();
-    for (const path of paths) {
-      if (!existsSync(path)) continue;
+    for (const path of new Set(present.flat(2))) {
       await sync(path).catch((error: unknown) => {
         if (!hasCode(error, 'ENOENT')) this.logger.error({ err: error, path }, 'a record is not synced');
       });
