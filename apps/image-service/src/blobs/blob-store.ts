@@ -15,10 +15,11 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
+import { syncPath } from '@gantry/shared/durability';
 import { dataLoss, invalidArgument } from '@gantry/shared/errors';
 import { faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
@@ -103,14 +104,14 @@ export class BlobStore {
 
   /** Makes a file of ingest/ a blob for good. The caller has seen that it has this digest. */
   async adopt(file: string, digest: string): Promise<void> {
-    await sync(file);
+    await syncPath(file);
     // A blob that is kept from long ago was last relied on then.
     const now = new Date();
     utimesSync(file, now, now);
     faultPoint('blob-written');
     await rename(file, this.path(digest));
     faultPoint('blob-renamed');
-    await sync(this.blobs);
+    await syncPath(this.blobs);
   }
 
   /** Whether the blob is there; if so, it stays for the time it takes to refer to it (an hour, see Sweep). */
@@ -232,13 +233,4 @@ function hexOf(digest: string): string {
   const hex = digest.startsWith('sha256:') ? digest.slice('sha256:'.length) : '';
   if (!HEX.test(hex)) throw invalidArgument(`unsupported digest ${digest}`);
   return hex;
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -1,1 +1,2 @@
 export * from './late-sync';
+export * from './sync-path';

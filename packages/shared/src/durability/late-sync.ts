@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { hasCode } from '../linux';
 import { LOGGER, type Logger } from '../logging';
+import { syncPath } from './sync-path';
 
 /**
  * What is written close together is synced together, and what is gone by then costs nothing: a commit of the file system's
@@ -44,18 +44,9 @@ export class LateSync {
     const present = [...this.waiting].filter(([path]) => existsSync(path));
     this.waiting.clear();
     for (const path of new Set(present.flat(2))) {
-      await sync(path).catch((error: unknown) => {
+      await syncPath(path).catch((error: unknown) => {
         if (!hasCode(error, 'ENOENT')) this.logger.error({ err: error, path }, 'a record is not synced');
       });
     }
-  }
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
