@@ -5,11 +5,10 @@ import { root } from '../workspace/root.mjs';
 // Small young generation and one malloc arena: the services hold little and allocate in short bursts.
 // Prisma's query compiler is WebAssembly: optimizing it costs 20 MB a process, and no query gets measurably faster.
 // An engine answers now and then: as V8 counts, thousands of requests would be interpreted before it optimizes what they run.
-const OPTIMIZE_SOON =
-  Number.parseInt(process.versions.v8, 10) < 12
-    ? '--interrupt-budget=10000'
-    : '--invocation-count-for-turbofan=500';
-const NODE_FLAGS = ['--max-semi-space-size=2', '--liftoff-only', OPTIMIZE_SOON];
+const V8_MAJOR = Number.parseInt(process.versions.v8, 10);
+const optimizeSoon = (budget, invocations) =>
+  V8_MAJOR < 12 ? `--interrupt-budget=${budget}` : `--invocation-count-for-turbofan=${invocations}`;
+const NODE_FLAGS = ['--max-semi-space-size=1', '--liftoff-only', optimizeSoon(10_000, 500)];
 const MEMORY_SAVING = { MALLOC_ARENA_MAX: '2' };
 // Image-service moves archives through memory: its garbage is not let grow to twice of what lives, and what a socket has
 // read into goes back to the kernel at once instead of leaving holes. A load peaks at 180 MB with it, at 260 MB without.
@@ -19,9 +18,12 @@ const BULK = {
 };
 // Bytes that pass through make garbage all the time: helper threads of the collector cost the gateway twice the processor
 // time for the same upload.
-const STREAM = { flags: ['--single-threaded-gc'], env: {} };
+const STREAM = { flags: ['--single-threaded-gc', optimizeSoon(3_000, 150)], env: {} };
+// It does little, and nothing else at that time: where it is interpreted, that is most of what a client waits for. The others
+// would compile while a container starts.
+const BRIEF = { flags: [optimizeSoon(3_000, 150)], env: {} };
 const PLAIN = { flags: [], env: {} };
-const KINDS = { 'image-service': BULK, 'api-gateway': STREAM };
+const KINDS = { 'image-service': BULK, 'api-gateway': STREAM, 'volume-service': BRIEF };
 
 const STDIO = ['ignore', 'pipe', 'pipe', 'ipc'];
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InstanceConfig } from '@gantry/shared/config';
@@ -55,6 +55,7 @@ export class Fixture {
     glanceMs: 20_000,
   };
   index!: MemoryIndex;
+  private disk?: VolumeDisk;
   local!: LocalDriver;
   volumes!: VolumeCatalogue;
   attachments!: Attachments;
@@ -67,12 +68,13 @@ export class Fixture {
 
   /** What a start of the service makes of the disk and the mount table. */
   restart(): void {
+    void this.disk?.onApplicationShutdown();
     const config = { dataRoot: join(this.root, 'data'), runDir: join(this.root, 'run') } as InstanceConfig;
     const logger = createLogger('test', 'fatal');
     const events = { publish: (event: EngineEvent) => this.events.push(event) } as unknown as EventPublisher;
     this.index = new MemoryIndex();
     const marks = new MountMarks(config);
-    const disk = new VolumeDisk(config, this.linux, new LateSync(logger), logger);
+    const disk = (this.disk = new VolumeDisk(config, this.linux, new LateSync(logger), logger));
     const local = new LocalDriver(this.linux, config, new VolumeMounter(this.linux));
     const drivers = new VolumeDrivers(
       local,
@@ -103,10 +105,17 @@ export class Fixture {
     new VolumeRecovery(this.volumes, drivers, logger).begin(unsettled);
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
+    await this.disk?.onApplicationShutdown();
     for (const { record } of this.volumes.all()) this.linux.mounts.detach(this.local.mountpoint(record.name));
     rmSync(this.root, { recursive: true, force: true });
   }
 }
+
+/** What is in the directory of the volumes, but for what waits to become one. */
+export const volumesIn = (root: string): string[] =>
+  readdirSync(join(root, 'data', 'volumes'))
+    .filter((name) => !name.startsWith('.spare-'))
+    .sort();
 
 export const plain = (name: string) => ({ name, driver: '', options: {}, labels: {} });

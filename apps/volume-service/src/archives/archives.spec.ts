@@ -21,7 +21,7 @@ import {
 import { join } from 'node:path';
 import { pack, type Header } from 'tar-stream';
 import { eventually } from '../../../../test/support/eventually';
-import { Fixture, plain } from '../volume-service.fixture';
+import { Fixture, plain, volumesIn } from '../volume-service.fixture';
 
 describe('backup, restore and clones of volumes', () => {
   let fixture: Fixture;
@@ -32,7 +32,7 @@ describe('backup, restore and clones of volumes', () => {
   afterEach(() => fixture.remove());
 
   const place = (volume: string, path = '.') => join(fixture.local.mountpoint(volume), path);
-  const onDisk = () => readdirSync(join(fixture.root, 'data', 'volumes')).sort();
+  const onDisk = () => volumesIn(fixture.root);
 
   async function exported(name: string, zstd = false): Promise<Buffer> {
     const parts: Buffer[] = [];

@@ -24,6 +24,8 @@ export class VolumeIndex implements OnApplicationShutdown {
   private readonly prisma: PrismaClient;
   private readonly nodeId: string;
   private readonly pending = new Map<string, Wanted>();
+  /** The names that may have a row; undefined: not known before Postgres was read once. */
+  private indexed?: Set<string>;
   private toReconcile?: Volume[];
   private flushing?: Promise<void>;
   private stopping = false;
@@ -51,8 +53,10 @@ export class VolumeIndex implements OnApplicationShutdown {
     this.flush();
   }
 
+  /** What came and went between two writes never was in Postgres. */
   drop(name: string): void {
-    this.pending.set(name, undefined);
+    if (this.indexed && !this.indexed.has(name)) this.pending.delete(name);
+    else this.pending.set(name, undefined);
     this.flush();
   }
 
@@ -90,9 +94,13 @@ export class VolumeIndex implements OnApplicationShutdown {
     }
     while (this.pending.size > 0) {
       const batch = [...this.pending].slice(0, LARGEST_BATCH);
+      for (const [name] of batch) this.indexed?.add(name);
       await this.write(batch);
-      // Unless it changed meanwhile.
-      for (const [name, wanted] of batch) if (this.pending.get(name) === wanted) this.pending.delete(name);
+      for (const [name, wanted] of batch) {
+        if (!wanted) this.indexed?.delete(name);
+        // Unless it changed meanwhile.
+        if (this.pending.get(name) === wanted) this.pending.delete(name);
+      }
     }
   }
 
@@ -105,6 +113,7 @@ export class VolumeIndex implements OnApplicationShutdown {
     const indexed = new Map(
       rows.map((row) => [row.name, row.references.map((reference) => reference.containerId)]),
     );
+    this.indexed = new Set(indexed.keys());
     const truth = new Map(volumes.map((volume) => [volume.record.name, volume]));
     for (const name of indexed.keys()) {
       if (!truth.has(name) && !this.pending.has(name)) this.pending.set(name, undefined);

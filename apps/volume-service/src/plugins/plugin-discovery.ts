@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
@@ -20,6 +21,12 @@ interface JsonSpec {
   TLSConfig?: { InsecureSkipVerify?: boolean; CAFile?: string; CertFile?: string; KeyFile?: string };
 }
 
+/** What names were found, and how the directories looked that they were found in. */
+interface Seen {
+  directories: { path: string; stamp: string }[];
+  names: string[];
+}
+
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const MANAGED_ID = /^[0-9a-f]{64}$/;
 
@@ -30,6 +37,8 @@ const MANAGED_ID = /^[0-9a-f]{64}$/;
  */
 @Injectable()
 export class PluginDiscovery {
+  private seen?: Seen;
+
   constructor(@Inject(PLUGIN_SETTINGS) private readonly settings: PluginSettings) {}
 
   /** @throws NotFound, Unavailable where a file about it cannot be read. */
@@ -43,14 +52,27 @@ export class PluginDiscovery {
 
   /** The names of all that can be found. */
   names(): string[] {
+    if (!this.seen || this.seen.directories.some(({ path, stamp }) => stampOf(path) !== stamp)) {
+      this.seen = this.look();
+    }
+    return this.seen.names;
+  }
+
+  private look(): Seen {
+    const directories: Seen['directories'] = [];
+    const entriesIn = (path: string): string[] => {
+      directories.push({ path, stamp: stampOf(path) });
+      return entriesOf(path);
+    };
     const files = [this.settings.sockets, ...this.settings.specs].flatMap((directory) =>
-      entriesOf(directory).flatMap((entry) => [
+      entriesIn(directory).flatMap((entry) => [
         entry,
-        ...entriesOf(join(directory, entry)).filter((inner) => isSpecOf(entry, inner)),
+        ...entriesIn(join(directory, entry)).filter((inner) => isSpecOf(entry, inner)),
       ]),
     );
     const known = files.filter((file) => ['.sock', '.spec', '.json'].includes(extname(file)));
-    return [...new Set(known.map((file) => basename(file, extname(file))))].filter((name) => NAME.test(name));
+    const names = [...new Set(known.map((file) => basename(file, extname(file))))];
+    return { directories, names: names.filter((name) => NAME.test(name)) };
   }
 
   private candidates(name: string): string[] {
@@ -101,6 +123,21 @@ function checkUrl(text: string): string {
 
 const isSpecOf = (directory: string, file: string): boolean =>
   MANAGED_ID.test(directory) || basename(file, extname(file)) === directory;
+
+/** A directory whose time is younger may change once more without it showing: some file systems count in seconds. */
+const SETTLED_MS = 3_000;
+
+/** The same for as long as the directory has the same entries; never the same twice where that is not sure. */
+function stampOf(path: string): string {
+  try {
+    const status = statSync(path, { throwIfNoEntry: false });
+    if (!status?.isDirectory()) return 'no directory';
+    const settled = Math.abs(Date.now() - status.mtimeMs) > SETTLED_MS;
+    return `${status.dev}.${status.ino}.${status.mtimeMs}.${settled ? '' : randomUUID()}`;
+  } catch {
+    return 'out of reach';
+  }
+}
 
 /** Of a directory; of anything else nothing. Most hosts have none, and an error thrown costs as much as all else here. */
 function entriesOf(path: string): string[] {

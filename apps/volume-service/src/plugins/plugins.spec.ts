@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromJson } from '@gantry/shared/grpc';
 import { eventually } from '../../../../test/support/eventually';
 import { VolumePlugin } from '../../../../test/support/volume-plugin';
-import { Fixture, plain } from '../volume-service.fixture';
+import { Fixture, plain, volumesIn } from '../volume-service.fixture';
 import type { ApiVolume } from '../volumes/volume';
 
 describe('volume plugins', () => {
@@ -17,7 +17,7 @@ describe('volume plugins', () => {
   });
   afterEach(async () => {
     await plugin.stop();
-    fixture.remove();
+    await fixture.remove();
   });
 
   const create = async (config: object) =>
@@ -28,7 +28,7 @@ describe('volume plugins', () => {
       await fixture.api.list({ filters: undefined }),
     );
   const remove = (name: string, force = false) => fixture.api.remove({ name, force });
-  const onDisk = () => readdirSync(join(fixture.root, 'data', 'volumes')).sort();
+  const onDisk = () => volumesIn(fixture.root);
   const inDepot = (name: string) => ({ ...plain(name), driver: 'depot' });
 
   it('makes, shows and removes volumes', async () => {

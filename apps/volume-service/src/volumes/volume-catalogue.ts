@@ -157,7 +157,7 @@ export class VolumeCatalogue {
     const labels = wanted.name === '' ? { ...wanted.labels, [ANONYMOUS_LABEL]: '' } : wanted.labels;
     const createdAt = secondsOnly(new Date());
     const record = { ...newRecord(name, driver), options: wanted.options, labels, createdAt, anonymous };
-    const directory = this.disk.begin(record, driver.keepsData);
+    const directory = await this.disk.begin(record, driver.keepsData);
     try {
       await driver.create(record, directory);
       faultPoint('volume-made-by-driver');
@@ -184,7 +184,7 @@ export class VolumeCatalogue {
     const driver = await this.drivers.whoHas(name);
     if (!driver) return undefined;
     const record = { ...newRecord(name, driver), createdAt: secondsOnly(new Date()) };
-    return this.name(record, this.disk.begin(record, driver.keepsData));
+    return this.name(record, await this.disk.begin(record, driver.keepsData));
   }
 
   private async removeLocked({ record }: Volume, force: boolean): Promise<void> {

@@ -10,22 +10,22 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { LateSync } from '@gantry/shared/durability';
 import { faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { type FileStamp, stampOf } from '@gantry/shared/validity';
+import { CLOSED, SpareDirectories } from './spare-directories';
 import { volumesRoot, type Volume, type VolumeRecord } from './volume';
 
-/** Other users neither list volumes nor get to one whose name they guess. */
-const CLOSED = 0o710;
 const RECORD = 'volume.json';
 const CREATING = '.creating-';
+const SPARE = '.spare-';
 const REMOVING = '.removing-';
 const STAGING = '.staging-';
 /** What is discarded close together is deleted together. Milliseconds. */
@@ -45,8 +45,9 @@ export interface Unfinished {
  * has no `_data`, and `refs` comes with the first user.
  */
 @Injectable()
-export class VolumeDisk {
+export class VolumeDisk implements OnApplicationShutdown {
   private readonly root: string;
+  private readonly spares: SpareDirectories;
   private readonly doomed: string[] = [];
   private deleting?: Promise<void>;
 
@@ -57,6 +58,7 @@ export class VolumeDisk {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.root = volumesRoot(config);
+    this.spares = new SpareDirectories(this.root, SPARE, RECORD);
   }
 
   /** Everything on disk; what a crash left half-made or half-removed is taken away, unless a plugin has to be asked. */
@@ -71,7 +73,7 @@ export class VolumeDisk {
       const record = this.readRecord(directory);
       if (entry.name.startsWith(CREATING) && record && record.driver !== 'local') {
         unfinished.push({ record, directory });
-      } else if ([CREATING, REMOVING, STAGING].some((prefix) => entry.name.startsWith(prefix))) {
+      } else if ([CREATING, SPARE, REMOVING, STAGING].some((prefix) => entry.name.startsWith(prefix))) {
         this.discard(directory);
       } else if (record) {
         chmodSync(directory, CLOSED);
@@ -83,18 +85,17 @@ export class VolumeDisk {
     return { volumes, unfinished, leaving };
   }
 
+  async onApplicationShutdown(): Promise<void> {
+    await this.spares.close();
+  }
+
   /** A directory with everything but its name. */
-  begin(record: VolumeRecord, withData: boolean): string {
-    const directory = join(this.root, CREATING + record.name + '-' + randomBytes(4).toString('hex'));
-    const makeDirectory = (path: string, mode: number) => {
-      mkdirSync(path);
-      chmodSync(path, mode);
-    };
+  async begin(record: VolumeRecord, withData: boolean): Promise<string> {
+    const directory = withData ? await this.spares.take() : this.makeDirectory(record.name);
     try {
-      makeDirectory(directory, CLOSED);
       faultPoint('volume-begun');
-      if (withData) makeDirectory(join(directory, '_data'), 0o755);
-      writeFileSync(join(directory, RECORD), JSON.stringify(record, null, 2) + '\n', { mode: 0o600 });
+      // Not cut first: ext4 writes what replaces a file's content to the disk at once.
+      writeFileSync(join(directory, RECORD), JSON.stringify(record, null, 2) + '\n', { flag: 'r+' });
       faultPoint('volume-written');
       return directory;
     } catch (error) {
@@ -179,6 +180,15 @@ export class VolumeDisk {
     faultPoint('volume-user-removed');
   }
 
+  /** For a volume whose plugin has the bytes. */
+  private makeDirectory(name: string): string {
+    const directory = join(this.root, CREATING + name + '-' + randomBytes(4).toString('hex'));
+    mkdirSync(directory);
+    chmodSync(directory, CLOSED);
+    writeFileSync(join(directory, RECORD), '', { mode: 0o600 });
+    return directory;
+  }
+
   private leavingMark(name: string): string {
     return join(this.root, name, LEAVING_MARK);
   }
@@ -235,28 +245,42 @@ export class VolumeDisk {
   private async deleteDoomed(): Promise<void> {
     await sleep(GATHER_MS, undefined, { ref: false });
     while (this.doomed.length > 0) {
-      const paths = this.doomed.splice(0);
-      const mounts = this.linux.mounts.listMounts().map(({ mountPoint }) => mountPoint);
-      for (const path of paths) {
-        const below = mounts.filter((mountPoint) => mountPoint.startsWith(path + '/'));
-        await this.deleteTree(path, below.reverse());
-      }
+      const left: string[] = [];
+      for (const path of this.doomed.splice(0)) if (!(await this.deleteEmpty(path))) left.push(path);
+      if (left.length > 0) await this.deleteTrees(left);
     }
   }
 
-  private async deleteTree(path: string, mountsBelow: string[]): Promise<void> {
+  /** Most volumes are: three steps instead of the fifteen of a walk. What is not empty, or mounted over, stays. */
+  private async deleteEmpty(path: string): Promise<boolean> {
     try {
-      // Whatever is still mounted below must be let go, not emptied.
-      for (const mountPoint of mountsBelow) this.linux.mounts.detach(mountPoint);
       this.linux.quotas.release(join(path, '_data'));
-      await rm(path, { recursive: true, force: true });
-    } catch (error) {
-      this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');
+      await rmdir(join(path, '_data'));
+      await unlink(join(path, RECORD));
+      await rmdir(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private async deleteTrees(paths: string[]): Promise<void> {
+    const mounts = this.linux.mounts.listMounts().map(({ mountPoint }) => mountPoint);
+    for (const path of paths) {
+      try {
+        // Whatever is still mounted below must be let go, not emptied.
+        const below = mounts.filter((mountPoint) => mountPoint.startsWith(path + '/'));
+        for (const mountPoint of below.reverse()) this.linux.mounts.detach(mountPoint);
+        this.linux.quotas.release(join(path, '_data'));
+        await rm(path, { recursive: true, force: true });
+      } catch (error) {
+        this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');
+      }
     }
   }
 }
 
 /** RFC 3339 in whole seconds, as dockerd shows the creation time of volumes. */
 export function secondsOnly(time: Date): string {
-  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+  return time.toISOString().slice(0, 'YYYY-MM-DDThh:mm:ss'.length) + 'Z';
 }

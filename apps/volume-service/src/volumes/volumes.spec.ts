@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromJson } from '@gantry/shared/grpc';
 import { Fixture, plain } from '../volume-service.fixture';
@@ -167,6 +167,7 @@ describe('volumes', () => {
     const root = join(Mountpoint, '../..');
     mkdirSync(join(root, '.creating-x-1'));
     mkdirSync(join(root, '.removing-y-1/_data'), { recursive: true });
+    mkdirSync(join(root, '.spare-z-1/_data'), { recursive: true });
     mkdirSync(join(root, 'fromdockerd/_data'), { recursive: true });
     fixture.restart();
     expect(await names()).toEqual(['data', 'fromdockerd']);
@@ -197,6 +198,33 @@ describe('volumes', () => {
     writeFileSync(join(root, 'lost/refs/c1'), '');
     await create({ Name: 'lost' });
     expect(readdirSync(join(root, 'lost')).sort()).toEqual(['_data', 'volume.json']);
+  });
+
+  describe('after the first, for which directories are made ahead,', () => {
+    let root: string;
+    const spares = () =>
+      readdirSync(root)
+        .filter((name) => name.startsWith('.spare-'))
+        .map((name) => join(root, name));
+    beforeEach(async () => {
+      root = join((await create({ Name: 'first' })).Mountpoint, '../..');
+      while (spares().length === 0) await new Promise(setImmediate);
+    });
+
+    it('has the same modes', async () => {
+      for (const name of ['second', 'third']) await create({ Name: name });
+      const mode = (path: string) => (statSync(join(root, path)).mode & 0o7777).toString(8);
+      for (const name of ['first', 'second', 'third']) {
+        expect([name, `${name}/_data`, `${name}/volume.json`].map(mode)).toEqual(['710', '755', '600']);
+      }
+    });
+
+    it('is made though somebody has taken those away', async () => {
+      for (const spare of spares()) rmSync(spare, { recursive: true });
+      await create({ Name: 'second' });
+      expect(await names()).toEqual(['first', 'second']);
+      expect(existsSync(join(root, 'second/_data'))).toBe(true);
+    });
   });
 
   it('makes one volume out of creations that come at once', async () => {
