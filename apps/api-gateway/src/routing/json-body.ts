@@ -67,18 +67,19 @@ export function parseJsonObject(bytes: Buffer): JsonObjectBody {
   return { document: fields, bytes: spellFieldNames(fields) ? Buffer.from(JSON.stringify(fields)) : bytes };
 }
 
-/** All of a small body. Not as an async iterator: that costs as much as all else that is done for a request. */
+/**
+ * All of a small body; the rest of a larger one is read and dropped, so that the client gets to the answer. Not as an async
+ * iterator: that costs as much as all else that is done for a request.
+ * @throws InvalidArgument
+ */
 export function readBytes(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_JSON_BYTES) {
-        request.destroy(new EngineError('InvalidArgument', 'http: request body too large'));
-      } else {
-        chunks.push(chunk);
-      }
+      if (size <= MAX_JSON_BYTES) chunks.push(chunk);
+      else reject(new EngineError('InvalidArgument', 'http: request body too large'));
     });
     request.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     request.once('error', reject);

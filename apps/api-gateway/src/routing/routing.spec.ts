@@ -165,6 +165,13 @@ describe('routing and errors', () => {
     },
   );
 
+  it('says that a body is too large, to a client that sends all of it first', async () => {
+    const { status, body } = await gateway.ask('POST', '/volumes/create', {
+      Name: 'x'.repeat(8 * 1024 * 1024),
+    });
+    expect([status, JSON.parse(body)]).toEqual([400, { message: 'http: request body too large' }]);
+  });
+
   it('answers an upgrade request for anything else in the ordinary way', async () => {
     const client = gateway.raw();
     client.send('GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');

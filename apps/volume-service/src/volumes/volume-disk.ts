@@ -245,22 +245,14 @@ export class VolumeDisk implements OnApplicationShutdown {
   private async deleteDoomed(): Promise<void> {
     await sleep(GATHER_MS, undefined, { ref: false });
     while (this.doomed.length > 0) {
+      const paths = this.doomed.splice(0);
+      // A limit is lifted before its directory goes, and only once nothing is mounted there: it could be somebody else's.
+      const limits = this.linux.quotas.available(this.root);
       const left: string[] = [];
-      for (const path of this.doomed.splice(0)) if (!(await this.deleteEmpty(path))) left.push(path);
+      for (const path of paths) {
+        if (limits || !(await deleteEmpty(path))) left.push(path);
+      }
       if (left.length > 0) await this.deleteTrees(left);
-    }
-  }
-
-  /** Most volumes are: three steps instead of the fifteen of a walk. What is not empty, or mounted over, stays. */
-  private async deleteEmpty(path: string): Promise<boolean> {
-    try {
-      this.linux.quotas.release(join(path, '_data'));
-      await rmdir(join(path, '_data'));
-      await unlink(join(path, RECORD));
-      await rmdir(path);
-      return true;
-    } catch {
-      return false;
     }
   }
 
@@ -277,6 +269,18 @@ export class VolumeDisk implements OnApplicationShutdown {
         this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');
       }
     }
+  }
+}
+
+/** Most volumes are: three steps instead of the fifteen of a walk. What is not empty, or mounted over, stays. */
+async function deleteEmpty(path: string): Promise<boolean> {
+  try {
+    await rmdir(join(path, '_data'));
+    await unlink(join(path, RECORD));
+    await rmdir(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
