@@ -8,14 +8,15 @@ import { checkReport } from './instance/check-report.mjs';
 import { StartError, instanceNames } from './instance/names.mjs';
 import { restartServices } from './instance/restart.mjs';
 
-const USAGE = `usage: gantry COMMAND [--instance NAME] [--run-dir DIR] [--data-root DIR]
+const USAGE = `usage: gantry COMMAND [--instance NAME] [--run-dir DIR] [--data-root DIR] [--config-file FILE]
 
 check      compares images, layers and blobs on disk with the index, reads and hashes all of them, and says what is wrong;
            --repair mends it, --json prints the lines as the engine sends them, --host unix:///path asks that engine.
            Exit code 0: nothing is wrong (any more), 1: something is.
 restart    restarts one service after the other, with settings that have changed; requests wait meanwhile.
 doctor     what a start needs of this host, as a table.
-install    makes it a service of this host under systemd, or upgrades that; --docker-socket serves /run/docker.sock, too.
+install    makes it a service of this host under systemd, or upgrades that; --docker-socket serves /run/docker.sock, too;
+           --config-file /etc/docker/daemon.json takes its settings from there.
 uninstall  takes that away; containers keep running, data stay.
 clean      removes everything of an instance from this host; --keep-data keeps the data root.`;
 
@@ -29,7 +30,11 @@ const COMMANDS = {
   install: async (args) => {
     const options = instanceArguments(args, { 'docker-socket': { type: 'boolean' } });
     const { install } = await import('./install/install.mjs');
-    await install(instanceNames(options), { dockerSocket: options['docker-socket'] === true, say });
+    await install(instanceNames(options), {
+      dockerSocket: options['docker-socket'] === true,
+      configFile: options.configFile,
+      say,
+    });
   },
   uninstall: async (args) => {
     const { uninstall } = await import('./install/install.mjs');

@@ -1,9 +1,9 @@
 // npm start [-- --instance NAME] [--host unix:///path] [--host tcp://address:port] [--run-dir DIR] [--data-root DIR]
+//   [--config-file FILE]
 import { instanceArguments, runCommand } from './instance/arguments.mjs';
 import { startInstance } from './instance/instance.mjs';
 import { instanceNames } from './instance/names.mjs';
 import { leaveOutcome } from './instance/restart.mjs';
-import { applySettings, settingsFile } from './instance/settings.mjs';
 import { findProgram, output } from './host/programs.mjs';
 import { setUp } from './workspace/set-up.mjs';
 
@@ -32,7 +32,7 @@ await runCommand(async () => {
     say('  docker version');
     say('');
     await tellSystemd('--ready');
-    process.on('SIGUSR2', () => void restart(instance));
+    process.on('SIGUSR2', () => void restart(instance, options.readAgain));
     await stopRequested;
   }
   say('stopping; containers keep running');
@@ -47,10 +47,10 @@ async function tellSystemd(what) {
   if (program) await output(program, [what]).catch((error) => say(`gantry: ${error.message}`));
 }
 
-/** With the settings that the file has by now. */
-async function restart(instance) {
+/** With the settings that the files have by now. */
+async function restart(instance, readSettings) {
   try {
-    applySettings(settingsFile(instance.names.name));
+    readSettings();
     await instance.restart(process.env);
     leaveOutcome(instance.names, '');
   } catch (error) {

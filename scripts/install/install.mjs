@@ -1,5 +1,6 @@
 // gantry install, gantry uninstall: Gantry as a service of the host, under systemd (ADR 0040).
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -10,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { output } from '../host/programs.mjs';
+import { FROM_SYSTEMD } from '../instance/api-sockets.mjs';
 import { StartError } from '../instance/names.mjs';
 import { settingsFile } from '../instance/settings.mjs';
 import { setUp } from '../workspace/set-up.mjs';
@@ -23,10 +25,16 @@ const DOCKER_SOCKET = '/run/docker.sock';
 /**
  * Installs or upgrades: a release of its own, units, a file for settings; then the engine runs, and runs at boot.
  * @param {import('../instance/names.mjs').InstanceNames} names
- * @param {{dockerSocket: boolean, say: (line: string) => void}} options `dockerSocket`: in the place of dockerd, on its socket, too
+ * @param {{dockerSocket: boolean, configFile?: string, say: (line: string) => void}} options `dockerSocket`: in the place of dockerd,
+ *   on its socket, too; `configFile`: with these settings, in dockerd's format, from now on
  */
-export async function install(names, { dockerSocket, say }) {
+export async function install(names, { dockerSocket, configFile, say }) {
   needSystemd();
+  if (!names.hosts.includes(FROM_SYSTEMD) && process.env.GANTRY_HOSTS) {
+    throw new StartError(
+      `hosts: ${names.hosts.join(', ')}: ${FROM_SYSTEMD} has to be among them, the sockets are systemd's`,
+    );
+  }
   if (dockerSocket) await refuseBesideDocker();
   await setUp(names, { say });
   const group = process.env.GANTRY_SOCKET_GROUP || 'docker';
@@ -42,7 +50,7 @@ export async function install(names, { dockerSocket, say }) {
   });
   writeFileSync(join(UNITS, `${unit}.socket`), sockets);
   writeFileSync(join(UNITS, `${unit}.service`), serviceUnit(names, { release, node: process.execPath }));
-  writeSettings(names, say);
+  writeSettings(names, configFile, say);
   rmSync(COMMAND, { force: true });
   symlinkSync(join(release, 'scripts', 'gantry.mjs'), COMMAND);
   await output('systemctl', ['daemon-reload']);
@@ -103,19 +111,25 @@ async function ensureGroup(group, say) {
   say(`made the group ${group}: who is in it may use the API, and so is root on this host`);
 }
 
-function writeSettings(names, say) {
+function writeSettings(names, configFile, say) {
   const file = settingsFile(names.name);
-  if (existsSync(file)) return;
-  mkdirSync('/etc/gantry', { recursive: true });
-  writeFileSync(
-    file,
-    `# Settings of the instance ${names.name}, a NAME=value a line: README.md says which there are.
-# systemctl reload ${unitName(names.name)} takes up what has changed, but for names, directories and hosts.
+  if (!existsSync(file)) {
+    mkdirSync('/etc/gantry', { recursive: true });
+    writeFileSync(file, firstSettings(names), { mode: 0o600 });
+    say(`wrote ${file}`);
+  }
+  const line = `GANTRY_CONFIG_FILE=${configFile}\n`;
+  if (configFile && !readFileSync(file, 'utf8').includes(line)) appendFileSync(file, line);
+}
 
+/** Where hosts are among the settings already (in the file of dockerd's format), they are not named a second time. */
+function firstSettings(names) {
+  const head = `# Settings of the instance ${names.name}, a NAME=value a line: README.md says which there are.
+# systemctl reload ${unitName(names.name)} takes up what has changed, but for names, directories and hosts.
+`;
+  if (process.env.GANTRY_HOSTS) return head;
+  return `${head}
 # fd:// are the sockets of ${unitName(names.name)}.socket; others follow it after a comma.
 GANTRY_HOSTS=fd://
-`,
-    { mode: 0o600 },
-  );
-  say(`wrote ${file}`);
+`;
 }

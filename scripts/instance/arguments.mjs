@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import { StartError } from './names.mjs';
-import { applySettings, settingsFile } from './settings.mjs';
+import { applySettings, sourcesOf } from './settings.mjs';
 
 /**
- * The options that every command about an instance takes; the instance's file of settings is put into the environment.
+ * The options that every command about an instance takes; what the instance's files of settings say is put into the environment.
  * @param {string[]} args
  * @param {Record<string, {type: 'string' | 'boolean'}>} [more]
- * @returns {{name?: string, runDir?: string, dataRoot?: string, hosts?: string[], [more: string]: unknown}}
+ * @returns {{name?: string, runDir?: string, dataRoot?: string, hosts?: string[], configFile?: string,
+ *   readAgain: () => void, [more: string]: unknown}} `readAgain` does so with what the files say by then
  */
 export function instanceArguments(args, more = {}) {
   let values;
@@ -18,15 +19,32 @@ export function instanceArguments(args, more = {}) {
         'run-dir': { type: 'string' },
         'data-root': { type: 'string' },
         host: { type: 'string', multiple: true },
+        'config-file': { type: 'string' },
         ...more,
       },
     }));
   } catch (error) {
     throw new StartError(error.message);
   }
-  const { instance: name, 'run-dir': runDir, 'data-root': dataRoot, host: hosts, ...rest } = values;
-  applySettings(settingsFile(name || process.env.GANTRY_INSTANCE || 'gantry'));
-  return { name, runDir, dataRoot, hosts, ...rest };
+  const { instance: name, 'run-dir': runDir, 'data-root': dataRoot, host: hosts, ...others } = values;
+  const { 'config-file': configFile, ...rest } = others;
+  const sources = sourcesOf(name || process.env.GANTRY_INSTANCE || 'gantry', {
+    config: configFile,
+    flags: flagsOf({ runDir, dataRoot, hosts }),
+  });
+  const readAgain = () => applySettings(sources);
+  readAgain();
+  return { name, runDir, dataRoot, hosts, configFile, readAgain, ...rest };
+}
+
+/** The options that a file of settings may name too, as they were given. */
+function flagsOf({ runDir, dataRoot, hosts }) {
+  const flags = {
+    GANTRY_RUN_DIR: runDir,
+    GANTRY_DATA_ROOT: dataRoot,
+    GANTRY_HOSTS: hosts && `[${hosts.join(' ')}]`,
+  };
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }
 
 /**
