@@ -89,7 +89,8 @@ export class ContainerExits {
     const record = this.store.get(id);
     if (!record?.process || !record.state.Running) return this.exits.taken(id);
     const exitCode = exit.exitCode ?? KILLED;
-    const oomKilled = exit.oomKilled || this.oomKills(record.process.cgroup) > 0;
+    const toldOom = record.state.OOMKilled;
+    const oomKilled = toldOom || exit.oomKilled || this.oomKills(record.process.cgroup) > 0;
     const ran = Math.max(0, Date.now() - millisOf(record.state.StartedAt));
     if (endedBySignal(record)) record.stoppedByUser = true;
     const again = this.wantsRestart(record, exitCode, ran);
@@ -107,7 +108,7 @@ export class ContainerExits {
     record.cleanupPending = true;
     // The next life of this service finds the end in the exit file until the record tells it.
     if (await this.store.settle(record)) this.exits.taken(id);
-    if (oomKilled) this.events.publish(record, 'oom');
+    if (oomKilled && !toldOom) this.events.publish(record, 'oom');
     this.events.publish(record, 'die', {
       exitCode: String(exitCode),
       execDuration: String(Math.floor(ran / 1000)),

@@ -13,6 +13,7 @@ import { ContainerUpdater } from './container-updater';
 import { ContainerWaiters } from './container-waiters';
 import { ImageMounts } from './image-mounts';
 import { MountSources } from './mount-sources';
+import { OomKills } from './oom-kills';
 import { Reconciler } from './reconciler';
 import { UserRemapping } from './user-remapping';
 import { VolumeMounts } from './volume-mounts';
@@ -31,6 +32,7 @@ export const LIFECYCLE_PROVIDERS = [
   ContainerRemover,
   ContainerStarter,
   ContainerExits,
+  OomKills,
   ContainerStopper,
   ContainerPauser,
   ContainerUpdater,

@@ -76,6 +76,7 @@ export class RecordingLinux implements Linux {
     pids: [],
     isFrozen: false,
     oomKills: 0,
+    onOom: () => () => undefined,
     remove: Promise.resolve(),
     freeze: Promise.resolve(),
     thaw: Promise.resolve(),

@@ -19,6 +19,10 @@ const hybrid = parseMountInfo(
 const procCgroups =
   '#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t1\t1\nhugetlb\t0\t1\t1\nnet_cls\t0\t1\t1\nrdma\t0\t1\t0\n';
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
 describe('layout', () => {
   it('knows a hybrid host', () => {
     expect(detectLayout(hybrid, () => [])).toEqual({
@@ -184,6 +188,26 @@ describe('on this kernel', () => {
     expect(Object.values(cgroups.directories(path)).filter((directory) => existsSync(directory))).toEqual([]);
     expect(cgroups.pids(path)).toEqual([]);
     await cgroups.remove(path);
+  });
+
+  it('tells of each kill for memory, and goes without a word', async () => {
+    const v2 = cgroups.layout().version === 'v2';
+    cgroups.write(path, 'memory', v2 ? 'memory.max' : 'memory.limit_in_bytes', String(16 << 20));
+    let told = 0; // v1: of one kill there may be more than one notice
+    const stop = cgroups.onOom(path, () => (told += 1));
+    const group = cgroups.directory(`${path}/below`, 'memory');
+    const greedy = ['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec tail /dev/zero`];
+    for (const kills of [1, 2]) {
+      const taken = processes.spawn({ path: '/bin/sh', argv: greedy, env: { PATH: '/usr/bin:/bin' } });
+      expect(await processes.wait(taken)).toMatchObject({ signal: 'SIGKILL' });
+      await until(() => told >= kills);
+    }
+    await cgroups.killAll(path);
+    const before = told;
+    await cgroups.remove(path);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toBe(before);
+    stop();
   });
 
   it('never touches the root', async () => {

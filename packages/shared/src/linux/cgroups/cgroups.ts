@@ -75,4 +75,9 @@ export interface Cgroups {
   stats(path: string): CgroupStats;
   /** How many processes the OOM killer took; 0 when the group is gone. */
   oomKills(path: string): number;
+  /**
+   * Calls back each time the OOM killer takes something of the group (v1: each time it is about to), until the returned function is
+   * called or the group goes. What comes close together may be told once.
+   */
+  onOom(path: string, told: () => void): () => void;
 }

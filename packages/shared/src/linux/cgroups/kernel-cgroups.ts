@@ -5,6 +5,7 @@ import { SystemError, hasCode } from '../errno';
 import { MountFlag, Mounts } from '../mounts';
 import type { CgroupLayout, CgroupStats, Cgroups } from './cgroups';
 import { controllerMountPoint, detectLayout, missingControllers } from './layout';
+import { onOomV1, onOomV2 } from './oom-notices';
 import { ControlFiles, readOomKills, readStats } from './stats';
 
 const DEFAULT_TIMEOUT_MS = 2_000;
@@ -134,6 +135,12 @@ export class KernelCgroups implements Cgroups {
 
   oomKills(path: string): number {
     return readOomKills(this.controlFiles(path));
+  }
+
+  onOom(path: string, told: () => void): () => void {
+    const directory = this.directory(path, 'memory');
+    if (directory === undefined) return () => {};
+    return this.layout().version === 'v2' ? onOomV2(directory, told) : onOomV1(directory, told);
   }
 
   private controlFiles(path: string): ControlFiles {

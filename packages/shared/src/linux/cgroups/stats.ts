@@ -16,7 +16,12 @@ export function readStats(files: ControlFiles): CgroupStats {
 
 /** memory.events on v2, memory.oom_control on v1 (kernel 4.13 and later). */
 export function readOomKills(files: ControlFiles): number {
-  return readTable(files.read('memory', files.v2 ? 'memory.events' : 'memory.oom_control')).oom_kill ?? 0;
+  return oomKillsIn(files.read('memory', files.v2 ? 'memory.events' : 'memory.oom_control'));
+}
+
+/** Of the text of one of these two. */
+export function oomKillsIn(text: string | undefined): number {
+  return readTable(text).oom_kill ?? 0;
 }
 
 function readV1(files: ControlFiles): CgroupStats {
