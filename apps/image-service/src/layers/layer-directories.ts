@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import {
-  closeSync,
-  constants,
   existsSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
   readdirSync,
   readlinkSync,
@@ -15,7 +12,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
@@ -23,7 +19,7 @@ import { bootId, faultPoint } from '@gantry/shared/faults';
 import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { makerOf, ownName } from '../process-names';
 import { syncDirectory } from '../sync-directory';
-import { Slots } from '../slots';
+import { LayerErasure } from './layer-erasure';
 import {
   LAYER_COMMITTED,
   LAYER_DIFF,
@@ -53,16 +49,14 @@ type StoredRecord = LayerRecord & { maker?: string };
 @Injectable()
 export class LayerDirectories {
   readonly root: string;
-  /** What this process is deleting at the moment. */
-  private readonly erasing = new Set<string>();
-  /** One tree at a time: nobody waits for it, and others want the processors. */
-  private readonly erasures = new Slots(1);
+  private readonly erasure: LayerErasure;
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
     @Inject(LINUX) private readonly linux: Pick<Linux, 'processes' | 'files' | 'quotas'>,
   ) {
     this.root = join(config.dataRoot, 'overlay2');
+    this.erasure = new LayerErasure(this.root, linux);
     mkdirSync(join(this.root, LINKS), { recursive: true, mode: 0o710 });
   }
 
@@ -85,7 +79,7 @@ export class LayerDirectories {
   isInWork(name: string): boolean {
     if (name.startsWith(TEMPORARY_PREFIX)) return makerOf(this.linux, name, TEMPORARY_PREFIX) !== 'gone';
     const maker = makerOf(this.linux, name, REMOVING_PREFIX);
-    return maker === 'self' ? this.erasing.has(name) : maker === 'alive';
+    return maker === 'self' ? this.erasure.isErasing(name) : maker === 'alive';
   }
 
   /** Makes an unpacked temporary directory the layer `layerId`: from here on it outlives a crash. */
@@ -249,31 +243,8 @@ export class LayerDirectories {
   }
 
   /** Deletes for good, symlinks never followed. */
-  async erase(name: string): Promise<void> {
-    this.erasing.add(name);
-    await this.erasures.use(() => this.eraseNow(name));
-  }
-
-  private async eraseNow(name: string): Promise<void> {
-    try {
-      this.linux.quotas.release(join(this.root, name));
-      await rm(join(this.root, name), { recursive: true, force: true, maxRetries: 3 });
-    } catch (error) {
-      if (!hasCode(error, 'ENAMETOOLONG')) throw error;
-      // A layer may have names as long as the kernel takes them, and they lie below ours.
-      this.removeTree(name);
-    } finally {
-      this.erasing.delete(name);
-    }
-  }
-
-  private removeTree(name: string): void {
-    const root = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      this.linux.files.removeTreeAt(root, name);
-    } finally {
-      closeSync(root);
-    }
+  erase(name: string): Promise<void> {
+    return this.erasure.erase(name);
   }
 
   /** The short name that a directory has; undefined where it has none. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync } from 'node:fs';
 import type { UserRemap } from '@gantry/shared/config';
 import {
@@ -11,8 +10,9 @@ import {
 import { HostFirewall } from '../firewall/host-firewall';
 import type { FirewallTable } from '../firewall/table';
 import type { Family } from '../ipam/cidr';
-import { addAddress, bringUp, createInterface, defaultRoute, indexOf } from './container-interface';
+import { bringUp, createInterface, defaultRoute } from './container-interface';
 import type { PublishedPort } from '../records/sandbox-record';
+import { ensureBridge, ensureParent } from './host-links';
 import { setSysctl } from './kernel-settings';
 import { allowLargePieces, largePieces } from './large-pieces';
 import type {
@@ -25,13 +25,6 @@ import type {
 } from './plans';
 import { openResolverSockets } from './resolver-sockets';
 import { forgetStrayFlows } from './stray-flows';
-
-/** Locally administered, and of one station. */
-const NO_MAC = '00:00:00:00:00:00';
-const randomMac = (): string =>
-  `02:42:${randomBytes(4)
-    .toString('hex')
-    .replace(/..(?=.)/g, '$&:')}`;
 
 type Port = Pick<
   Linux,
@@ -117,49 +110,12 @@ export class NetworkStack {
 
   /** Makes the bridge, or completes the one that is there: idempotent. */
   ensureBridge(plan: BridgePlan): void {
-    const found = this.host.link(plan.name);
-    const isNew = found === undefined;
-    // A bridge whose MAC nobody has set takes that of one of its ports, and another one when that port goes: containers
-    // would go on sending to the one that they know.
-    if (isNew) {
-      const { name, alias, mtu } = plan;
-      this.host.send([{ type: 'add-bridge', name, alias, mtu, mac: randomMac() }]);
-    } else if (found.alias === plan.alias) {
-      // One that has lost all of its ports has none.
-      const mac = found.mac === NO_MAC ? randomMac() : found.mac;
-      this.host.send([{ type: 'set-link', link: found.index, mac }]);
-    }
-    const link = indexOf(this.host, plan.name);
-    this.setSysctl(`net/ipv6/conf/${plan.name}/accept_ra`, '0');
-    // A bridge that somebody else has made may have IPv6 for a reason of his own.
-    if (plan.ipv6) this.setSysctl(`net/ipv6/conf/${plan.name}/disable_ipv6`, '0');
-    else if (isNew) this.setSysctl(`net/ipv6/conf/${plan.name}/disable_ipv6`, '1');
-    const known = new Set(this.host.addresses(link).map(({ address }) => address));
-    const missing = plan.addresses.filter((address) => !known.has(address));
-    this.host.send([
-      ...missing.map((address) => addAddress(link, address)),
-      { type: 'set-link', link, up: true },
-    ]);
-    // Lets packets for 127.0.0.1:port be sent on to a container; the firewall drops 127/8 that comes from one.
-    this.setSysctl(`net/ipv4/conf/${plan.name}/route_localnet`, '1');
+    ensureBridge(this.linux.host, this.host, plan);
   }
 
-  /**
-   * Makes the parent of macvlan or ipvlan interfaces, unless it is there. One that leads nowhere is a veth pair whose
-   * other end is deaf: it has a carrier, which a dummy link or an empty bridge need not have, and every kernel has it.
-   */
-  ensureParent({ name, alias, vlan, mtu }: ParentPlan): void {
-    if (this.host.link(name)) return;
-    if (vlan) {
-      const parent = indexOf(this.host, vlan.parent);
-      this.host.send([{ type: 'add-vlan', name, alias, mtu, parent, id: vlan.id, up: true }]);
-      return;
-    }
-    const peer = `p${name.slice(1)}`;
-    this.host.send([{ type: 'add-veth', name, alias, mtu, up: true, peer: { name: peer, mtu } }]);
-    for (const end of [name, peer]) this.setSysctl(`net/ipv6/conf/${end}/disable_ipv6`, '1');
-    this.setSysctl(`net/ipv4/conf/${peer}/arp_ignore`, '8');
-    this.host.send([{ type: 'set-link', link: peer, up: true }]);
+  /** Makes the parent of macvlan or ipvlan interfaces, unless it is there. */
+  ensureParent(plan: ParentPlan): void {
+    ensureParent(this.linux.host, this.host, plan);
   }
 
   /** Takes addresses off a link. No error for those it does not have. */

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RECORD } from './volume';
 
 /** How many wait once a volume was made. */
 const READY = 64;
@@ -12,7 +13,7 @@ const REST_MS = 50;
 export const CLOSED = 0o710;
 
 /**
- * Directories that want only a record and a name to be volumes, `<prefix><life>-<number>/{_data, <record>}`, made while nobody
+ * Directories that want only a record and a name to be volumes, `<prefix><life>-<number>/{_data, volume.json}`, made while nobody
  * waits: new inodes are most of what a volume costs on disk (ADR 0043). Beside the volumes, because a rename within one
  * directory takes a third of the time. Those of an earlier life of the service are thrown away.
  */
@@ -26,7 +27,6 @@ export class SpareDirectories {
   constructor(
     private readonly root: string,
     private readonly prefix: string,
-    private readonly record: string,
   ) {}
 
   /** Its record is empty. */
@@ -50,7 +50,7 @@ export class SpareDirectories {
     await chmod(directory, CLOSED);
     await mkdir(data);
     await chmod(data, 0o755);
-    await (await open(join(directory, this.record), 'wx', 0o600)).close();
+    await (await open(join(directory, RECORD), 'wx', 0o600)).close();
     return directory;
   }
 

@@ -10,9 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { LateSync } from '@gantry/shared/durability';
@@ -21,15 +19,13 @@ import { hasCode, LINUX, type Linux } from '@gantry/shared/linux';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { type FileStamp, stampOf } from '@gantry/shared/validity';
 import { CLOSED, SpareDirectories } from './spare-directories';
-import { volumesRoot, type Volume, type VolumeRecord } from './volume';
+import { RECORD, volumesRoot, type Volume, type VolumeRecord } from './volume';
+import { VolumeDeletion } from './volume-deletion';
 
-const RECORD = 'volume.json';
 const CREATING = '.creating-';
 const SPARE = '.spare-';
 const REMOVING = '.removing-';
 const STAGING = '.staging-';
-/** What is discarded close together is deleted together. Milliseconds. */
-const GATHER_MS = 50;
 /** In the directory of a volume that its plugin is being asked to remove. */
 const LEAVING_MARK = 'removing';
 
@@ -48,8 +44,7 @@ export interface Unfinished {
 export class VolumeDisk implements OnApplicationShutdown {
   private readonly root: string;
   private readonly spares: SpareDirectories;
-  private readonly doomed: string[] = [];
-  private deleting?: Promise<void>;
+  private readonly deletion: VolumeDeletion;
 
   constructor(
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
@@ -58,7 +53,8 @@ export class VolumeDisk implements OnApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.root = volumesRoot(config);
-    this.spares = new SpareDirectories(this.root, SPARE, RECORD);
+    this.deletion = new VolumeDeletion(this.root, linux, logger);
+    this.spares = new SpareDirectories(this.root, SPARE);
   }
 
   /** Everything on disk; what a crash left half-made or half-removed is taken away, unless a plugin has to be asked. */
@@ -126,8 +122,7 @@ export class VolumeDisk implements OnApplicationShutdown {
 
   /** Of a volume that never came to be, or is no more. In the background. */
   discard(directory: string): void {
-    this.doomed.push(directory);
-    this.deleteSoon();
+    this.deletion.add(directory);
   }
 
   /** An empty `<directory>/_data` for content that is not a volume's yet: whoever asks for it discards the directory. */
@@ -228,59 +223,6 @@ export class VolumeDisk implements OnApplicationShutdown {
       createdAt: secondsOnly(data.mtime),
       anonymous: false,
     };
-  }
-
-  private deleteSoon(): void {
-    this.deleting ??= this.deleteDoomed()
-      .catch((error: unknown) =>
-        this.logger.warn({ err: error }, 'not removed yet, the next start tries again'),
-      )
-      .finally(() => {
-        this.deleting = undefined;
-        if (this.doomed.length > 0) this.deleteSoon();
-      });
-  }
-
-  /** Together, because each look at the mount table costs as much as a request. */
-  private async deleteDoomed(): Promise<void> {
-    await sleep(GATHER_MS, undefined, { ref: false });
-    while (this.doomed.length > 0) {
-      const paths = this.doomed.splice(0);
-      // A limit is lifted before its directory goes, and only once nothing is mounted there: it could be somebody else's.
-      const limits = this.linux.quotas.available(this.root);
-      const left: string[] = [];
-      for (const path of paths) {
-        if (limits || !(await deleteEmpty(path))) left.push(path);
-      }
-      if (left.length > 0) await this.deleteTrees(left);
-    }
-  }
-
-  private async deleteTrees(paths: string[]): Promise<void> {
-    const mounts = this.linux.mounts.listMounts().map(({ mountPoint }) => mountPoint);
-    for (const path of paths) {
-      try {
-        // Whatever is still mounted below must be let go, not emptied.
-        const below = mounts.filter((mountPoint) => mountPoint.startsWith(path + '/'));
-        for (const mountPoint of below.reverse()) this.linux.mounts.detach(mountPoint);
-        this.linux.quotas.release(join(path, '_data'));
-        await rm(path, { recursive: true, force: true });
-      } catch (error) {
-        this.logger.warn({ err: error, path }, 'not removed yet, the next start tries again');
-      }
-    }
-  }
-}
-
-/** Most volumes are: three steps instead of the fifteen of a walk. What is not empty, or mounted over, stays. */
-async function deleteEmpty(path: string): Promise<boolean> {
-  try {
-    await rmdir(join(path, '_data'));
-    await unlink(join(path, RECORD));
-    await rmdir(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

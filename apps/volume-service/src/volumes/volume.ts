@@ -6,7 +6,10 @@ import { invalidArgument } from '@gantry/shared/errors';
 /** Put on a volume that nobody named; prune takes these first. */
 export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
-/** What `volume.json` holds. */
+/** The file in a volume's directory that says what it is. */
+export const RECORD = 'volume.json';
+
+/** What it holds. */
 export interface VolumeRecord {
   name: string;
   driver: string;

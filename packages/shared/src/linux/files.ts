@@ -1,14 +1,9 @@
 import { chmodSync, closeSync, constants, fstatSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { SystemError, hasCode } from './errno';
+import { type FileStatus, fileStatus, makeDevice, type Timespec } from './file-status';
 import { AT_FDCWD, SYSCALL, check, lastErrno, libc } from './native';
 import { O_CLOEXEC, O_PATH } from './paths';
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs';
-
-/** A time with nanoseconds, as in struct timespec. */
-export interface Timespec {
-  seconds: number;
-  nanoseconds: number;
-}
 
 /**
  * File operations that are relative to a directory descriptor and never follow the last name when it is a symlink:
@@ -56,23 +51,6 @@ export interface Files {
   tryLock(fd: number): boolean;
 }
 
-export interface FileStatus {
-  /** With the S_IFMT bits. */
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  inode: bigint;
-  device: bigint;
-  links: number;
-  /** Device number of a device node. */
-  major: number;
-  minor: number;
-  mtime: Timespec;
-  /** Of the last change to content or attributes, which nobody can set. Nanoseconds since 1970. */
-  changed: bigint;
-}
-
 const openat = libc.declare('int openat(int directory, const char *name, int flags, uint32_t mode)');
 const mkdirat = libc.declare('int mkdirat(int directory, const char *name, uint32_t mode)');
 const mknodat = libc.declare('int mknodat(int directory, const char *name, uint32_t mode, uint64_t device)');
@@ -112,7 +90,6 @@ const STATX_SIZE = 256;
 const STATX_ATTR_MOUNT_ROOT = 0x2000n;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const NANOSECONDS = 1_000_000_000n;
 
 export class KernelFiles implements Files {
   openAt(directory: number, name: string, flags: number, mode = 0): number {
@@ -165,20 +142,7 @@ export class KernelFiles implements Files {
 
   statAt(directory: number, name: string): FileStatus | undefined {
     const found = lstatSync(pathAt(directory, name), { bigint: true, throwIfNoEntry: false });
-    return (
-      found && {
-        mode: Number(found.mode),
-        uid: Number(found.uid),
-        gid: Number(found.gid),
-        size: Number(found.size),
-        inode: found.ino,
-        device: found.dev,
-        links: Number(found.nlink),
-        ...splitDevice(found.rdev),
-        mtime: toTimespec(found.mtimeNs),
-        changed: found.ctimeNs,
-      }
-    );
+    return found && fileStatus(found);
   }
 
   chownAt(directory: number, name: string, uid: number, gid: number): void {
@@ -279,27 +243,6 @@ function pathAt(directory: number, name: string): string {
   return directory === AT_FDCWD ? name : `/proc/self/fd/${directory}/${name}`;
 }
 
-/** Times before 1970 have negative seconds and, as everywhere, nanoseconds that count upwards. */
-function toTimespec(time: bigint): Timespec {
-  const nanoseconds = ((time % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
-  return { seconds: Number((time - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
-}
-
 function readsAsSymlink(fd: number): boolean {
   return (fstatSync(fd).mode & constants.S_IFMT) === constants.S_IFLNK;
-}
-
-/** makedev(3): the kernel's 64-bit layout. */
-function makeDevice(major: number, minor: number): bigint {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  return (
-    ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn)
-  );
-}
-
-function splitDevice(device: bigint): { major: number; minor: number } {
-  return {
-    major: Number(((device >> 32n) & 0xfffff000n) | ((device >> 8n) & 0xfffn)),
-    minor: Number(((device >> 12n) & 0xffffff00n) | (device & 0xffn)),
-  };
 }

@@ -4,6 +4,7 @@ export * from './cgroups/cgroups';
 export { createLinux } from './create-linux';
 export type { Credentials } from './credentials';
 export * from './errno';
+export type { FileStatus, Timespec } from './file-status';
 export * from './files';
 export * from './host';
 export * from './id-mapping';
