@@ -51,6 +51,25 @@ describe('builds', () => {
     return body.BuildCache.filter((record) => record.Description.includes(description));
   }
 
+  it('do a step once that two stages have', async () => {
+    const step = 'RUN cat /proc/sys/kernel/random/uuid > /once';
+    const { text, name } = await build(
+      await contextOf([step, `FROM ${base}:1`, step, 'COPY --from=0 /once /other', 'RUN cmp /once /other']),
+    );
+    expect(text.match(/Using cache/g)).toHaveLength(1);
+    expect(text).toContain(`Successfully tagged ${name}:latest`);
+  });
+
+  it('run what the image runs where RUN has an empty list', async () => {
+    const { text } = await build(await contextOf(['CMD ["echo", "of the image"]', 'RUN []']));
+    expect(text).toContain('of the image\\n');
+  });
+
+  it('say which image of a COPY is not to be had', async () => {
+    const { text } = await build(await contextOf(['COPY --from=127.0.0.1:1/none /a /a']));
+    expect(text).toContain('"message":"invalid from flag value 127.0.0.1:1/none: ');
+  });
+
   it('do again nothing that was done, whatever the times of files are', async () => {
     const lines = ['COPY file /file', 'RUN cat /file > /copy', 'CMD ["cat", "/copy"]'];
     const first = await build(await contextOf(lines, { file: 'same' }));

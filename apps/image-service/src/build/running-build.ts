@@ -1,4 +1,4 @@
-import { invalidArgument } from '@gantry/shared/errors';
+import { EngineError, invalidArgument } from '@gantry/shared/errors';
 import type { Dockerfile, Instruction } from '../dockerfile/dockerfile';
 import type { OnLines } from '../progress/progress-lines';
 import type { BaseImages } from './base-images';
@@ -54,7 +54,13 @@ export class RunningBuild {
     const named = contexts[contextNameFor(contexts, reference) ?? ''];
     const image = named?.kind === 'image' ? named.reference : reference;
     const order = { reference: image, platform, pull: request.pull, registries, epoch };
-    return this.bases.find(order, async (line) => output.send(line), signal);
+    try {
+      return await this.bases.find(order, async (line) => output.send(line), signal);
+    } catch (error) {
+      // Of dockerd's own builder; BuildKit says no more than the registry.
+      if (request.session || !(error instanceof EngineError)) throw error;
+      throw new EngineError(error.kind, `invalid from flag value ${reference}: ${error.message}`);
+    }
   }
 
   private begin(planned: PlannedStage, onLines: OnLines): void {

@@ -16,7 +16,7 @@ const STEP = { isStep: true };
 /** Does a step, or finds that it has been done. */
 @Injectable()
 export class StepExecutor {
-  /** Steps that this process is doing, by key: another build that comes to the same one waits for it. */
+  /** Steps that this process looks for or does, by key: another stage or build that comes to the same one waits for it. */
   private readonly running = new Map<string, Promise<unknown>>();
 
   constructor(
@@ -49,18 +49,26 @@ export class StepExecutor {
     output: BuildOutput,
   ): Promise<BuiltImage> {
     if (!scope.request.noCache) await this.othersDone(key, scope.signal);
-    const found = await this.find(key, before, step, scope, output);
-    if (found) {
-      output.fromCache();
-      return found;
-    }
-    const doing = this.perform(key, before, step, scope);
+    const doing = this.findOrPerform(key, before, step, scope, output);
     this.running.set(key, doing);
     try {
       return await doing;
     } finally {
       if (this.running.get(key) === doing) this.running.delete(key);
     }
+  }
+
+  private async findOrPerform(
+    key: string,
+    before: BuiltImage,
+    step: PlannedStep,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<BuiltImage> {
+    const found = await this.find(key, before, step, scope, output);
+    if (!found) return this.perform(key, before, step, scope);
+    output.fromCache();
+    return found;
   }
 
   private async othersDone(key: string, signal: AbortSignal): Promise<void> {

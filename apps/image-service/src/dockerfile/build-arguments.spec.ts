@@ -62,6 +62,12 @@ test('proxies are known without an ARG, and do not count for the cache', () => {
   expect(stage.forCache([])).toEqual(['A=1']);
 });
 
+test('a proxy with an ARG counts', () => {
+  const stage = create({ http_proxy: 'http://proxy' }).stage();
+  stage.declare(arg('http_proxy'));
+  expect(stage.forCache([])).toEqual(['http_proxy=http://proxy']);
+});
+
 test('what no ARG asked for is told', () => {
   const all = create({ A: '1', B: '2', http_proxy: 'x' });
   all.stage().declare(arg('A'));

@@ -2,7 +2,7 @@ import type { ArgInstruction, EscapeToken } from './dockerfile';
 import { environmentOf } from './environment';
 import { expandWord } from './variables';
 
-/** Known without an ARG; they do not count for the cache and do not stand in the history. */
+/** Known without an ARG; without one they do not count for the cache and do not stand in the history. */
 const PREDEFINED = new Set(
   ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [
     name,
@@ -124,11 +124,7 @@ export class StageArguments {
 
   /** The part of {@link forRun} that counts for the cache and stands in the history. */
   forCache(environment: readonly string[] | undefined | null): string[] {
-    const counted = this.set().filter(([name]) => !PREDEFINED.has(name));
-    const declaredProxies = this.set().filter(
-      ([name]) => PREDEFINED.has(name) && !this.outside.predefined().has(name),
-    );
-    return entriesBut(environmentOf(environment), new Map([...counted, ...declaredProxies]));
+    return entriesBut(environmentOf(environment), new Map(this.set()));
   }
 
   private set(): [string, string][] {

@@ -22,6 +22,10 @@ test('another shell', () => {
   expect(commandOf('RUN a', { Shell: ['/bin/bash', '-ec'] })).toEqual({ argv: ['/bin/bash', '-ec', 'a'] });
 });
 
+test('of an empty list, what the image runs', () => {
+  expect(commandOf('RUN []', { Entrypoint: ['a'], Cmd: ['b'] })).toEqual({ argv: ['a', 'b'] });
+});
+
 test('a document that names its interpreter is a program', () => {
   expect(commandOf('RUN <<EOF\n#!/bin/x\na\nEOF')).toEqual({
     argv: ['/dev/pipes/EOF'],

@@ -17,7 +17,7 @@ const SCRIPTS = '/dev/pipes';
 export function runCommandOf({ command }: RunInstruction, config: RuntimeConfig): RunCommand {
   const [first] = command.documents;
   const line = command.words[0] ?? '';
-  if (!first) return { argv: wordsOf(command, config) };
+  if (!first) return { argv: command.words.length > 0 ? wordsOf(command, config) : programOf(config) };
   if (hereDocumentOf(line)) {
     const content = documentText(first);
     const path = `${SCRIPTS}/${first.name.replaceAll('/', '_')}`;
@@ -27,3 +27,6 @@ export function runCommandOf({ command }: RunInstruction, config: RuntimeConfig)
   const text = command.documents.reduce((lines, { content, name }) => `${lines}\n${content}${name}`, line);
   return { argv: wordsOf({ ...command, words: [text] }, config) };
 }
+
+/** `RUN []`: what a container of the image runs. */
+const programOf = ({ Entrypoint, Cmd }: RuntimeConfig): string[] => [...(Entrypoint ?? []), ...(Cmd ?? [])];
