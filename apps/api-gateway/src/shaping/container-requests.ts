@@ -104,16 +104,13 @@ function normalizeEndpoints(config: JsonObject, minor: number): void {
   }
 }
 
-/** A port without a binding meant any port of the host until 1.52, and means none since. Warnings. */
+/** A port without a binding means any port of the host; since 1.52 it is warned of. Warnings. */
 function bindAnywhere(ports: JsonObject, unbound: string[], minor: number): string[] {
-  for (const port of unbound) {
-    if (minor > 52) delete ports[port];
-    else ports[port] = [{}];
-  }
-  if (minor !== 52) return [];
+  for (const port of unbound) ports[port] = [{}];
+  if (minor < 52) return [];
   return [
     `Following container port(s) have an empty list of port-bindings: ${unbound.join(', ')}. ` +
-      'Starting with API 1.53, such bindings will be discarded.',
+      'Such bindings will be discarded in a future version.',
   ];
 }
 

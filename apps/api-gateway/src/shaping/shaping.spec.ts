@@ -74,15 +74,16 @@ describe('requests of older versions', () => {
     expect(mounted(bind, 42)).toEqual(bind);
   });
 
-  it('a port without a binding meant any port of the host until 1.52', () => {
+  it('a port without a binding means any port of the host', () => {
     const host = { HostConfig: { PortBindings: { '80/tcp': [], '81/tcp': null } } };
     const any = { '80/tcp': [{}], '81/tcp': [{}] };
-    expect(created(host, 51).HostConfig.PortBindings).toEqual(any);
+    for (const minor of [51, 52, 56]) expect(created(host, minor).HostConfig.PortBindings).toEqual(any);
     expect(normalizeContainerCreate(body(host), 51).warnings).toEqual([]);
-    expect(normalizeContainerCreate(body(host), 52).warnings).toEqual([
-      'Following container port(s) have an empty list of port-bindings: 80/tcp, 81/tcp. Starting with API 1.53, such bindings will be discarded.',
-    ]);
-    expect(created(host, 53).HostConfig.PortBindings).toEqual({});
+    const warning =
+      'Following container port(s) have an empty list of port-bindings: 80/tcp, 81/tcp. Such bindings will be discarded in a future version.';
+    for (const minor of [52, 56]) {
+      expect(normalizeContainerCreate(body(host), minor).warnings).toEqual([warning]);
+    }
   });
 
   it('says that a volume driver for all is ignored by mounts', () => {
