@@ -37,6 +37,34 @@ describe('as dockerd 29', () => {
     expect({ status, body }).toEqual({ status: 400, body: { message } });
   });
 
+  it('refuses a container on its own network', async () => {
+    const name = freshName('self');
+    const fields = { Image: 'busybox', HostConfig: { NetworkMode: `container:${name}` } };
+    const { body } = await api.post(`/containers/create?name=${name}`, fields);
+    expect(body).toEqual({ message: 'cannot join own network namespace' });
+  });
+
+  it('counts no address of a container that is gone', async () => {
+    const name = freshName('net');
+    const IPAM = { Config: [{ Subnet: '10.157.3.0/31' }] };
+    const Options = { 'com.docker.network.bridge.inhibit_ipv4': 'true' };
+    await api.post('/networks/create', { Name: name, Internal: true, IPAM, Options });
+    const status = async () =>
+      (await api.get<{ Status: { IPAM: { Subnets: object } } }>(`/networks/${name}`)).body.Status.IPAM
+        .Subnets;
+    // Both addresses are for containers: the bridge has none.
+    const free = { '10.157.3.0/31': { IPsInUse: 0, DynamicIPsAvailable: 2 } };
+    expect(await status()).toEqual(free);
+    const ids = [
+      await startContainer({ host: { NetworkMode: name } }),
+      await startContainer({ host: { NetworkMode: name } }),
+    ];
+    expect(await status()).toEqual({ '10.157.3.0/31': { IPsInUse: 2, DynamicIPsAvailable: 0 } });
+    await Promise.all(ids.map(removeContainer));
+    expect(await status()).toEqual(free);
+    expect((await api.delete(`/networks/${name}`)).status).toBe(204);
+  });
+
   it('takes no body for one without fields', async () => {
     expect((await api.post('/networks/create')).body).toEqual({ message: 'invalid name: name is empty' });
     expect((await api.post('/containers/nonesuch/update')).status).toBe(404);

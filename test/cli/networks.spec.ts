@@ -97,6 +97,25 @@ describe('bridge networks', () => {
     }
   });
 
+  it('have a subnet of the size asked for, wherever there is one', async () => {
+    const name = await network('--subnet', '0.0.0.0/28', '--ipv6', '--subnet', '::/120');
+    const subnets = await ok('network', 'inspect', '-f', '{{range .IPAM.Config}}{{.Subnet}} {{end}}', name);
+    expect(subnets).toMatch(/^1\d+\.\d+\.\d+\.\d+\/28 fd\S+::\/120$/);
+    const address = subnets.replace(/\d+\/28.*/, '');
+    expect(await addressOf(await container('--network', name), name)).toContain(address);
+  });
+
+  it('name interfaces as asked for, the others around them, and none twice', async () => {
+    const ifname = 'com.docker.network.endpoint.ifname';
+    const [first, second] = [await network(), await network()];
+    const one = await container('--network', `name=${first},driver-opt=${ifname}=eth1`, '--network', second);
+    const before = await inside(one, 'ls /sys/class/net');
+    expect(before.split(/\s+/)).toEqual(['eth0', 'eth1', 'lo']);
+    const taken = await failure('network', 'connect', '--driver-opt', `${ifname}=eth0`, 'bridge', one);
+    expect(taken).toContain('error renaming interface to "eth0": file exists');
+    expect(await inside(one, 'ls /sys/class/net')).toBe(before);
+  });
+
   it('speak IPv6 beside IPv4, or alone', async () => {
     const both = await network('--ipv6');
     const alone = await network('--ipv4=false', '--ipv6');

@@ -80,7 +80,7 @@ export class ContainerCreator {
       hostConfig,
       body.NetworkingConfig,
     );
-    this.resolveReferences(hostConfig);
+    this.resolveReferences(hostConfig, request.name);
     await checkEndpoints(this.peers.sandboxes, endpoints);
     const id = randomBytes(32).toString('hex');
     const name = this.claimName(request.name, id);
@@ -175,7 +175,10 @@ export class ContainerCreator {
    * Containers that this one wants to share something with have to exist; what they are called later does not matter. Not
    * NotFound: clients pull the image then.
    */
-  private resolveReferences(hostConfig: HostConfig): void {
+  private resolveReferences(hostConfig: HostConfig, name: string): void {
+    if (name !== '' && hostConfig.NetworkMode === `container:${name}`) {
+      throw invalidArgument('cannot join own network namespace');
+    }
     for (const field of ['NetworkMode', 'IpcMode', 'PidMode'] as const) {
       const mode = hostConfig[field];
       if (mode.startsWith('container:')) {

@@ -7,6 +7,8 @@ import { type Cidr, contains, endOf, type Ip, sizeOf } from './cidr';
  */
 export class AddressSpace {
   private readonly used = new Set<bigint>();
+  /** Of those, the ones that no container has any more, and that are not free yet. */
+  private readonly retired = new Set<bigint>();
   private cursor: bigint;
 
   constructor(
@@ -52,16 +54,23 @@ export class AddressSpace {
     return this.used.has(ip.value);
   }
 
+  /** Nobody's any more, though not to be had before it is released. */
+  retire(ip: Ip): void {
+    if (this.used.has(ip.value)) this.retired.add(ip.value);
+  }
+
   release(ip: Ip): void {
     this.used.delete(ip.value);
+    this.retired.delete(ip.value);
   }
 
   /** API: SubnetStatus. */
   status(): { IPsInUse: bigint; DynamicIPsAvailable: bigint } {
     const { family } = this.subnet;
-    const inRange = [...this.used].filter((value) => contains(this.range, { family, value })).length;
+    const used = [...this.used].filter((value) => !this.retired.has(value));
+    const inRange = used.filter((value) => contains(this.range, { family, value })).length;
     return {
-      IPsInUse: BigInt(this.used.size),
+      IPsInUse: BigInt(used.length),
       DynamicIPsAvailable: atMostUint64(sizeOf(this.range) - BigInt(inRange)),
     };
   }

@@ -3,7 +3,7 @@ import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { forbidden, internal, invalidArgument } from '@gantry/shared/errors';
 import { configuredAddressPools } from '../config';
 import type { NetworkRecord } from '../records/network-record';
-import { addressPools, firstFreeSubnet } from './address-pools';
+import { type AddressPool, addressPools, firstFreeSubnet } from './address-pools';
 import { AddressSpace } from './address-space';
 import {
   type Cidr,
@@ -34,11 +34,18 @@ export class IpamService {
 
   /**
    * A subnet that neither a network nor a route or address of the host has.
-   * @throws InvalidArgument in dockerd's words when none is left
+   * @param prefix length of the subnet's prefix; 0, undefined: as the pools say
+   * @throws InvalidArgument in dockerd's words when none is left, or no pool is as large
    */
-  pickSubnet(family: Family, use: 'defaultBridge' | 'networks', hostSubnets: readonly Cidr[]): Cidr {
+  pickSubnet(
+    family: Family,
+    use: 'defaultBridge' | 'networks',
+    hostSubnets: readonly Cidr[],
+    prefix = 0,
+  ): Cidr {
     const taken = [...this.networks.values()].flatMap(({ spaces }) => spaces.map((space) => space.subnet));
-    const pools = this.pools[use];
+    const pools = prefix === 0 ? this.pools[use] : poolsOf(this.pools[use], prefix);
+    if (!pools.some(({ range }) => range.family === family)) throw invalidArgument('invalid address pool');
     const free = firstFreeSubnet(pools, family, [...taken, ...hostSubnets]);
     if (free) return free;
     const ranges = pools.filter(({ range }) => range.family === family);
@@ -126,6 +133,11 @@ export class IpamService {
     return true;
   }
 
+  /** Does not count as in use any more, and is not to be had before it is released. */
+  retire(networkId: string, ip: Ip): void {
+    this.spaceOf(networkId, ip)?.retire(ip);
+  }
+
   release(networkId: string, ip: Ip): void {
     this.spaceOf(networkId, ip)?.release(ip);
   }
@@ -147,3 +159,7 @@ function required(cidr: Cidr | undefined, text: string): Cidr {
   if (!cidr) throw internal(`bad subnet ${text} in a network's record`);
   return cidr;
 }
+
+/** The pools, cut into pieces of another size. */
+const poolsOf = (pools: readonly AddressPool[], prefix: number): AddressPool[] =>
+  pools.filter(({ range }) => range.prefix <= prefix).map(({ range }) => ({ range, size: prefix }));

@@ -146,6 +146,17 @@ describe('AddressSpace', () => {
     expect(space.status()).toEqual({ IPsInUse: 5n, DynamicIPsAvailable: 0n });
   });
 
+  it('does not count what only waits to be free again', () => {
+    const space = new AddressSpace(cidr('10.0.0.0/24'), cidr('10.0.0.64/31'));
+    space.claim(ip('10.0.0.64'));
+    space.retire(ip('10.0.0.64'));
+    expect(space.status()).toEqual({ IPsInUse: 2n, DynamicIPsAvailable: 2n });
+    expect(space.isUsed(ip('10.0.0.64'))).toBe(true);
+    space.release(ip('10.0.0.64'));
+    space.claim(ip('10.0.0.64'));
+    expect(space.status()).toEqual({ IPsInUse: 3n, DynamicIPsAvailable: 1n });
+  });
+
   it('hands out IPv6 addresses, the last one too, and counts as far as the API can', () => {
     const space = new AddressSpace(cidr('fd00::/126'));
     const all = Array.from({ length: 3 }, () => formatIp(space.allocate()!));
@@ -182,6 +193,17 @@ describe('IpamService', () => {
     const one = network('one', '10.9.0.0/29');
     ipam.addNetwork(one);
     expect(formatIp(ipam.allocate(one, 4))).toBe('10.9.0.3');
+  });
+
+  it('picks a subnet of the size that is wanted', () => {
+    const ipam = new IpamService({ nodeId: 'node-1' });
+    const picked = (family: 4 | 6, prefix: number) =>
+      formatCidr(ipam.pickSubnet(family, 'networks', [cidr('172.18.0.0/25')], prefix));
+    expect(picked(4, 26)).toBe('172.18.0.128/26');
+    expect(picked(4, 9)).toBe('10.128.0.0/9');
+    expect(picked(4, 0)).toBe('172.18.1.0/24');
+    expect(picked(6, 120)).toMatch(/^fd.*::\/120$/);
+    expect(() => picked(4, 8)).toThrow('invalid address pool');
   });
 
   it('refuses a subnet that overlaps another network, until that is gone', () => {

@@ -158,14 +158,17 @@ export class NetworkStack {
     return paths.filter((path) => mounted.has(path));
   }
 
-  /** One more interface in a namespace that is in use. */
+  /** One more interface in a namespace that is in use. On failure nothing of it is left. */
   addInterface(path: string, plan: InterfacePlan): void {
     const namespace = this.linux.namespaces.openNetworkNamespace(path);
+    let made = false;
     try {
       createInterface(this.host, namespace, plan, this.gsoMaxSize);
+      made = true;
       this.inside(namespace, (socket) => bringUp(this.linux, socket, plan, this.gsoMaxSize));
     } catch (error) {
       if (plan.hostLink) this.removeLink(plan.hostLink);
+      else if (made) this.removeInterface(path, plan.name);
       throw error;
     } finally {
       closeSync(namespace);

@@ -1,4 +1,4 @@
-import { forbidden, invalidArgument } from '@gantry/shared/errors';
+import { forbidden, internal, invalidArgument } from '@gantry/shared/errors';
 import {
   type Cidr,
   contains,
@@ -55,16 +55,38 @@ export function parseSubnets(
     if (!(subnet.family === 4 ? families.ipv4 : families.ipv6)) return [];
     complaints.push(...complaintsAbout(config, subnet));
     subnets.push(subnet);
-    return [record(config, subnet, network)];
+    return [isOfAnyAddress(subnet) ? sizeRecord(config, subnet) : record(config, subnet, network)];
   });
   if (complaints.length > 0) throw invalidArgument(`invalid network config:\n${complaints.join('\n')}`);
   checkTogether(subnets, network);
   return records;
 }
 
-/** The record of a subnet that we chose. */
-export function pickedSubnet(subnet: Cidr, network: Shape): SubnetRecord {
-  return { ...record({}, subnet, network), chosen: false };
+/** `chosen`: the user has said how large it is to be. */
+export function pickedSubnet(subnet: Cidr, network: Shape, chosen: boolean): SubnetRecord {
+  return { ...record({}, subnet, network), chosen };
+}
+
+/** `0.0.0.0/24`, `::/120`: a subnet of that size, wherever there is one. */
+export const isOfAnyAddress = ({ base }: Cidr): boolean => base === 0n;
+
+/** @throws in dockerd's words for addresses of a subnet that is not known yet */
+function sizeRecord(config: SubnetConfig, subnet: Cidr): SubnetRecord {
+  const { IPRange, Gateway, AuxiliaryAddresses } = config;
+  const pool = formatCidr(subnet);
+  if (IPRange) {
+    throw invalidArgument(
+      `failed to parse pool request for address space "LocalDefault" pool "" subpool "${IPRange}": invalid address subpool`,
+    );
+  }
+  if (Gateway) throw internal(`failed to allocate gateway (${Gateway}): requested address is out of range`);
+  const [auxiliary] = Object.entries(AuxiliaryAddresses ?? {});
+  if (auxiliary) {
+    throw invalidArgument(
+      `auxiliary address: (${auxiliary.join(':')}) must belong to the master pool: ${pool}`,
+    );
+  }
+  return { subnet: pool, gateway: '', auxiliaryAddresses: {}, chosen: true };
 }
 
 function record(config: SubnetConfig, subnet: Cidr, network: Shape): SubnetRecord {

@@ -20,7 +20,7 @@ import {
 import { NetworkRegistry } from '../records/network-registry';
 import { SandboxRegistry } from '../records/sandbox-registry';
 import { DefaultBridge } from './default-bridge';
-import { pickedSubnet } from './ipam-config';
+import { isOfAnyAddress, pickedSubnet } from './ipam-config';
 import { type NetworkCreateConfig, type NetworkDraft, parseNetworkConfig } from './network-config';
 import { networkDocument, networkInspectDocument } from './network-document';
 import { filterNetworks, prunable } from './network-filters';
@@ -152,7 +152,7 @@ export class NetworksService {
   private async restoreBridge(network: NetworkRecord, draft: NetworkDraft): Promise<void> {
     for (const { subnet } of draft.ipam.config) this.ipam.checkFree(cidr(subnet));
     const adapted = await this.bridge.adapted(network, draft, async () => {
-      const [picked] = await this.pickSubnets(network, [6]);
+      const [picked] = await this.pickSubnets(network, [{ family: 6 }]);
       if (!picked) throw internal('no subnet was picked for the default bridge');
       return picked;
     });
@@ -166,19 +166,29 @@ export class NetworksService {
     record.link = this.links.nameFor(record);
     await this.links.check(record);
     const families = [...(draft.ipv4 ? [4 as const] : []), ...(draft.ipv6 ? [6 as const] : [])];
-    const { config } = draft.ipam;
-    for (const { subnet } of config) this.ipam.checkFree(cidr(subnet));
-    const missing = families.filter((family) => !config.some(({ subnet }) => cidr(subnet).family === family));
-    const picked = missing.length > 0 ? await this.pickSubnets(record, missing) : [];
-    const completed = { ...record, ipam: { ...draft.ipam, config: [...config, ...picked] } };
+    const given = draft.ipam.config.map((config) => ({ config, subnet: cidr(config.subnet) }));
+    const missing = families.filter((family) => !given.some(({ subnet }) => subnet.family === family));
+    const sized = given.filter(({ subnet }) => isOfAnyAddress(subnet)).map(({ subnet }) => subnet);
+    const named = given.filter(({ subnet }) => !isOfAnyAddress(subnet));
+    for (const { subnet } of named) this.ipam.checkFree(subnet);
+    const wanted = [...sized, ...missing.map((family) => ({ family }))];
+    const picked = wanted.length > 0 ? await this.pickSubnets(record, wanted) : [];
+    const config = [...named.map((one) => one.config), ...picked];
+    const completed = { ...record, ipam: { ...draft.ipam, config } };
     this.ipam.checkReservations(completed);
     return completed;
   }
 
-  private async pickSubnets(network: NetworkRecord, families: Family[]): Promise<SubnetRecord[]> {
+  private async pickSubnets(
+    network: NetworkRecord,
+    wanted: readonly { family: Family; prefix?: number }[],
+  ): Promise<SubnetRecord[]> {
     const use = isDefaultBridge(network) ? 'defaultBridge' : 'networks';
     const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
-    return families.map((family) => pickedSubnet(this.ipam.pickSubnet(family, use, hostSubnets), network));
+    return wanted.map(({ family, prefix }) => {
+      const subnet = this.ipam.pickSubnet(family, use, hostSubnets, prefix);
+      return pickedSubnet(subnet, network, prefix !== undefined);
+    });
   }
 
   private async build(record: NetworkRecord, withFirewall = true): Promise<void> {

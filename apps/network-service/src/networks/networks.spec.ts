@@ -90,6 +90,8 @@ describe('parseNetworkConfig', () => {
       'Forbidden',
       "bridge driver doesn't support multiple subnets",
     ],
+    [ipam({ Subnet: '0.0.0.0/24', IPRange: '0.0.0.0/25' }), 'InvalidArgument', 'invalid address subpool'],
+    [ipam({ Subnet: '0.0.0.0/24', Gateway: '0.0.0.1' }), 'Internal', 'requested address is out of range'],
     [option('com.docker.network.bridge.name', 'a/b'), 'InvalidArgument', 'bridge name'],
     [option('com.docker.network.x', 'y'), 'NotImplemented', 'com.docker.network.x'],
     [

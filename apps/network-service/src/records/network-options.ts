@@ -80,6 +80,9 @@ export function isClosed(network: Shape): boolean {
 
 /** Whether a subnet of the network has an address set apart for a gateway. */
 export function needsGateway(network: Shape, family: Family): boolean {
-  if (network.driver === 'bridge') return gatewayMode(network, family) !== 'isolated';
+  if (network.driver === 'bridge') {
+    const isBridgeBare = family === 4 && network.internal && isOptionSet(network, OPTION.inhibitIpv4);
+    return gatewayMode(network, family) !== 'isolated' && !isBridgeBare;
+  }
   return !isClosed(network) && !routesByLink(network);
 }

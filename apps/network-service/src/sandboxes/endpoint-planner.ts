@@ -18,7 +18,7 @@ import type { NetworkRecord, SubnetRecord } from '../records/network-record';
 import { isClosed, isOptionOn, isParentless, mtuOf, OPTION, routesByLink } from '../records/network-options';
 import type { EndpointRecord, EndpointSettings } from '../records/sandbox-record';
 import { SandboxRegistry } from '../records/sandbox-registry';
-import { DRIVER_OPTION, endpointSysctls, staticAddress } from './endpoint-settings';
+import { endpointSysctls, staticAddress } from './endpoint-settings';
 import { FormerAddresses } from './former-addresses';
 import { SandboxReaper } from './sandbox-reaper';
 
@@ -45,13 +45,12 @@ export class EndpointPlanner {
 
   /**
    * Takes addresses; the caller gives them back ({@link release}) when it does not build the interface.
-   * @param position which interface of its container it is, counted from 0
    */
   async plan(
     containerId: string,
     network: NetworkRecord,
     settings: EndpointSettings,
-    position: number,
+    interfaceName: string,
   ): Promise<EndpointPlan> {
     if (!network.link) throw internal(`network ${network.name} has no link`);
     const addresses: Ip[] = [];
@@ -63,7 +62,7 @@ export class EndpointPlanner {
       for (const ip of addresses) this.ipam.release(network.id, ip);
       throw error;
     }
-    const record = endpointRecord(network, settings, addresses, position);
+    const record = endpointRecord(network, settings, addresses, interfaceName);
     return { record, addresses, interface: this.interfacePlan(network, settings, record, network.link) };
   }
 
@@ -151,7 +150,7 @@ function endpointRecord(
   network: NetworkRecord,
   settings: EndpointSettings,
   addresses: readonly Ip[],
-  position: number,
+  interfaceName: string,
 ): EndpointRecord {
   const [first] = addresses;
   if (!first) throw internal(`network ${network.name} has no addresses`);
@@ -160,9 +159,7 @@ function endpointRecord(
   return {
     id: randomBytes(32).toString('hex'),
     networkId: network.id,
-    interfaceName:
-      settings.DriverOpts?.[DRIVER_OPTION.interfaceName] ??
-      `${network.options[OPTION.interfacePrefix] ?? 'eth'}${position}`,
+    interfaceName,
     ...(kind === 'veth' && { hostLink: `v${randomBytes(6).toString('hex')}` }),
     ...(ipv4 ?? { address: '', prefix: 0, gateway: '' }),
     ipv6: addressOf(network, addresses, 6),

@@ -13,6 +13,7 @@ import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
 import { isPlain } from './endpoint-settings';
 import { FormerAddresses } from './former-addresses';
 import { defaultRoutes, type GatewayEndpoints, gatewayEndpoints } from './gateway-endpoints';
+import { interfaceNames } from './interface-names';
 import { nullEndpoint } from './null-endpoint';
 import { type PooledSandbox, SandboxPool } from './sandbox-pool';
 import { SandboxPorts } from './sandbox-ports';
@@ -55,21 +56,21 @@ export class SandboxBuilder {
     network: NetworkRecord,
     settings: EndpointSettings,
   ): Promise<SandboxRecord> {
-    const plan = await this.planner.plan(
-      sandbox.containerId,
-      network,
-      settings,
-      freePosition(sandbox.endpoints),
-    );
+    const taken = sandbox.endpoints.map((endpoint) => endpoint.interfaceName);
+    const [name = ''] = interfaceNames([{ network, settings }], taken);
+    const plan = await this.planner.plan(sandbox.containerId, network, settings, name);
     const path = this.sandboxes.namespaceOf(sandbox.containerId);
     const next = { ...sandbox, endpoints: [...sandbox.endpoints, plan.record] };
+    let added = false;
     try {
       await this.thread.stack.addInterface(path, plan.interface);
+      added = true;
       await this.moveGateway(sandbox, next);
       await this.openResolver(next);
       this.sandboxes.put(next);
     } catch (error) {
-      await this.thread.stack.removeInterface(path, plan.record.interfaceName);
+      // Otherwise one of that name is somebody else's.
+      if (added) await this.thread.stack.removeInterface(path, name);
       await this.moveGateway(next, sandbox).catch(() => undefined);
       this.planner.release(plan);
       throw error;
@@ -135,7 +136,11 @@ export class SandboxBuilder {
     try {
       for (const { network, settings } of endpoints) {
         if (network.driver === 'null') sandbox.endpoints.push(nullEndpoint(network, settings));
-        else plans.push(await this.planner.plan(sandbox.containerId, network, settings, plans.length));
+      }
+      const wired = endpoints.filter(({ network }) => network.driver !== 'null');
+      const names = interfaceNames(wired, []);
+      for (const [position, { network, settings }] of wired.entries()) {
+        plans.push(await this.planner.plan(sandbox.containerId, network, settings, names[position] ?? ''));
       }
       sandbox.endpoints.push(...plans.map((plan) => plan.record));
       const gateways = this.gatewaysOf(sandbox);
@@ -196,12 +201,4 @@ function addressesOf({ networkId, address, ipv6, hostLink }: EndpointRecord): Re
     const ip = parseIp(text);
     return ip === undefined ? [] : [{ networkId, ip, hostLink }];
   });
-}
-
-/** The smallest number that no interface of the container has. */
-function freePosition(endpoints: readonly EndpointRecord[]): number {
-  const taken = new Set(endpoints.map((endpoint) => /\d+$/.exec(endpoint.interfaceName)?.[0]));
-  let position = 0;
-  while (taken.has(String(position))) position++;
-  return position;
 }

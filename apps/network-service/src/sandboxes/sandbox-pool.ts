@@ -9,6 +9,7 @@ import { NetworkThread } from '../kernel/network-thread';
 import { NetworkRegistry } from '../records/network-registry';
 import { type EndpointPlan, EndpointPlanner } from './endpoint-planner';
 import { defaultRoutes } from './gateway-endpoints';
+import { interfaceNames } from './interface-names';
 
 /** Below this many, refilling does not wait for a quiet moment. */
 const LOW = 3;
@@ -87,7 +88,8 @@ export class SandboxPool {
   private async fillUp(): Promise<void> {
     while (this.open && this.ready.length < this.size) {
       const network = this.networks.defaultBridge;
-      const plan = await this.planner.plan('', network, {}, 0);
+      const [name = ''] = interfaceNames([{ network, settings: {} }], []);
+      const plan = await this.planner.plan('', network, {}, name);
       const path = join(this.directory, plan.record.hostLink ?? plan.record.id);
       try {
         await this.thread.stack.buildSandbox({

@@ -43,7 +43,10 @@ export class SandboxReaper implements OnApplicationShutdown {
   add(remains: Remains): void {
     const since = Date.now();
     for (const path of remains.paths) this.paths.add(path);
-    for (const address of remains.addresses) this.retiring.add({ ...address, since });
+    for (const address of remains.addresses) {
+      this.retiring.add({ ...address, since });
+      this.ipam.retire(address.networkId, address.ip);
+    }
     if (this.paths.size >= MAX_GATHERED) this.run();
     else this.schedule(GATHER_MS);
   }
