@@ -1,9 +1,4 @@
 import { BlockList, isIP } from 'node:net';
-import type { ImageSettings } from '../image-settings';
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
 
 /** Addresses of a cloud's metadata services, of nobody's registry. */
 const LINK_LOCAL = new BlockList();
@@ -17,26 +12,13 @@ export function hostnameOf(host: string): string {
 
 export const isLinkLocal = (hostname: string): boolean => isIn(LINK_LOCAL, hostname);
 
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || isIn(LOOPBACK, hostname);
-}
-
-/** Whether plain HTTP and unverified certificates are taken from `host[:port]`. */
-export function isInsecure({ insecureRegistries }: ImageSettings, host: string): boolean {
-  const hostname = hostnameOf(host);
-  if (isLoopback(hostname)) return true;
-  return insecureRegistries.some(
-    (entry) => entry === host || entry === hostname || isInRange(entry, hostname),
-  );
-}
-
 function isIn(list: BlockList, address: string): boolean {
   const family = isIP(address);
   return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** `10.0.0.0/8` */
-function isInRange(range: string, address: string): boolean {
+export function isInRange(range: string, address: string): boolean {
   const [network = '', bits] = range.split('/');
   const family = isIP(network);
   if (bits === undefined || family === 0 || isIP(address) !== family) return false;

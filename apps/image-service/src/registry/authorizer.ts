@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
 import { forbidden, invalidArgument } from '@gantry/shared/errors';
-import type { ImageSettings } from '../image-settings';
-import { isInsecure } from './addresses';
 import { readBody } from './body';
 import { type Challenge, parseChallenges } from './challenge';
 import type { RegistryCredentials } from './registry';
@@ -33,10 +31,7 @@ export class Authorizer {
   private readonly challenges = new Map<string, Challenge[]>();
   private readonly tokens = new Map<string, Token>();
 
-  constructor(
-    private readonly transport: Transport,
-    private readonly settings: ImageSettings,
-  ) {}
+  constructor(private readonly transport: Transport) {}
 
   /** The header to send to a host; undefined where nothing is known to be wanted. */
   async header(
@@ -101,7 +96,7 @@ export class Authorizer {
     isForGood: boolean,
     signal: AbortSignal | undefined,
   ): Promise<Token> {
-    const realm = this.realm(parameters.get('realm') ?? '');
+    const realm = await this.realm(parameters.get('realm') ?? '');
     const service = parameters.get('service') ?? '';
     const answer = credentials?.identitytoken
       ? await this.post(realm, service, scopes, credentials.identitytoken, signal)
@@ -156,7 +151,7 @@ export class Authorizer {
   }
 
   /** Where the password goes: another host is usual (auth.docker.io), plain HTTP to it is not taken. */
-  private realm(text: string): URL {
+  private async realm(text: string): Promise<URL> {
     let url: URL;
     try {
       url = new URL(text);
@@ -164,7 +159,7 @@ export class Authorizer {
       throw invalidArgument(`invalid realm in the registry's challenge: ${JSON.stringify(text)}`, error);
     }
     refuseLinkLocal(url);
-    const isPlain = url.protocol === 'http:' && isInsecure(this.settings, url.host);
+    const isPlain = url.protocol === 'http:' && (await this.transport.insecure.has(url.host));
     if (url.protocol !== 'https:' && !isPlain) {
       throw forbidden(`the registry sends credentials to ${url.origin}, which is not HTTPS: refused`);
     }

@@ -21,7 +21,7 @@ export class RegistryClient implements Registries, OnApplicationShutdown {
 
   constructor(@Inject(IMAGE_SETTINGS) private readonly settings: ImageSettings) {
     this.transport = new Transport(settings);
-    this.authorizer = new Authorizer(this.transport, settings);
+    this.authorizer = new Authorizer(this.transport);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -40,7 +40,7 @@ export class RegistryClient implements Registries, OnApplicationShutdown {
   async login(credentials: RegistryCredentials): Promise<LoginResult> {
     const domain = domainOf(credentials.serveraddress ?? '');
     // What was remembered of an earlier try must not decide about this one.
-    const authorizer = new Authorizer(this.transport, this.settings);
+    const authorizer = new Authorizer(this.transport);
     const session = this.session(domain, credentials, false, authorizer);
     try {
       const answer = await session.ask({ method: 'GET', path: '/v2/' }, [200]);

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import type { ImageSettings } from '../image-settings';
-import { isInsecure } from './addresses';
 import type { Authorizer } from './authorizer';
 import { readBody } from './body';
 import type { RegistryCredentials } from './registry';
@@ -33,28 +32,21 @@ export interface SessionRequest {
  * credentials it asks for.
  */
 export class RegistrySession {
-  private endpoints: Endpoint[];
+  private endpoints?: Endpoint[];
 
   constructor(
     readonly domain: string,
     private readonly credentials: RegistryCredentials | undefined,
     private readonly transport: Transport,
     private readonly authorizer: Authorizer,
-    settings: ImageSettings,
-    withMirrors: boolean,
-  ) {
-    const host = domain === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_HOST : domain;
-    const schemes = isInsecure(settings, host) ? ['https', 'http'] : ['https'];
-    const mirrors = withMirrors && domain === DEFAULT_REGISTRY ? settings.mirrors : [];
-    this.endpoints = [
-      ...mirrors.map((url) => ({ origin: new URL(url).origin, isMirror: true })),
-      ...schemes.map((scheme) => ({ origin: `${scheme}://${host}`, isMirror: false })),
-    ];
-  }
+    private readonly settings: Pick<ImageSettings, 'mirrors'>,
+    private readonly withMirrors: boolean,
+  ) {}
 
   /** The answer, if it is one of `expected`. @throws RegistryError, Unavailable where nobody answers */
   async ask(request: SessionRequest, expected: number[]): Promise<HttpAnswer> {
     let failure: unknown;
+    this.endpoints ??= await this.allEndpoints();
     for (const endpoint of [...this.endpoints]) {
       try {
         const answer = await this.authorized(endpoint, request);
@@ -90,8 +82,19 @@ export class RegistrySession {
     }
   }
 
+  private async allEndpoints(): Promise<Endpoint[]> {
+    const host = this.domain === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_HOST : this.domain;
+    const schemes = (await this.transport.insecure.has(host)) ? ['https', 'http'] : ['https'];
+    const mirrors = this.withMirrors && this.domain === DEFAULT_REGISTRY ? this.settings.mirrors : [];
+    return [
+      ...mirrors.map((url) => ({ origin: new URL(url).origin, isMirror: true })),
+      ...schemes.map((scheme) => ({ origin: `${scheme}://${host}`, isMirror: false })),
+    ];
+  }
+
   private stayWith(endpoint: Endpoint): void {
-    if (!endpoint.isMirror) this.endpoints = this.endpoints.filter((one) => one.isMirror || one === endpoint);
+    if (!endpoint.isMirror)
+      this.endpoints = this.endpoints?.filter((one) => one.isMirror || one === endpoint);
   }
 }
 

@@ -5,8 +5,9 @@ import { setTimeout } from 'node:timers/promises';
 import { forbidden } from '@gantry/shared/errors';
 import type { Agent, Dispatcher } from 'undici';
 import type { ImageSettings } from '../image-settings';
-import { hostnameOf, isInsecure, isLinkLocal } from './addresses';
+import { hostnameOf, isLinkLocal } from './addresses';
 import { certificatesOf, type HostCertificates } from './certificates';
+import { InsecureRegistries } from './insecure-registries';
 import { connectionError } from './registry-errors';
 
 export interface HttpRequest {
@@ -53,10 +54,14 @@ const PASSING_CODES = [
  * are never talked to.
  */
 export class Transport {
-  /** By host and certificates. */
+  /** By host, certificates and whether they are checked. */
   private readonly agents = new Map<string, Promise<Agent>>();
 
-  constructor(private readonly settings: ImageSettings) {}
+  readonly insecure: InsecureRegistries;
+
+  constructor(private readonly settings: ImageSettings) {
+    this.insecure = new InsecureRegistries(settings);
+  }
 
   /** One exchange, repeated while the registry is busy, if it may be. @throws Unavailable in dockerd's words */
   async send(request: HttpRequest): Promise<HttpAnswer> {
@@ -94,17 +99,18 @@ export class Transport {
       discard(answer);
       if (hop === MAX_REDIRECTS) throw forbidden('stopped after 10 redirects');
       const target = new URL(location, url);
-      this.checkRedirect(url, target);
+      await this.checkRedirect(url, target);
       if (target.origin !== url.origin) headers = withoutCredentials(headers);
       url = target;
     }
   }
 
-  private checkRedirect(from: URL, to: URL): void {
+  private async checkRedirect(from: URL, to: URL): Promise<void> {
     if (to.protocol !== 'https:' && to.protocol !== 'http:') {
       throw forbidden(`the registry redirects to ${to.protocol}//, which is not followed`);
     }
-    if (from.protocol === 'https:' && to.protocol === 'http:' && !isInsecure(this.settings, to.host)) {
+    const isDowngrade = from.protocol === 'https:' && to.protocol === 'http:';
+    if (isDowngrade && !(await this.insecure.has(to.host))) {
       throw forbidden(`the registry redirects from HTTPS to plain HTTP at ${to.host}, which is not followed`);
     }
   }
@@ -130,25 +136,24 @@ export class Transport {
     }
     // Whoever reads it sees an error; one that nobody reads is of no interest, and must not end the process.
     answer.body.on('error', () => {});
-    // Whoever reads sees it; of a body that nobody reads it does not matter.
-    answer.body.on('error', () => {});
     const entries = Object.entries(answer.headers).map(
       ([name, value]) => [name, Array.isArray(value) ? value[0] : value] as const,
     );
     return { status: answer.statusCode, headers: Object.fromEntries(entries), body: answer.body, url };
   }
 
-  private agent(host: string): Promise<Agent> {
+  private async agent(host: string): Promise<Agent> {
     // Looked at each time, as dockerd does: a certificate counts from when it is there.
     const certificates = certificatesOf(this.settings.certificates, host);
-    const key = JSON.stringify([host, certificates]);
-    const known = this.agents.get(key) ?? this.createAgent(host, certificates);
+    const isInsecure = await this.insecure.has(host);
+    const key = JSON.stringify([host, certificates, isInsecure]);
+    const known = this.agents.get(key) ?? this.createAgent(certificates, isInsecure);
     this.agents.set(key, known);
     known.catch(() => this.agents.delete(key));
     return known;
   }
 
-  private async createAgent(host: string, { authorities, client }: HostCertificates): Promise<Agent> {
+  private async createAgent({ authorities, client }: HostCertificates, isInsecure: boolean): Promise<Agent> {
     const { Agent } = await import('undici');
     const { rootCertificates } = await import('node:tls');
     return new Agent({
@@ -156,7 +161,7 @@ export class Transport {
       keepAliveTimeout: 10_000,
       connect: {
         lookup,
-        ...(isInsecure(this.settings, host) && authorities.length === 0 && { rejectUnauthorized: false }),
+        ...(isInsecure && authorities.length === 0 && { rejectUnauthorized: false }),
         ...(authorities.length > 0 && { ca: [...rootCertificates, ...authorities] }),
         ...(client && { cert: client.certificate, key: client.key }),
       },
