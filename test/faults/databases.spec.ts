@@ -1,4 +1,6 @@
-import { api, docker, pidOf } from '../support/engine';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { api, docker, instance, pidOf } from '../support/engine';
 import { freshName, inspect, removeContainer, startContainer } from '../support/containers';
 import { eventually } from '../support/eventually';
 
@@ -32,5 +34,45 @@ describe.each(['postgres', 'redis'] as const)('kill -9 of %s', (database) => {
     });
     await removeContainer(id);
     expect((await api.delete(`/volumes/${name}`)).status).toBe(204);
+  });
+});
+
+describe('a Redis that stands still', () => {
+  jest.setTimeout(90_000);
+
+  it('is waited for so long and no longer, containers do without it, and nothing is left behind', async () => {
+    const ingest = join(instance.dataRoot, 'image', 'ingest');
+    const uploads = () => readdirSync(ingest).filter((name) => name.startsWith('upload-'));
+    const before = uploads();
+    const name = freshName('still');
+    const redis = pidOf('redis');
+    process.kill(redis, 'SIGSTOP');
+    try {
+      const late = Promise.all([
+        api.get(`/events?since=1&until=2`),
+        api.get('/gantry/jobs'),
+        api.post('/images/create?fromImage=127.0.0.1:1/x&tag=1'),
+        api.post(`/images/create?fromSrc=-&repo=${name}`, Buffer.alloc(1024)),
+      ]);
+      expect(await docker(['run', '--rm', '--name', name, 'busybox', 'echo', 'x'])).toMatchObject({
+        code: 0,
+        stdout: 'x\n',
+      });
+      for (const { status, text } of await late) {
+        expect({ status, text }).toMatchObject({
+          status: 503,
+          text: '{"message":"redis does not answer"}\n',
+        });
+      }
+    } finally {
+      process.kill(redis, 'SIGCONT');
+    }
+    // What it was told last it does now; nobody wants that any more.
+    await eventually(async () => {
+      const { text } = await api.post('/images/create?fromImage=127.0.0.1:1/x&tag=1');
+      expect(text).toContain('connection refused');
+    });
+    await eventually(() => expect(uploads().filter((upload) => !before.includes(upload))).toEqual([]));
+    expect((await api.get(`/images/${name}/json`)).status).toBe(404);
   });
 });

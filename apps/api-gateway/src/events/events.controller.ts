@@ -2,6 +2,7 @@ import { Controller, Get, Headers, Inject, Res } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { filterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
+import type { Redis } from '@gantry/shared/redis';
 import type { Response } from '../routing/http-messages';
 import { ApiMinor, ApiQuery, ClientGone } from '../routing/parameters';
 import type { QueryParameters } from '../routing/query-parameters';
@@ -33,11 +34,12 @@ export class EventsController {
     const window = eventWindow(query.text('since'), query.text('until'), nowNanos());
     const terms = filterTerms(query.filters());
     const framing = negotiateFraming(accept, minor);
+    const redis = await this.connection();
     response.setHeader('Content-Type', framing.contentType);
     response.flushHeaders();
     const leave = this.listeners.join();
     try {
-      for await (const event of this.read(window, gone)) {
+      for await (const event of this.read(redis, window, gone)) {
         if (!eventPasses(event, terms)) continue;
         const line = `${framing.prefix}${eventToJson(versionedEvent(event, minor))}\n`;
         if (!(await writeWithBackPressure(response, line))) return;
@@ -48,15 +50,24 @@ export class EventsController {
     }
   }
 
-  /** The events of the window, until it is over or the client is gone. */
-  private async *read(window: EventWindow, gone: AbortSignal) {
-    const [{ readEvents }, { connectRedis }] = await Promise.all([
-      import('@gantry/shared/events'),
-      import('@gantry/shared/redis'),
-    ]);
+  /** @throws Unavailable where Redis is away: nobody is left to believe that nothing happens */
+  private async connection(): Promise<Redis> {
+    const { connectRedis, inTime } = await import('@gantry/shared/redis');
     const redis = connectRedis(this.config.redisUrl, (error) =>
       this.logger.warn({ err: error.message }, 'redis is away'),
     );
+    try {
+      await inTime(redis.ping());
+      return redis;
+    } catch (error) {
+      redis.disconnect();
+      throw error;
+    }
+  }
+
+  /** The events of the window, until it is over or the client is gone. Ends the connection. */
+  private async *read(redis: Redis, window: EventWindow, gone: AbortSignal) {
+    const { readEvents } = await import('@gantry/shared/events');
     const end = new AbortController();
     // The connection goes with the reader: a read that blocks in Redis ends with it.
     end.signal.addEventListener('abort', () => redis.disconnect(), { once: true });

@@ -15,6 +15,11 @@ interface DataError {
   message?: string;
 }
 
+/** After so long in which nothing moves image-service is asked whether it is there at all. Milliseconds. */
+const SILENCE_MS = 10_000;
+/** How long it may take to say so. Milliseconds. */
+const HEALTH_MS = 20_000;
+
 /** The HTTP socket of image-service for bytes in bulk, which gRPC would slow down (docs/architecture.md). */
 @Injectable()
 export class ImageData {
@@ -85,6 +90,17 @@ export class ImageData {
   /** A service that starts listens here before it takes calls. */
   private async request(method: string, path: string, signal?: AbortSignal): Promise<http.ClientRequest> {
     await this.peers.image.connected();
+    const request = this.begin(method, path, signal);
+    request.setTimeout(SILENCE_MS).on('timeout', () => {
+      this.peers.image.answers(HEALTH_MS).then(
+        () => request.setTimeout(SILENCE_MS),
+        () => request.destroy(new Error('it does not answer')),
+      );
+    });
+    return request;
+  }
+
+  private begin(method: string, path: string, signal?: AbortSignal): http.ClientRequest {
     const address = this.config.addresses.imageData;
     // A kept connection may be one to an earlier life of the service.
     const options: RequestOptions = { method, path, signal, agent: false };

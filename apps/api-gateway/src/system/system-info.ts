@@ -4,13 +4,15 @@ import { DOCKER_VERSION, type InstanceConfig } from '@gantry/shared/config';
 import type { GatewayConfig } from '../config';
 import type { JsonObject } from '../shaping/json-objects';
 
-/** What the services know of their parts of the host. */
+/** What the services know of their parts of the host; undefined: the service is away. */
 export interface HostParts {
   /** API: SystemInfo, as far as container-service knows it; with what is not of the API: LogDrivers, Components. */
-  node: JsonObject;
-  images: number;
-  driverStatus: unknown;
-  volumeDrivers: string[];
+  node?: JsonObject;
+  images?: number;
+  driverStatus?: unknown;
+  volumeDrivers?: string[];
+  /** Warnings that say which are away. */
+  missing: string[];
   /** Clients of this gateway that follow events. */
   eventListeners: number;
 }
@@ -30,19 +32,23 @@ function openHosts({ hosts, tls }: GatewayConfig): string[] {
 
 /** API: SystemInfo. What container-service knows of its node goes over what can be said without it. */
 export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts: HostParts): JsonObject {
-  const { LogDrivers: logDrivers, Warnings: ofNode, ...known } = parts.node;
-  const warnings = [...openHosts(gateway), ...(Array.isArray(ofNode) ? (ofNode as unknown[]) : [])];
+  const { LogDrivers: logDrivers, Warnings: ofNode, ...known } = parts.node ?? {};
+  const warnings = [
+    ...parts.missing,
+    ...openHosts(gateway),
+    ...(Array.isArray(ofNode) ? (ofNode as unknown[]) : []),
+  ];
   return {
     ID: config.nodeId,
     Containers: 0,
     ContainersRunning: 0,
     ContainersPaused: 0,
     ContainersStopped: 0,
-    Images: parts.images,
+    Images: parts.images ?? 0,
     Driver: 'overlay2',
-    DriverStatus: parts.driverStatus,
+    DriverStatus: parts.driverStatus ?? [],
     Plugins: {
-      Volume: parts.volumeDrivers,
+      Volume: parts.volumeDrivers ?? ['local'],
       Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
       Authorization: null,
       Log: logDrivers ?? [],

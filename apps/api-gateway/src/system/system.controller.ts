@@ -1,6 +1,6 @@
 import { Controller, Get, Head, Inject, Res } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
-import { invalidArgument } from '@gantry/shared/errors';
+import { invalidArgument, isKind, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { GATEWAY_CONFIG, type GatewayConfig } from '../config';
 import { EventListeners } from '../events/event-listeners';
@@ -21,6 +21,9 @@ const PING_HEADERS = {
   Pragma: 'no-cache',
   'Content-Type': 'text/plain; charset=utf-8',
 };
+
+/** How long a service may take to tell its part of what has to be answered without it, too. Milliseconds. */
+const PART_MS = 5_000;
 
 const USAGE_TYPES: readonly UsageType[] = ['container', 'image', 'volume', 'build-cache'];
 
@@ -47,23 +50,34 @@ export class SystemController {
   /** Also while container-service is away, then without what it runs containers with. */
   @Get('version')
   async version(): Promise<object> {
-    const node = await this.services.containers.nodeInfo({}).catch(() => undefined);
+    const node = await this.services.containers.nodeInfo({}, { deadlineMs: PART_MS }).catch(() => undefined);
     const components = node ? fromJson<{ Components?: Component[] }>(node).Components : undefined;
     return engineVersion(components ?? [], this.gateway.experimental);
   }
 
+  /** Also while services are away: a warning says whose part is missing. */
   @Get('info')
   async info(@ApiMinor() minor: number): Promise<JsonObject> {
-    const [node, { images, driverStatus }, { names: volumeDrivers }] = await Promise.all([
-      this.services.containers.nodeInfo({}),
-      this.services.images.count({}),
-      this.services.volumes.drivers({}),
+    const { containers, images, volumes } = this.services;
+    const missing: string[] = [];
+    const part = <T>(asked: Promise<T>): Promise<T | undefined> =>
+      asked.catch((error: unknown) => {
+        if (!isKind(error, 'Unavailable')) throw error;
+        missing.push(`WARNING: ${messageOf(error)}`);
+        return undefined;
+      });
+    const settings = { deadlineMs: PART_MS };
+    const [node, counted, drivers] = await Promise.all([
+      part(containers.nodeInfo({}, settings)),
+      part(images.count({}, settings)),
+      part(volumes.drivers({}, settings)),
     ]);
     const parts = {
-      node: fromJson<JsonObject>(node),
-      images,
-      driverStatus: fromJson(driverStatus),
-      volumeDrivers,
+      node: node && fromJson<JsonObject>(node),
+      images: counted?.images,
+      driverStatus: counted && fromJson(counted.driverStatus),
+      volumeDrivers: drivers?.names,
+      missing,
       eventListeners: this.listeners.count,
     };
     return shapeSystemInfo(systemInfo(this.config, this.gateway, parts), minor);

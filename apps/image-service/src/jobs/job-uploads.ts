@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { Inject, Injectable } from '@nestjs/common';
 import { notFound } from '@gantry/shared/errors';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
-import type { BuildJob } from '@gantry/shared/queue';
+import { uploadsOf } from '@gantry/shared/queue';
 import { BlobStore } from '../blobs/blob-store';
 import { parseRegistryAuth } from '../registry/credentials';
 import type { RegistryCredentials } from '../registry/registry';
@@ -41,11 +41,4 @@ export class JobUploads {
       });
     }
   }
-}
-
-/** The ids of all uploads that the data of a job names. */
-export function uploadsOf(data: object): string[] {
-  const { uploadId, credentialsId, dockerfileId, contexts } = data as Partial<BuildJob>;
-  const ofContexts = Object.values(contexts ?? {}).map((one) => (one.kind === 'upload' ? one.uploadId : ''));
-  return [uploadId, credentialsId, dockerfileId, ...ofContexts].filter((id): id is string => Boolean(id));
 }

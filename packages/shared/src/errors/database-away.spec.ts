@@ -12,6 +12,7 @@ it.each([
     ),
     'the database system is starting up',
   ],
+  [new Error('Query read timeout'), 'Query read timeout'],
   [coded('x', '57P01'), '57P01'],
   [coded('x', 'P1001'), 'P1001'],
   [

@@ -5,6 +5,7 @@ const CODES = /^(P1001|P1002|P1008|P1017|P2024|57P0[1-3]|08[0-9A-Z]{3}|53300)$/;
 const WORDS = new RegExp(
   [
     'timeout exceeded when trying to connect',
+    'Query read timeout',
     'Connection terminated[ a-z]*',
     'connect \\w+ \\S*\\.s\\.PGSQL\\.\\d+',
     'the database system is [a-z ]+',

@@ -1,5 +1,6 @@
 import { setImmediate as turnsEnd } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { inTime } from '../redis';
 import type { EngineEvent } from './engine-event';
 
 /** How many events a node keeps: `GET /events?since=` reaches back that far. */
@@ -82,6 +83,7 @@ export class EventPublisher {
  * The events of a node: first what was kept since `sinceMs` (milliseconds; undefined: nothing old), then what comes,
  * until `signal` ends it or, without `follow`, until the end of what is there. `redis` has to be a connection of its own:
  * reading blocks it.
+ * @throws Unavailable where Redis is away
  */
 export async function* readEvents(
   redis: Redis,
@@ -92,16 +94,18 @@ export async function* readEvents(
   const key = eventStreamKey(prefix, nodeId);
   let last: string;
   if (options.sinceMs === undefined) {
-    const newest = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
+    const newest = await inTime(redis.xrevrange(key, '+', '-', 'COUNT', 1));
     last = newest[0]?.[0] ?? '0-0';
   } else {
     // Redis stamps an entry a little after the event happened: start a second early, the caller compares event times.
     last = `${Math.max(0, Math.floor(options.sinceMs) - 1_000)}-0`;
   }
   while (!options.signal.aborted) {
-    const reply = options.follow
-      ? await redis.xread('COUNT', 200, 'BLOCK', 1_000, 'STREAMS', key, last)
-      : await redis.xread('COUNT', 200, 'STREAMS', key, last);
+    const reply = await inTime(
+      options.follow
+        ? redis.xread('COUNT', 200, 'BLOCK', 1_000, 'STREAMS', key, last)
+        : redis.xread('COUNT', 200, 'STREAMS', key, last),
+    );
     const entries = reply?.[0]?.[1] ?? [];
     if (entries.length === 0 && !options.follow) return;
     for (const [id, fields] of entries) {

@@ -9,7 +9,9 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import { type HealthServiceServer, HealthServiceService } from '@gantry/proto/common';
 import type { RpcTls } from '../config';
+import { unavailable } from '../errors';
 import { fromGrpcError } from '../errors/grpc-status';
 import { channelCredentials, grpcTarget } from './address';
 import { CallExchange, NotBegun } from './call-exchange';
@@ -35,8 +37,8 @@ const LARGE = 1024 * 1024;
  * A connection on which both sides wait for the other to read hangs for good: one that answers no ping for so long is made
  * anew. Longer than a service that is only busy, or stopped for a while, keeps silent. Milliseconds.
  */
-const KEEPALIVE_MS = 30_000;
-const SILENCE_MS = 60_000;
+const KEEPALIVE_MS = 10_000;
+const SILENCE_MS = 30_000;
 
 const waiting = () => new Metadata({ waitForReady: true });
 
@@ -84,6 +86,11 @@ export class ServiceChannel {
     const methods: Record<string, unknown> = {};
     for (const [name, method] of Object.entries(definition)) methods[name] = this.method(method);
     return methods as Client<S>;
+  }
+
+  /** Resolves when the service has said that it is there. @throws Unavailable where it does not in so many milliseconds */
+  async answers(limitMs: number): Promise<void> {
+    await this.client<HealthServiceServer>(HealthServiceService).check({}, { deadlineMs: limitMs });
   }
 
   close(): void {
@@ -161,9 +168,17 @@ export class ServiceChannel {
           });
         };
     return (request: unknown, settings?: CallSettings) =>
-      exchange?.isOpen || this.unaries.getChannel().getConnectivityState(false) === connectivityState.READY
+      exchange?.isOpen || this.state === connectivityState.READY
         ? send(request, settings)
-        : this.connected(settings?.deadlineMs).then(() => send(request, settings));
+        : this.connected(settings?.deadlineMs).then(() => {
+            // One that takes the connection and then says nothing would keep the call waiting as long again.
+            if (this.state !== connectivityState.CONNECTING) return send(request, settings);
+            throw unavailable(`${this.service} is not reachable: No connection established`);
+          });
+  }
+
+  private get state(): connectivityState {
+    return this.unaries.getChannel().getConnectivityState(false);
   }
 
   /**

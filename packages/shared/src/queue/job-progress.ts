@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { EngineError, internal, messageOf, type ErrorKind } from '../errors';
 import type { InstanceConfig } from '../config';
+import { inTime } from '../redis';
 
 /** How long a finished job's progress can still be read. Seconds. */
 const KEPT_SECONDS = 600;
@@ -161,7 +162,7 @@ export async function newestLine(redis: Redis, config: InstanceConfig, jobId: st
 /**
  * The lines of a job from its first to its end, whenever the reader comes; returns the job's result.
  * `redis` has to be a connection of its own: reading blocks it. `isOver`: whether the job has ended, asked when nothing comes.
- * @throws EngineError that the job failed with.
+ * @throws EngineError that the job failed with; Unavailable where Redis is away
  */
 export async function* followJob(
   redis: Redis,
@@ -174,9 +175,9 @@ export async function* followJob(
   let last = '0-0';
   let over = false;
   while (!signal.aborted) {
-    const reply = await redis.xread('COUNT', 200, 'BLOCK', 1_000, 'STREAMS', key, last);
+    const reply = await inTime(redis.xread('COUNT', 200, 'BLOCK', 1_000, 'STREAMS', key, last));
     const entries = reply?.[0]?.[1] ?? [];
-    const gone = entries[0] && (await redis.get(clippedKey(key)));
+    const gone = entries[0] && (await inTime(redis.get(clippedKey(key))));
     if (gone && isBefore(last, gone) && isBefore(gone, entries[0]?.[0] ?? '')) yield { stream: CLIPPED };
     for (const [id, fields] of entries) {
       last = id;

@@ -150,6 +150,13 @@ export interface ImageJobs {
 
 export type ImageJobName = keyof ImageJobs;
 
+/** The ids of all uploads that the data of a job names. */
+export function uploadsOf(data: object): string[] {
+  const { uploadId, credentialsId, dockerfileId, contexts } = data as Partial<BuildJob>;
+  const ofContexts = Object.values(contexts ?? {}).map((one) => (one.kind === 'upload' ? one.uploadId : ''));
+  return [uploadId, credentialsId, dockerfileId, ...ofContexts].filter((id): id is string => Boolean(id));
+}
+
 /** BullMQ's key prefix: the instance's, and the node's, since bytes and layers are on the node's disk. */
 const queuePrefix = (config: InstanceConfig): string => `${config.redisPrefix}queue:${config.nodeId}`;
 

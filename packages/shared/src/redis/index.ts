@@ -1,2 +1,3 @@
 export * from './connect-redis';
+export * from './in-time';
 export type { Redis } from 'ioredis';
