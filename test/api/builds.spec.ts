@@ -13,6 +13,11 @@ interface Cached {
   Size: number;
 }
 
+interface ImageEvent {
+  Action: string;
+  Actor: { ID: string; Attributes: { name: string } };
+}
+
 describe('builds', () => {
   jest.setTimeout(60_000);
   const base = freshName('base');
@@ -50,6 +55,23 @@ describe('builds', () => {
     const { body } = await api.get<{ BuildCache: Cached[] }>('/v1.48/system/df?type=build-cache');
     return body.BuildCache.filter((record) => record.Description.includes(description));
   }
+
+  it('say in the events that there is an image, then its name', async () => {
+    const since = Date.now() / 1000;
+    const { id, name } = await build(await contextOf(['LABEL of=build']));
+    await eventually(async () => {
+      const filters = encodeURIComponent(JSON.stringify({ type: ['image'], label: ['of=build'] }));
+      const { text } = await api.get(`/events?since=${since}&until=${Date.now() / 1000}&filters=${filters}`);
+      const seen = text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as ImageEvent);
+      expect(seen.map(({ Action, Actor }) => [Action, Actor.ID, Actor.Attributes.name])).toEqual([
+        ['create', id, id],
+        ['tag', id, `${name}:latest`],
+      ]);
+    });
+  });
 
   it('do a step once that two stages have', async () => {
     const step = 'RUN cat /proc/sys/kernel/random/uuid > /once';

@@ -11,7 +11,7 @@ import type { OnLines } from '../progress/progress-lines';
 import { familiar, parseNamed } from '../references/reference';
 import { BuildExports } from './export/build-exports';
 import { BuildOutput, shortImageId } from './build-output';
-import type { BuiltImage } from './built-image';
+import { type BuiltImage, configOf } from './built-image';
 import { planBuild } from './build-plan';
 import type { BuildScope } from './build-scope';
 import { BaseImages } from './base-images';
@@ -116,6 +116,9 @@ export class BuildImages {
     const { image, scope } = built.find(isOfHost) ?? (built[0] as Built);
     const { export: wanted } = scope.request;
     const images = built.map((one) => one.image);
+    if (!wanted && image.id !== null) {
+      this.images.publish(image.id, 'create', image.id, configOf(image).Labels ?? {});
+    }
     if (wanted) await this.exports.send(wanted, images, scope, output);
     else if (built.length === 1) await this.name(image, names, scope, output);
     else {
