@@ -69,7 +69,8 @@ describe('a Redis that stands still', () => {
     }
     // What it was told last it does now; nobody wants that any more.
     await eventually(async () => {
-      const { text } = await api.post('/images/create?fromImage=127.0.0.1:1/x&tag=1');
+      const { status, text } = await api.post('/images/create?fromImage=127.0.0.1:1/x&tag=1');
+      expect(status).toBe(500);
       expect(text).toContain('connection refused');
     });
     await eventually(() => expect(uploads().filter((upload) => !before.includes(upload))).toEqual([]));

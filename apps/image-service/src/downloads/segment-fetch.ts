@@ -1,5 +1,5 @@
 import { setTimeout as pauseFor } from 'node:timers/promises';
-import { EngineError, invalidArgument, messageOf, unavailable } from '@gantry/shared/errors';
+import { EngineError, invalidArgument, messageOf, unreachable } from '@gantry/shared/errors';
 import { hasCode } from '@gantry/shared/linux';
 import type { BlobAnswer, Repository } from '../registry/registry';
 import type { PartialFile, Segment } from './partial-file';
@@ -40,7 +40,7 @@ export async function fetchSegment(
       signal.throwIfAborted();
       if (isFinal(error)) throw error;
       fruitless = segment.have > before ? 0 : fruitless + 1;
-      if (fruitless >= MAX_FRUITLESS) throw unavailable(messageOf(error), error);
+      if (fruitless >= MAX_FRUITLESS) throw unreachable(messageOf(error), error);
       const pause = Math.min(FIRST_PAUSE_MS * 2 ** fruitless, MAX_PAUSE_MS);
       hooks.onRetry(Math.ceil(pause / 1000));
       await pauseFor(pause, undefined, { signal });
@@ -50,7 +50,7 @@ export async function fetchSegment(
 
 /** What the registry or the disk refuses stays refused. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof EngineError) return error.kind !== 'Unavailable';
+  if (error instanceof EngineError) return error.kind !== 'Unreachable' && error.kind !== 'TooManyRequests';
   return hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EIO');
 }
 
@@ -72,7 +72,7 @@ async function fetchOnce(
   } finally {
     answer.body.destroy();
   }
-  if (segment.start + segment.have < segment.end) throw unavailable('unexpected EOF');
+  if (segment.start + segment.have < segment.end) throw unreachable('unexpected EOF');
 }
 
 function checkAnswer(answer: BlobAnswer, digest: string, file: PartialFile, from: number): void {
@@ -81,7 +81,7 @@ function checkAnswer(answer: BlobAnswer, digest: string, file: PartialFile, from
       `blob ${digest} has ${answer.total} bytes in the registry, but ${file.size} in the manifest`,
     );
   }
-  if (answer.offset > from) throw unavailable('the registry left out the beginning of a range');
+  if (answer.offset > from) throw unreachable('the registry left out the beginning of a range');
 }
 
 /** A registry without ranges sends from the beginning and to the end: what is not wanted is passed over. */

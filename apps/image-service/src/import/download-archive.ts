@@ -91,7 +91,7 @@ export class DownloadArchive implements OnApplicationShutdown {
       });
     } catch (error) {
       // The user's to mend, not to be tried again by the queue.
-      if (error instanceof EngineError && error.kind === 'Unavailable') {
+      if (error instanceof EngineError && error.kind === 'Unreachable') {
         throw invalidArgument(messageOf(error), error);
       }
       throw error;

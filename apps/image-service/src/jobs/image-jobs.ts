@@ -187,5 +187,6 @@ export class ImageJobWorker implements OnApplicationBootstrap, OnApplicationShut
 function isAnswer(job: Job, error: unknown): boolean {
   if (job.name === 'build') return true;
   if (!(error instanceof EngineError) || error.kind === 'Internal') return false;
-  return error.kind !== 'Unavailable' || job.name === 'pull' || job.name === 'push';
+  if (job.name === 'pull' || job.name === 'push') return true;
+  return error.kind !== 'Unavailable' && error.kind !== 'Unreachable';
 }

@@ -127,5 +127,5 @@ function locationOf(answer: HttpAnswer): string {
 function isPassing(error: unknown): boolean {
   if (error instanceof RegistryError)
     return error.status >= 500 || error.status === 429 || error.status === 401;
-  return !(error instanceof EngineError) || error.kind === 'Unavailable';
+  return !(error instanceof EngineError) || error.kind === 'Unreachable';
 }

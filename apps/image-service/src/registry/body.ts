@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { invalidArgument, messageOf, unavailable } from '@gantry/shared/errors';
+import { invalidArgument, messageOf, unreachable } from '@gantry/shared/errors';
 
-/** A small document. @throws InvalidArgument when it is larger than `limit` bytes, Unavailable when it breaks off */
+/** A small document. @throws InvalidArgument when it is larger than `limit` bytes, Unreachable when it breaks off */
 export async function readBody(body: Readable, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -12,7 +12,7 @@ export async function readBody(body: Readable, limit: number): Promise<Buffer> {
       chunks.push(chunk);
     }
   } catch (error) {
-    throw unavailable(`the registry's answer broke off: ${messageOf(error)}`, error);
+    throw unreachable(`the registry's answer broke off: ${messageOf(error)}`, error);
   } finally {
     body.destroy();
   }

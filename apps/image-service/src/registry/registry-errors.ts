@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import {
   EngineError,
   forbidden,
@@ -5,8 +6,9 @@ import {
   invalidArgument,
   messageOf,
   notFound,
+  tooManyRequests,
   unauthorized,
-  unavailable,
+  unreachable,
 } from '@gantry/shared/errors';
 
 /** What a registry said in its own words (OCI distribution-spec, "Error Codes"). */
@@ -43,8 +45,16 @@ export function registryErrorOf(status: number, body: string): RegistryError {
     return new RegistryError(status, 'DENIED', 'denied: requested access to the resource is denied');
   }
   if (status === 429)
-    return new RegistryError(status, 'TOOMANYREQUESTS', 'toomanyrequests: too many requests');
-  return new RegistryError(status, '', `received unexpected HTTP status: ${status}`);
+    return new RegistryError(
+      status,
+      'TOOMANYREQUESTS',
+      `toomanyrequests: ${body.trim() || 'too many requests'}`,
+    );
+  return new RegistryError(
+    status,
+    '',
+    `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
+  );
 }
 
 /** As dockerd words what a pull was refused with (moby, distribution/errors.go). `name`: with tag or digest. */
@@ -72,7 +82,8 @@ export function engineErrorOf(error: unknown): unknown {
   if (status === 401) return unauthorized(message, error);
   if (status === 403) return forbidden(message, error);
   if (status === 404) return notFound(message, error);
-  if (status === 429 || status >= 500) return unavailable(message, error);
+  if (status === 429) return tooManyRequests(message, error);
+  if (status >= 500) return unreachable(message, error);
   return status >= 400 ? invalidArgument(message, error) : internal(message, error);
 }
 
@@ -86,10 +97,11 @@ const UNKNOWN_AUTHORITY = [
 
 /** A connection that failed, in the words of dockerd's HTTP client. */
 export function connectionError(method: string, url: URL, error: unknown): EngineError {
-  const name = method.charAt(0) + method.slice(1).toLowerCase();
   // dockerd asks for the root of the API first, so that is what its users know.
-  const path = url.pathname.startsWith('/v2/') ? '/v2/' : url.pathname;
-  return unavailable(`${name} "${url.origin}${path}": ${reasonOf(url, error)}`, error);
+  const isApi = url.pathname.startsWith('/v2/');
+  const name = isApi ? 'Get' : method.charAt(0) + method.slice(1).toLowerCase();
+  const path = isApi ? '/v2/' : url.pathname + url.search;
+  return unreachable(`${name} "${url.origin}${path}": ${reasonOf(url, error)}`, error);
 }
 
 /** Why a connection failed. */

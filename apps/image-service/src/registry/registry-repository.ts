@@ -1,4 +1,4 @@
-import { dataLoss, invalidArgument, unavailable } from '@gantry/shared/errors';
+import { dataLoss, invalidArgument, unreachable } from '@gantry/shared/errors';
 import { digestOf } from '../blobs/blob-store';
 import { MANIFEST_TYPES } from '../manifests/media-types';
 import { familiar, familiarRepository, isDigest } from '../references/reference';
@@ -129,7 +129,7 @@ export class RegistryRepository implements Repository {
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers['content-range'] ?? '');
     if (!range || Number(range[1]) !== from) {
       discard(answer);
-      throw unavailable(`the registry answered another range than ${from}-`);
+      throw unreachable(`the registry answered another range than ${from}-`);
     }
     return { offset: from, ...(range[3] !== '*' && { total: Number(range[3]) }), body: answer.body };
   }

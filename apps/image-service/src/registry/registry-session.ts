@@ -43,7 +43,7 @@ export class RegistrySession {
     private readonly withMirrors: boolean,
   ) {}
 
-  /** The answer, if it is one of `expected`. @throws RegistryError, Unavailable where nobody answers */
+  /** The answer, if it is one of `expected`. @throws RegistryError, Unreachable where nobody answers */
   async ask(request: SessionRequest, expected: number[]): Promise<HttpAnswer> {
     let failure: unknown;
     this.endpoints ??= await this.allEndpoints();
@@ -103,4 +103,4 @@ async function refusal(answer: HttpAnswer): Promise<Error> {
   return registryErrorOf(answer.status, text);
 }
 
-const isUnreachable = (error: unknown): boolean => (error as { kind?: string }).kind === 'Unavailable';
+const isUnreachable = (error: unknown): boolean => (error as { kind?: string }).kind === 'Unreachable';

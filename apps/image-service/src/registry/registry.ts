@@ -63,7 +63,7 @@ export interface Repository {
   tags(options?: CallOptions): AsyncIterable<string>;
   /**
    * Bytes `from`..`to` (inclusive; to the end without `to`). One attempt: the caller goes on where a body broke off.
-   * @throws Unavailable where another attempt makes sense
+   * @throws Unreachable where another attempt makes sense
    */
   blob(digest: string, range: { from: number; to?: number }, options?: CallOptions): Promise<BlobAnswer>;
   /** Bytes of a blob that the registry has; undefined where it has not. */

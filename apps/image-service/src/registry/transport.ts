@@ -63,7 +63,7 @@ export class Transport {
     this.insecure = new InsecureRegistries(settings);
   }
 
-  /** One exchange, repeated while the registry is busy, if it may be. @throws Unavailable in dockerd's words */
+  /** One exchange, repeated while the registry is busy, if it may be. @throws Unreachable in dockerd's words */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     const isRepeatable = request.method === 'GET' || request.method === 'HEAD';
     for (let attempt = 1; ; attempt++) {

@@ -1,6 +1,9 @@
 import { getSystemErrorMap } from 'node:util';
 
-/** What can go wrong, as a caller sees it. docs/architecture.md, "Errors". */
+/**
+ * What can go wrong, as a caller sees it. docs/architecture.md, "Errors". Unavailable: a part of the engine; Unreachable: another
+ * host, a registry mostly.
+ */
 export const ERROR_KINDS = [
   'NotFound',
   'InvalidArgument',
@@ -9,6 +12,8 @@ export const ERROR_KINDS = [
   'Unauthorized',
   'Forbidden',
   'Unavailable',
+  'Unreachable',
+  'TooManyRequests',
   'NotImplemented',
   'DataLoss',
   'Internal',
@@ -38,6 +43,8 @@ export const notModified = raise('NotModified');
 export const unauthorized = raise('Unauthorized');
 export const forbidden = raise('Forbidden');
 export const unavailable = raise('Unavailable');
+export const unreachable = raise('Unreachable');
+export const tooManyRequests = raise('TooManyRequests');
 export const notImplemented = raise('NotImplemented');
 export const dataLoss = raise('DataLoss');
 export const internal = raise('Internal');

@@ -12,6 +12,8 @@ const GRPC_CODE: Record<ErrorKind, status> = {
   Unauthorized: status.UNAUTHENTICATED,
   Forbidden: status.PERMISSION_DENIED,
   Unavailable: status.UNAVAILABLE,
+  Unreachable: status.ABORTED,
+  TooManyRequests: status.RESOURCE_EXHAUSTED,
   NotImplemented: status.UNIMPLEMENTED,
   DataLoss: status.DATA_LOSS,
   Internal: status.INTERNAL,

@@ -8,6 +8,8 @@ const HTTP_CODE: Record<ErrorKind, number> = {
   Unauthorized: 401,
   Forbidden: 403,
   Unavailable: 503,
+  Unreachable: 500,
+  TooManyRequests: 429,
   NotImplemented: 501,
   DataLoss: 500,
   Internal: 500,
