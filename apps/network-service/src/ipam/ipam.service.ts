@@ -120,7 +120,7 @@ export class IpamService {
   claim(network: NetworkRecord, ip: Ip): void {
     const space = this.spaceOf(network.id, ip);
     if (!space) {
-      throw invalidArgument(`no configured subnet or ip-range contain the IP address ${formatIp(ip)}`);
+      throw invalidArgument(`no configured subnet contains IP address ${formatIp(ip)}`);
     }
     space.claim(ip);
   }

@@ -184,7 +184,7 @@ describe('IpamService', () => {
     ipam: {
       driver: 'default',
       options: {},
-      config: [{ subnet, gateway: '10.9.0.1', auxiliaryAddresses: { router: '10.9.0.2' }, chosen: true }],
+      config: [{ subnet, gateway: '10.9.0.1', auxiliaryAddresses: { router: '10.9.0.2' } }],
     },
   });
 
@@ -234,7 +234,7 @@ describe('what a new network sets apart', () => {
       ipam: {
         driver: 'default',
         options: {},
-        config: [{ subnet, gateway, auxiliaryAddresses, chosen: true }],
+        config: [{ subnet, gateway, auxiliaryAddresses }],
       },
     });
 

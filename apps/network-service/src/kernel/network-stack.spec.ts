@@ -29,7 +29,6 @@ const subnet = (subnet: string, gateway: string) => ({
   subnet,
   gateway,
   auxiliaryAddresses: {},
-  chosen: true,
 });
 const network = (id: string, link: string, number: number): NetworkRecord => ({
   id: id.repeat(64),

@@ -62,10 +62,8 @@ export function parseSubnets(
   return records;
 }
 
-/** `chosen`: the user has said how large it is to be. */
-export function pickedSubnet(subnet: Cidr, network: Shape, chosen: boolean): SubnetRecord {
-  return { ...record({}, subnet, network), chosen };
-}
+/** The record of a subnet that we chose. */
+export const pickedSubnet = (subnet: Cidr, network: Shape): SubnetRecord => record({}, subnet, network);
 
 /** `0.0.0.0/24`, `::/120`: a subnet of that size, wherever there is one. */
 export const isOfAnyAddress = ({ base }: Cidr): boolean => base === 0n;
@@ -86,7 +84,7 @@ function sizeRecord(config: SubnetConfig, subnet: Cidr): SubnetRecord {
       `auxiliary address: (${auxiliary.join(':')}) must belong to the master pool: ${pool}`,
     );
   }
-  return { subnet: pool, gateway: '', auxiliaryAddresses: {}, chosen: true };
+  return { subnet: pool, gateway: '', auxiliaryAddresses: {} };
 }
 
 function record(config: SubnetConfig, subnet: Cidr, network: Shape): SubnetRecord {
@@ -103,7 +101,6 @@ function record(config: SubnetConfig, subnet: Cidr, network: Shape): SubnetRecor
     gateway,
     ...(range && { ipRange: formatCidr(range) }),
     auxiliaryAddresses: Object.fromEntries(auxiliary),
-    chosen: true,
   };
 }
 

@@ -185,10 +185,9 @@ export class NetworksService {
   ): Promise<SubnetRecord[]> {
     const use = isDefaultBridge(network) ? 'defaultBridge' : 'networks';
     const hostSubnets = (await this.thread.stack.hostSubnets()).map(cidr);
-    return wanted.map(({ family, prefix }) => {
-      const subnet = this.ipam.pickSubnet(family, use, hostSubnets, prefix);
-      return pickedSubnet(subnet, network, prefix !== undefined);
-    });
+    return wanted.map(({ family, prefix }) =>
+      pickedSubnet(this.ipam.pickSubnet(family, use, hostSubnets, prefix), network),
+    );
   }
 
   private async build(record: NetworkRecord, withFirewall = true): Promise<void> {

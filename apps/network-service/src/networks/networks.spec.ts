@@ -16,7 +16,6 @@ describe('parseNetworkConfig', () => {
         gateway: '10.1.0.64',
         ipRange: '10.1.0.64/26',
         auxiliaryAddresses: { r: '10.1.0.3' },
-        chosen: true,
       },
     ]);
   });

@@ -30,8 +30,6 @@ export interface SubnetRecord {
   gateway: string;
   ipRange?: string;
   auxiliaryAddresses: Record<string, string>;
-  /** The user chose the subnet: only then may containers choose their addresses. */
-  chosen: boolean;
 }
 
 /** Made at the first start of an instance, never removed. */
@@ -47,9 +45,7 @@ export function isDefaultBridge(network: NetworkRecord): boolean {
 }
 
 /** A record that an earlier version has written, with what has come since. */
-export function completed(record: NetworkRecord & { ownSubnet?: boolean }): NetworkRecord {
-  const { ownSubnet = false, ...known } = record;
-  const config = known.ipam.config.map((subnet) => ({ ...subnet, chosen: subnet.chosen ?? ownSubnet }));
+export function completed(record: NetworkRecord): NetworkRecord {
   const since = { ipv4: true, ipv6: false, configOnly: false, configFrom: '' };
-  return { ...since, ...known, ipam: { ...known.ipam, config } };
+  return { ...since, ...record };
 }

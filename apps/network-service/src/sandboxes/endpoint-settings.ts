@@ -89,7 +89,7 @@ function complaintsAboutPredefined(network: NetworkRecord, settings: EndpointSet
   if (!isPredefined(network.name)) return [];
   const hasAddress = staticAddress(settings, 4) ?? staticAddress(settings, 6);
   return [
-    ...(hasAddress ? ['user specified IP address is supported on user defined networks only'] : []),
+    ...(hasAddress ? ['user-specified IP address is supported on user-defined networks only'] : []),
     ...(settings.Aliases?.length
       ? ['network-scoped alias is supported only for containers in user defined networks']
       : []),
@@ -106,16 +106,11 @@ function complaintsAboutAddress(
   const ip = parseIp(address);
   if (ip?.family !== family) return [`invalid IPv${family} address: ${address}`];
   if (isPredefined(network.name)) return [];
-  const chosen = network.ipam.config.flatMap((config) => {
-    const cidr = config.chosen ? parseCidr(config.subnet) : undefined;
-    return cidr?.family === family ? [cidr] : [];
+  const isContained = network.ipam.config.some(({ subnet }) => {
+    const cidr = parseCidr(subnet);
+    return cidr !== undefined && contains(cidr, ip);
   });
-  if (chosen.some((cidr) => contains(cidr, ip))) return [];
-  return chosen.length > 0
-    ? [`no configured subnet or ip-range contain the IP address ${address}`]
-    : [
-        'user specified IP address is supported only when connecting to networks with user configured subnets',
-      ];
+  return isContained ? [] : [`no configured subnet contains IP address ${address}`];
 }
 
 /** Networks that have no namespace of their own to be attached to. @throws InvalidArgument in dockerd's words */
