@@ -17,6 +17,9 @@ const TYPES = {
   '[]string': (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
   'map[string]string': (value) => isObject(value) && Object.values(value).every(TYPES.string),
   'map[string]bool': (value) => isObject(value) && Object.values(value).every(TYPES.bool),
+  'map[string]*container.Ulimit': (value) =>
+    isObject(value) &&
+    Object.values(value).every((limit) => isObject(limit) && TYPES.int(limit.Soft) && TYPES.int(limit.Hard)),
   '[]*ipamutils.NetworkToSplit': (value) =>
     Array.isArray(value) &&
     value.every((pool) => isObject(pool) && TYPES.string(pool.base) && TYPES.int(pool.size)),
@@ -41,6 +44,10 @@ const WRITERS = {
 };
 
 const pools = (all) => all.map(({ base, size }) => `base=${base},size=${size}`).join(' ');
+const ulimits = (all) =>
+  Object.entries(all)
+    .map(([key, { Name = key, Soft, Hard }]) => `${Name}=${Soft}:${Hard}`)
+    .join(',');
 const logLevel = (_value, { debug, 'log-level': level }) => (debug ? 'debug' : (level ?? 'info'));
 const verify = (_value, { tlsverify = false }) => WRITERS.bool(tlsverify);
 const bridgeIpv6 = (_value, { ipv6 = false, 'fixed-cidr-v6': subnet }) =>
@@ -68,6 +75,23 @@ export const DIRECTIVES = {
   'default-address-pools': setting('[]*ipamutils.NetworkToSplit', 'GANTRY_DEFAULT_ADDRESS_POOLS', pools),
   ipv6: setting('bool', 'GANTRY_BRIDGE_IPV6', bridgeIpv6),
   'fixed-cidr-v6': setting('string', 'GANTRY_BRIDGE_IPV6', bridgeIpv6),
+  bip: setting('string', 'GANTRY_BIP'),
+  'fixed-cidr': setting('string', 'GANTRY_FIXED_CIDR'),
+  mtu: setting('int', 'GANTRY_MTU'),
+  icc: setting('bool', 'GANTRY_ICC'),
+  ip: setting('string', 'GANTRY_IP'),
+  dns: setting('[]string', 'GANTRY_DNS'),
+  'dns-search': setting('[]string', 'GANTRY_DNS_SEARCH'),
+  'dns-opts': setting('[]string', 'GANTRY_DNS_OPTS'),
+  'log-driver': setting('string', 'GANTRY_LOG_DRIVER'),
+  'log-opts': setting('map[string]string', 'GANTRY_LOG_OPTS'),
+  'default-ulimits': setting('map[string]*container.Ulimit', 'GANTRY_DEFAULT_ULIMITS', ulimits),
+  'default-shm-size': setting('string', 'GANTRY_DEFAULT_SHM_SIZE'),
+  'default-cgroupns-mode': setting('string', 'GANTRY_DEFAULT_CGROUPNS_MODE'),
+  'default-ipc-mode': setting('string', 'GANTRY_DEFAULT_IPC_MODE'),
+  init: setting('bool', 'GANTRY_INIT'),
+  'no-new-privileges': setting('bool', 'GANTRY_NO_NEW_PRIVILEGES'),
+  labels: setting('[]string', 'GANTRY_LABELS'),
   'cdi-spec-dirs': setting('[]string', 'GANTRY_CDI_DIRS'),
   'exec-opts': setting('[]string', 'GANTRY_CGROUP_DRIVER', (options) =>
     options.map((option) => option.replace(/^native\.cgroupdriver=/, '')).join(','),
@@ -91,15 +115,14 @@ export const DIRECTIVES = {
 
   ...Object.fromEntries(
     (
-      'allow-direct-routing apparmor-profile authorization-plugins bip bip6 bridge bridge-accept-fwmark builder ' +
-      'cgroup-parent containerd containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime ' +
-      'default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode default-network-opts default-runtime ' +
-      'default-shm-size default-stop-timeout default-ulimits dns dns-opts dns-search features fixed-cidr ' +
-      'host-gateway-ip host-gateway-ips http-proxy https-proxy icc init init-path ip ip-forward-no-drop labels ' +
-      'log-driver log-opts max-download-attempts metrics-addr min-api-version mtu network-control-plane-mtu ' +
-      'network-diagnostic-port ' +
-      'no-new-privileges no-proxy node-generic-resources nri-opts pidfile proxies runtimes shutdown-timeout ' +
-      'storage-opts swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick userland-proxy-path'
+      'allow-direct-routing apparmor-profile authorization-plugins bip6 bridge bridge-accept-fwmark builder ' +
+      'cgroup-parent containerd containerd-namespace containerd-plugin-namespace cpu-rt-period ' +
+      'cpu-rt-runtime default-gateway default-gateway-v6 default-network-opts default-runtime ' +
+      'default-stop-timeout features host-gateway-ip host-gateway-ips http-proxy https-proxy init-path ' +
+      'ip-forward-no-drop max-download-attempts metrics-addr min-api-version network-control-plane-mtu ' +
+      'network-diagnostic-port no-proxy node-generic-resources nri-opts pidfile proxies runtimes ' +
+      'shutdown-timeout storage-opts swarm-default-advertise-addr swarm-raft-election-tick ' +
+      'swarm-raft-heartbeat-tick userland-proxy-path'
     )
       .split(' ')
       .map((name) => [name, notBuilt]),

@@ -75,6 +75,10 @@ describe('a file in the format of dockerd', () => {
       ipv6: true,
       'fixed-cidr-v6': 'fd00:2::/64',
       'exec-opts': ['native.cgroupdriver=systemd'],
+      'log-opts': { 'max-size': '10m' },
+      'default-ulimits': { nofile: { Name: 'nofile', Hard: 20, Soft: 10 } },
+      labels: ['a=1', 'b=2,3'],
+      icc: false,
       'live-restore': true,
       'storage-driver': 'overlay2',
     });
@@ -89,6 +93,10 @@ describe('a file in the format of dockerd', () => {
       GANTRY_DEFAULT_ADDRESS_POOLS: 'base=172.30.0.0/16,size=24 base=fd00:1::/48,size=64',
       GANTRY_BRIDGE_IPV6: 'fd00:2::/64',
       GANTRY_CGROUP_DRIVER: 'systemd',
+      GANTRY_LOG_OPTS: '{"max-size":"10m"}',
+      GANTRY_DEFAULT_ULIMITS: 'nofile=10:20',
+      GANTRY_LABELS: '["a=1","b=2,3"]',
+      GANTRY_ICC: '0',
     });
     apply({ 'log-level': 'warn' });
     expect(process.env['GANTRY_DATA_ROOT']).toBeUndefined();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { join } from 'node:path';
-import { type InstanceConfig, readSettings, SettingError } from '@gantry/shared/config';
+import { flagSetting, type InstanceConfig, readSettings, SettingError } from '@gantry/shared/config';
 
 /** DI token of the GatewayConfig. */
 export const GATEWAY_CONFIG = Symbol('GatewayConfig');
@@ -19,12 +19,6 @@ export interface GatewayConfig {
   experimental: boolean;
 }
 
-const flag = (absent: boolean) =>
-  z
-    .enum(['0', '1', ''])
-    .optional()
-    .transform((value) => (value ? value === '1' : absent));
-
 const environment = z.object({
   GANTRY_HOSTS: z.string().optional(),
   GANTRY_LISTEN_FDS: z.string().optional(),
@@ -32,9 +26,9 @@ const environment = z.object({
   GANTRY_TLS_CACERT: z.string().min(1).optional(),
   GANTRY_TLS_CERT: z.string().min(1).optional(),
   GANTRY_TLS_KEY: z.string().min(1).optional(),
-  GANTRY_TLS_VERIFY: flag(true),
-  GANTRY_ALLOW_PLAIN_TCP: flag(false),
-  GANTRY_EXPERIMENTAL: flag(false),
+  GANTRY_TLS_VERIFY: flagSetting(true),
+  GANTRY_ALLOW_PLAIN_TCP: flagSetting(false),
+  GANTRY_EXPERIMENTAL: flagSetting(false),
 });
 
 /** @throws SettingError that names the variable which is wrong. */

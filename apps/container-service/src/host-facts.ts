@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { bootId } from '@gantry/shared/faults';
 import { LINUX, type Linux } from '@gantry/shared/linux';
+import { CONTAINER_DEFAULTS, type ContainerDefaults } from './create/container-defaults';
 import { kernelLimits } from './create/kernel-limits';
 import type { LimitFacts } from './create/resource-checks';
 import { Runtimes } from './runtime/runtimes';
@@ -11,6 +12,7 @@ export interface HostFacts extends LimitFacts {
   appArmor: boolean;
   cgroupDriver: InstanceConfig['cgroupDriver'];
   defaultRuntime: string;
+  defaults: ContainerDefaults;
   runtimes: string[];
   /** Whether users of containers are not those of the host, unless a container says so. */
   userRemap: boolean;
@@ -28,6 +30,7 @@ export class HostFactsProvider {
     @Inject(LINUX) private readonly linux: Linux,
     private readonly runtimes: Runtimes,
     @Inject(INSTANCE_CONFIG) private readonly instance: InstanceConfig,
+    @Inject(CONTAINER_DEFAULTS) private readonly defaults: ContainerDefaults,
   ) {}
 
   /** After {@link Runtimes.probe}. */
@@ -39,6 +42,7 @@ export class HostFactsProvider {
       appArmor: this.linux.appArmor.available(),
       cgroupDriver: this.instance.cgroupDriver,
       defaultRuntime: this.runtimes.choose('').name,
+      defaults: this.defaults,
       userRemap: this.instance.userRemap !== undefined,
       runtimes: this.runtimes.all().map((runtime) => runtime.name),
     };

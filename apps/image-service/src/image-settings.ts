@@ -1,26 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { readSettings } from '@gantry/shared/config';
+import { listSetting, readSettings, SettingError } from '@gantry/shared/config';
 
 /** DI token of the ImageSettings. */
 export const IMAGE_SETTINGS = Symbol('ImageSettings');
 
 const GIBIBYTE = 1024 ** 3;
 
-const list = z
-  .string()
-  .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  );
 const count = (absent: number) => z.coerce.number().int().min(1).default(absent);
 
 const environment = z.object({
-  GANTRY_INSECURE_REGISTRIES: list,
-  GANTRY_REGISTRY_MIRRORS: list,
+  GANTRY_INSECURE_REGISTRIES: listSetting,
+  GANTRY_REGISTRY_MIRRORS: listSetting,
   GANTRY_CERTS_DIR: z.string().startsWith('/').default('/etc/docker/certs.d'),
   GANTRY_MAX_DOWNLOADS: count(3),
   GANTRY_MAX_UPLOADS: count(5),
@@ -70,7 +61,7 @@ export function loadImageSettings(env: NodeJS.ProcessEnv = process.env): ImageSe
   const e = readSettings(environment, env);
   return {
     insecureRegistries: e.GANTRY_INSECURE_REGISTRIES,
-    mirrors: e.GANTRY_REGISTRY_MIRRORS,
+    mirrors: e.GANTRY_REGISTRY_MIRRORS.map(mirror),
     certificates: e.GANTRY_CERTS_DIR,
     maxDownloads: e.GANTRY_MAX_DOWNLOADS,
     maxUploads: e.GANTRY_MAX_UPLOADS,
@@ -84,4 +75,18 @@ export function loadImageSettings(env: NodeJS.ProcessEnv = process.env): ImageSe
     partialMaxHours: e.GANTRY_PARTIAL_MAX_HOURS,
     buildCache: { maxBytes: e.GANTRY_BUILD_CACHE_MAX_BYTES, maxHours: e.GANTRY_BUILD_CACHE_MAX_HOURS },
   };
+}
+
+/** A URL that ends with a slash, as dockerd shows it. @throws SettingError in dockerd's words */
+function mirror(text: string): string {
+  const refused = (why: string) => new SettingError(`GANTRY_REGISTRY_MIRRORS: invalid mirror: ${why}`);
+  if (!/^[a-z]+:\/\//i.test(text)) {
+    throw refused(`no scheme specified for ${JSON.stringify(text)}: must use either 'https://' or 'http://'`);
+  }
+  if (!URL.canParse(text)) throw refused(`${JSON.stringify(text)} is no URL`);
+  const { protocol, href } = new URL(text);
+  if (!['http:', 'https:'].includes(protocol)) {
+    throw refused(`unsupported scheme in ${JSON.stringify(text)}: must use either 'https://' or 'http://'`);
+  }
+  return href.endsWith('/') ? href : `${href}/`;
 }

@@ -10,6 +10,10 @@ export interface HostParts {
   node?: JsonObject;
   images?: number;
   driverStatus?: unknown;
+  /** API: RegistryServiceConfig. */
+  registryConfig?: unknown;
+  /** API: SystemInfo, as far as network-service knows it. */
+  network?: JsonObject;
   volumeDrivers?: string[];
   /** Warnings that say which are away. */
   missing: string[];
@@ -61,7 +65,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     CPUSet: false,
     PidsLimit: false,
     IPv4Forwarding: false,
-    Debug: false,
+    Debug: ['trace', 'debug'].includes(config.logLevel),
     NFd: readdirSync('/proc/self/fd').length,
     OomKillDisable: false,
     NGoroutines: 0,
@@ -76,13 +80,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     OSType: 'linux',
     Architecture: os.machine(),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: {
-      InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8'],
-      IndexConfigs: {
-        'docker.io': { Mirrors: [], Name: 'docker.io', Official: true, Secure: true },
-      },
-      Mirrors: [],
-    },
+    RegistryConfig: parts.registryConfig ?? null,
     NCPU: os.cpus().length,
     MemTotal: os.totalmem(),
     GenericResources: null,
@@ -113,6 +111,7 @@ export function systemInfo(config: InstanceConfig, gateway: GatewayConfig, parts
     SecurityOptions: [],
     CDISpecDirs: [],
     FirewallBackend: { Driver: 'nftables' },
+    ...parts.network,
     ...known,
     Components: undefined, // GET /version has them
     Warnings: warnings.length > 0 ? warnings : null,

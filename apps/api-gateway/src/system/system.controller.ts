@@ -58,7 +58,7 @@ export class SystemController {
   /** Also while services are away: a warning says whose part is missing. */
   @Get('info')
   async info(@ApiMinor() minor: number): Promise<JsonObject> {
-    const { containers, images, volumes } = this.services;
+    const { containers, images, networks, volumes } = this.services;
     const missing: string[] = [];
     const part = <T>(asked: Promise<T>): Promise<T | undefined> =>
       asked.catch((error: unknown) => {
@@ -67,15 +67,18 @@ export class SystemController {
         return undefined;
       });
     const settings = { deadlineMs: PART_MS };
-    const [node, counted, drivers] = await Promise.all([
+    const [node, counted, drivers, network] = await Promise.all([
       part(containers.nodeInfo({}, settings)),
       part(images.count({}, settings)),
       part(volumes.drivers({}, settings)),
+      part(networks.nodeInfo({}, settings)),
     ]);
     const parts = {
       node: node && fromJson<JsonObject>(node),
       images: counted?.images,
       driverStatus: counted && fromJson(counted.driverStatus),
+      registryConfig: counted && fromJson(counted.registryConfig),
+      network: network && fromJson<JsonObject>(network),
       volumeDrivers: drivers?.names,
       missing,
       eventListeners: this.listeners.count,

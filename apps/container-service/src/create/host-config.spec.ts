@@ -1,6 +1,8 @@
+import { loadContainerDefaults } from './container-defaults';
 import { completeHostConfig } from './host-config';
 
 const facts = {
+  defaults: loadContainerDefaults({}),
   cgroupV2: false,
   cpus: 2,
   kernel: {

@@ -1,7 +1,7 @@
 import { containerCapabilities, MASKED_PATHS, READONLY_PATHS } from '@gantry/shared/oci';
 import type { HostFacts } from '../host-facts';
 import { checkLogConfig, chosenLogConfig } from '../log-drivers/log-drivers';
-import type { HostConfig, Resources } from '../records/api-documents';
+import type { HostConfig, Resources, Ulimit } from '../records/api-documents';
 import { parseDeviceRule } from '../spec/devices';
 import { rlimits } from '../spec/resources';
 import { words } from './container-config';
@@ -11,8 +11,6 @@ import { checkResources } from './resource-checks';
 import { checkRestartPolicy } from './restart-policy-check';
 import { checkSecurity } from './security-checks';
 import { checkTmpfs } from './tmpfs-options';
-
-const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 
 /** API: Resources in which nothing is asked for. */
 export const UNSET_RESOURCES: Resources = {
@@ -85,15 +83,16 @@ export function completeHostConfig(
     OomKillDisable: given.OomKillDisable ?? false,
     ConsoleSize: given.ConsoleSize ?? [0, 0],
     PortBindings: completeBindings(given.PortBindings),
-    LogConfig: chosenLogConfig(given.LogConfig),
+    LogConfig: chosenLogConfig(given.LogConfig, facts.defaults.log),
+    Ulimits: withDefaultUlimits(given.Ulimits ?? [], facts.defaults.ulimits),
     NetworkMode: !given.NetworkMode || given.NetworkMode === 'default' ? 'bridge' : given.NetworkMode,
     RestartPolicy: {
       Name: given.RestartPolicy?.Name || 'no',
       MaximumRetryCount: given.RestartPolicy?.MaximumRetryCount ?? 0,
     },
-    CgroupnsMode: given.CgroupnsMode || (facts.cgroupV2 ? 'private' : 'host'),
-    IpcMode: given.IpcMode || 'private',
-    ShmSize: given.ShmSize || DEFAULT_SHM_BYTES,
+    CgroupnsMode: given.CgroupnsMode || defaultCgroupns(given.Privileged === true, facts),
+    IpcMode: given.IpcMode || facts.defaults.ipcMode,
+    ShmSize: given.ShmSize || facts.defaults.shmSize,
     Runtime: given.Runtime || facts.defaultRuntime,
     MaskedPaths: given.MaskedPaths ?? (given.Privileged ? null : MASKED_PATHS),
     ReadonlyPaths: given.ReadonlyPaths ?? (given.Privileged ? null : READONLY_PATHS),
@@ -109,6 +108,16 @@ export function completeHostConfig(
   checkTmpfs(hostConfig);
   checkExtraHosts(hostConfig.ExtraHosts);
   return { hostConfig, warnings };
+}
+
+/** On cgroup v1 a privileged container sees the host's, whatever the default is, as with dockerd. */
+function defaultCgroupns(privileged: boolean, { cgroupV2, defaults }: HostFacts): string {
+  if (privileged && !cgroupV2) return 'host';
+  return defaults.cgroupnsMode ?? (cgroupV2 ? 'private' : 'host');
+}
+
+function withDefaultUlimits(own: Ulimit[], defaults: readonly Ulimit[]): Ulimit[] {
+  return [...own, ...defaults.filter(({ Name }) => !own.some((limit) => limit.Name === Name))];
 }
 
 /** As Go has them: a client that reads them finds both fields. */

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import type { AttachSandboxResponse, HostsEntry } from '@gantry/proto/network';
+import { type DnsDefaults, dnsDefaults, withDnsDefaults } from '@gantry/shared/config';
 import { internal } from '@gantry/shared/errors';
 import { LINUX, MountFlag, rootOf, type Linux, type Owner } from '@gantry/shared/linux';
 import type { ContainerRecord } from '../records/container-record';
@@ -38,6 +39,8 @@ const LOCAL_HOSTS = [
 /** The files and directories of the host that get mounted into a container. */
 @Injectable()
 export class ContainerFiles {
+  private readonly dns = dnsDefaults();
+
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly paths: MonitorPaths,
@@ -68,7 +71,7 @@ export class ContainerFiles {
       writeFileSync(this.paths.resolvConfHash(record.id), hashOf(network.resolvConf));
     } else {
       writeFileSync(files.hosts, hostHosts(network?.hosts ?? []));
-      writeFileSync(files.resolvConf, hostResolvConf(record));
+      writeFileSync(files.resolvConf, hostResolvConf(record, this.dns));
     }
   }
 
@@ -175,8 +178,10 @@ function hostHosts(extra: HostsEntry[]): string {
   return [...LOCAL_HOSTS, ...extra.map(hostsLine), ''].join('\n');
 }
 
-function hostResolvConf({ hostConfig }: ContainerRecord): string {
+function hostResolvConf({ hostConfig }: ContainerRecord, defaults: DnsDefaults): string {
   const { Dns, DnsSearch, DnsOptions } = hostConfig;
+  const own = { servers: Dns ?? [], search: DnsSearch ?? [], options: DnsOptions ?? [] };
+  const { servers, search, options } = withDnsDefaults(own, defaults);
   const lines = existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8').split('\n') : [];
   const replaced = (keyword: string, values: string[][]): void => {
     if (values.length === 0) return;
@@ -185,9 +190,9 @@ function hostResolvConf({ hostConfig }: ContainerRecord): string {
   };
   replaced(
     'nameserver',
-    (Dns ?? []).map((server) => [server]),
+    servers.map((server) => [server]),
   );
-  replaced('search', DnsSearch?.length ? [DnsSearch] : []);
-  replaced('options', DnsOptions?.length ? [DnsOptions] : []);
+  replaced('search', search.length > 0 ? [search] : []);
+  replaced('options', options.length > 0 ? [options] : []);
   return `${lines.join('\n').trim()}\n`;
 }

@@ -98,6 +98,7 @@ export class ContainerStarter {
   private async run(record: ContainerRecord): Promise<void> {
     const self = { containerId: record.id };
     const runtime = this.runtimes.choose(record.hostConfig.Runtime);
+    const { defaults } = this.facts.get();
     const remap = this.remapping.of(record);
     const links = linkEnvironment(record, linksOf(record, this.store));
     const [snapshot, network] = await Promise.all([
@@ -118,7 +119,8 @@ export class ContainerStarter {
       remap,
       hostname: record.config.Hostname,
       linkEnvironment: links,
-      init: record.hostConfig.Init ? this.initProgram() : undefined,
+      init: (record.hostConfig.Init ?? defaults.init) ? this.initProgram() : undefined,
+      noNewPrivileges: defaults.noNewPrivileges,
       shm: this.files.prepareShm(record),
       hosts: networkFiles.hosts,
       resolvConf: networkFiles.resolvConf,

@@ -6,11 +6,14 @@ import { HostFactsProvider } from '../host-facts';
 import { DEFAULT_LOG_DRIVER, LOG_DRIVERS } from '../log-drivers/log-drivers';
 import { ContainerStore } from '../records/container-store';
 import { Runtimes } from '../runtime/runtimes';
+import { engineLabels } from './engine-labels';
 import { hostWarnings } from './host-warnings';
 
 /** This node's part of `docker info`: its containers, its kernel and what that can limit. */
 @Injectable()
 export class NodeInfo {
+  private readonly labels = engineLabels();
+
   constructor(
     @Inject(LINUX) private readonly linux: Linux,
     private readonly store: ContainerStore,
@@ -24,7 +27,7 @@ export class NodeInfo {
     const { host, cgroups } = this.linux;
     const v2 = cgroups.layout().version === 'v2';
     const cdi = this.cdi.read();
-    const { kernel, defaultRuntime } = this.facts.get();
+    const { kernel, defaultRuntime, defaults } = this.facts.get();
     const forwarding = host.sysctl('net.ipv4.ip_forward') === '1';
     const records = this.store.all();
     const count = (status: string): number => records.filter(({ state }) => state.Status === status).length;
@@ -57,7 +60,8 @@ export class NodeInfo {
       Name: host.hostname(),
       CgroupDriver: this.facts.get().cgroupDriver,
       CgroupVersion: v2 ? '2' : '1',
-      LoggingDriver: DEFAULT_LOG_DRIVER,
+      LoggingDriver: defaults.log.driver ?? DEFAULT_LOG_DRIVER,
+      Labels: this.labels,
       LogDrivers: LOG_DRIVERS,
       Runtimes: Object.fromEntries(
         this.runtimes.all().map(({ name }) => [name, { path: host.which(name) ?? name }]),
@@ -74,6 +78,7 @@ export class NodeInfo {
         ...(host.hasSeccomp() ? ['name=seccomp,profile=builtin'] : []),
         ...(this.facts.get().userRemap ? ['name=userns'] : []),
         ...(v2 && existsSync('/proc/self/ns/cgroup') ? ['name=cgroupns'] : []),
+        ...(defaults.noNewPrivileges ? ['name=no-new-privileges'] : []),
       ],
     };
   }

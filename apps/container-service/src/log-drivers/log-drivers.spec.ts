@@ -13,6 +13,15 @@ describe('log options', () => {
     expect(chosenLogConfig({ Type: 'none' })).toEqual({ Type: 'none', Config: {} });
   });
 
+  it('of the engine go with the driver of the engine', () => {
+    const defaults = { driver: 'local', options: { 'max-size': '1m', compress: 'false' } };
+    expect(chosenLogConfig({ Config: { 'max-size': '2m' } }, defaults)).toEqual({
+      Type: 'local',
+      Config: { 'max-size': '2m', compress: 'false' },
+    });
+    expect(chosenLogConfig({ Type: 'json-file' }, defaults)).toEqual({ Type: 'json-file', Config: {} });
+  });
+
   it('cap what the monitor writes', () => {
     const cap = (Type: string, Config: Record<string, string> = {}) => monitorLogCap({ Type, Config });
     expect(cap('local')).toEqual({ maxSize: 20 << 20, maxFiles: 5, compress: false });

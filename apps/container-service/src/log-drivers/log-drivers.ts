@@ -33,6 +33,16 @@ const drivers: Record<string, LogDriver> = {
 };
 
 export const DEFAULT_LOG_DRIVER = 'local';
+/** Where there are options and no driver: dockerd's default, which they are written for. */
+export const DEFAULT_LOG_OPTIONS_DRIVER = 'json-file';
+
+/** Of containers that do not say: what `log-driver` and `log-opts` of the engine do. */
+export interface LogDefaults {
+  /** undefined: nothing is set. */
+  driver?: string;
+  options: LogOptions;
+}
+
 /** The drivers of API: PluginsInfo.Log. */
 export const LOG_DRIVERS = Object.keys(drivers).filter((name) => name !== 'none');
 
@@ -41,14 +51,15 @@ const CACHE_OPTIONS = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'ca
 const GENERAL_OPTIONS = ['mode', 'max-buffer-size', ...CACHE_OPTIONS];
 const DEFAULT_BUFFER = 1024 * 1024;
 
-/** The driver and options of a container; where only options are given they are those of dockerd's default. */
-export function chosenLogConfig(given: Partial<LogConfig> | null | undefined): {
-  Type: string;
-  Config: LogOptions;
-} {
-  const options = given?.Config ?? {};
-  const byDefault = Object.keys(options).length > 0 ? 'json-file' : DEFAULT_LOG_DRIVER;
-  return { Type: given?.Type || byDefault, Config: options };
+/** The driver and options of a container: the engine's options go with the engine's driver. */
+export function chosenLogConfig(
+  given: Partial<LogConfig> | null | undefined,
+  defaults: LogDefaults = { options: {} },
+): { Type: string; Config: LogOptions } {
+  const own = given?.Config ?? {};
+  const unset = Object.keys(own).length > 0 ? DEFAULT_LOG_OPTIONS_DRIVER : DEFAULT_LOG_DRIVER;
+  const Type = given?.Type || defaults.driver || unset;
+  return { Type, Config: Type === defaults.driver ? { ...defaults.options, ...own } : own };
 }
 
 /** @throws InvalidArgument in dockerd's words for what cannot be honoured */

@@ -2,7 +2,8 @@ import { invalidArgument } from '@gantry/shared/errors';
 import type { SeccompChoice } from './seccomp-profile';
 
 export interface SecurityOptions {
-  noNewPrivileges: boolean;
+  /** undefined: not given. */
+  noNewPrivileges?: boolean;
   seccomp: SeccompChoice;
   /** undefined: not given. */
   apparmor?: string;
@@ -17,7 +18,6 @@ export function parseSecurityOptions(
   privileged: boolean,
 ): SecurityOptions {
   const parsed: SecurityOptions = {
-    noNewPrivileges: false,
     seccomp: { kind: privileged ? 'unconfined' : 'default' },
     warnings: [],
   };

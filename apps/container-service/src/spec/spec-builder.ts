@@ -38,6 +38,8 @@ export interface StartFacts {
   linkEnvironment: string[];
   /** Host path of the program for `--init`. */
   init?: string;
+  /** For a container that does not say. */
+  noNewPrivileges: boolean;
   /** Host directory for /dev/shm, where it is not the container's own. */
   shm?: string;
   hosts: string;
@@ -129,7 +131,7 @@ export class SpecBuilder {
       cwd: makeWorkingDirectory(this.linux, facts.rootfs, config.WorkingDir, facts.remap?.mapping),
       capabilities: { bounding: capabilities, ...privilegedSets },
       rlimits: rlimits(hostConfig.Ulimits),
-      noNewPrivileges: security.noNewPrivileges,
+      noNewPrivileges: security.noNewPrivileges ?? facts.noNewPrivileges,
       oomScoreAdj: hostConfig.OomScoreAdj,
       apparmorProfile: record.appArmorProfile,
     };

@@ -6,6 +6,8 @@ import { fromJson, type Implementation, toJson, writeMessage } from '@gantry/sha
 import { PruneTurn } from '@gantry/shared/prunes';
 import { CommitContainer } from '../commit/commit-container';
 import { ImageDatabase } from '../database/image-database';
+import { IMAGE_SETTINGS, type ImageSettings } from '../image-settings';
+import { registryDocument } from '../registry/registry-document';
 import { driverStatus } from '../layers/driver-status';
 import { parseNamed } from '../references/reference';
 import { platformOfJson, type RuntimeConfig } from './image-config';
@@ -35,6 +37,7 @@ export class ImagesController implements Service {
     @Inject(CommitContainer) private readonly committing: CommitContainer,
     @Inject(ImageDatabase) private readonly database: ImageDatabase,
     @Inject(INSTANCE_CONFIG) private readonly config: InstanceConfig,
+    @Inject(IMAGE_SETTINGS) private readonly settings: ImageSettings,
   ) {}
 
   list: Service['list'] = async ({ filters, ...options }) =>
@@ -97,5 +100,6 @@ export class ImagesController implements Service {
   count: Service['count'] = async () => ({
     images: await this.database.image.count({ where: { nodeId: this.images.nodeId } }),
     driverStatus: toJson(driverStatus(this.config.dataRoot)).json,
+    registryConfig: toJson(registryDocument(this.settings)).json,
   });
 }

@@ -6,11 +6,10 @@ import { readBody } from './body';
 import type { LoginResult, Registries, RegistryCredentials, Repository, SearchResult } from './registry';
 import { engineErrorOf, RegistryError } from './registry-errors';
 import { RegistryRepository } from './registry-repository';
-import { RegistrySession } from './registry-session';
+import { DEFAULT_REGISTRY, RegistrySession } from './registry-session';
 import { searchRegistry } from './registry-search';
 import { Transport } from './transport';
 
-const DEFAULT_REGISTRY = 'docker.io';
 const MAX_PING = 64 * 1024;
 
 /** All registries that this service speaks with. */

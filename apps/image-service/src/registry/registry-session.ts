@@ -6,7 +6,7 @@ import type { RegistryCredentials } from './registry';
 import { registryErrorOf } from './registry-errors';
 import { discard, type HttpAnswer, type HttpRequest, type Transport } from './transport';
 
-const DEFAULT_REGISTRY = 'docker.io';
+export const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
 const MAX_ERROR = 64 * 1024;
 

@@ -31,14 +31,24 @@ const NETWORK_SIZE = 24;
 const IPV6_SIZE = 64;
 
 /**
- * @param configured GANTRY_DEFAULT_ADDRESS_POOLS, in the words of dockerd's --default-address-pool:
- *   `base=172.30.0.0/16,size=24`, several separated by spaces
+ * GANTRY_DEFAULT_ADDRESS_POOLS, in the words of dockerd's --default-address-pool: `base=172.30.0.0/16,size=24`, several
+ * separated by spaces.
+ * @throws SettingError that says what is wrong
+ */
+export function parseAddressPools(configured: string): AddressPool[] {
+  return configured
+    .split(/\s+/)
+    .filter((part) => part !== '')
+    .map(parsePool);
+}
+
+/**
+ * @param configured GANTRY_DEFAULT_ADDRESS_POOLS
  * @param nodeId decides the unique local IPv6 prefix (RFC 4193) of this host where none is configured
  * @throws Error that says what is wrong
  */
 export function addressPools(configured: string, nodeId: string): AddressPools {
-  const given = configured.split(/\s+/).filter((part) => part !== '');
-  const pools = given.map(parsePool);
+  const pools = parseAddressPools(configured);
   const of = (family: Family, defaults: AddressPool[]): AddressPool[] => {
     const own = pools.filter(({ range }) => range.family === family);
     return own.length > 0 ? own : defaults;

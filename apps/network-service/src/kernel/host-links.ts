@@ -25,7 +25,7 @@ export function ensureBridge(host: Host, links: NetlinkSocket, plan: BridgePlan)
   } else if (found.alias === plan.alias) {
     // One that has lost all of its ports has none.
     const mac = found.mac === NO_MAC ? randomMac() : found.mac;
-    links.send([{ type: 'set-link', link: found.index, mac }]);
+    links.send([{ type: 'set-link', link: found.index, mac, mtu: plan.mtu }]);
   }
   const link = indexOf(links, plan.name);
   setSysctl(host, `net/ipv6/conf/${plan.name}/accept_ra`, '0');

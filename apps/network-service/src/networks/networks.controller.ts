@@ -10,6 +10,9 @@ import type {
   NetworkServiceServer,
   PruneNetworksRequest,
 } from '@gantry/proto/network';
+import { configuredAddressPools } from '../config';
+import { parseAddressPools } from '../ipam/address-pools';
+import { formatCidr } from '../ipam/cidr';
 import { parseCreateRequest } from './create-request';
 import { NetworksService } from './networks.service';
 
@@ -36,6 +39,13 @@ export class NetworksController implements Implementation<NetworkServiceServer> 
   async remove(request: NetworkReference) {
     await this.networks.remove(request.network);
     return {};
+  }
+
+  /** API: SystemInfo.DefaultAddressPools, where an operator has set some. */
+  async nodeInfo() {
+    const pools = parseAddressPools(configuredAddressPools());
+    const shown = pools.map(({ range, size }) => ({ Base: formatCidr(range), Size: size }));
+    return toJson(shown.length > 0 ? { DefaultAddressPools: shown } : {});
   }
 
   async prune(request: PruneNetworksRequest) {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import { INSTANCE_CONFIG, type InstanceConfig } from '@gantry/shared/config';
 import { conflict, EngineError, forbidden, internal, messageOf, notFound } from '@gantry/shared/errors';
@@ -7,7 +8,7 @@ import type { FilterTerms } from '@gantry/shared/filters';
 import { LOGGER, type Logger } from '@gantry/shared/logging';
 import { FirewallService } from '../firewall/firewall.service';
 import { ForeignForward } from '../firewall/foreign-forward';
-import { bridgeIpv6 } from '../config';
+import { bridgeSettings } from '../config';
 import { type Cidr, type Family, parseCidr } from '../ipam/cidr';
 import { IpamService } from '../ipam/ipam.service';
 import { NetworkThread } from '../kernel/network-thread';
@@ -130,7 +131,7 @@ export class NetworksService {
     for (const network of known.filter((each) => !isDefaultBridge(each))) {
       await this.restoreOne(network);
     }
-    const drafts = predefinedNetworks(this.config.bridgeName, bridgeIpv6());
+    const drafts = predefinedNetworks(this.config.bridgeName, bridgeSettings());
     for (const draft of drafts) {
       const network = this.networks.named(draft.name);
       if (!network) await this.build(await this.complete(draft, newId()), false);
@@ -156,7 +157,7 @@ export class NetworksService {
       if (!picked) throw internal('no subnet was picked for the default bridge');
       return picked;
     });
-    if (adapted !== network) this.networks.put(adapted);
+    if (!isDeepStrictEqual(adapted, network)) this.networks.put(adapted);
     await this.restoreOne(adapted);
   }
 

@@ -1,15 +1,14 @@
+import type { BridgeSettings } from '../config';
 import { OPTION } from '../records/network-options';
 import { parseSubnets } from './ipam-config';
 import type { NetworkDraft } from './network-config';
 
 /**
  * What an instance has from its first start on.
- * @param ipv6 of the default bridge
+ * @param settings of the default bridge
  */
-export function predefinedNetworks(
-  bridgeName: string,
-  ipv6: { enabled: boolean; subnet?: string },
-): NetworkDraft[] {
+export function predefinedNetworks(bridgeName: string, settings: BridgeSettings): NetworkDraft[] {
+  const { ipv4, ipv6, mtu, icc, hostIp } = settings;
   const base = {
     ipv4: true,
     ipv6: false,
@@ -21,10 +20,8 @@ export function predefinedNetworks(
     ipam: { driver: 'default', options: {}, config: [] },
   };
   const bridge = { driver: 'bridge', internal: false, options: {} } as const;
-  const given = parseSubnets(ipv6.subnet ? [{ Subnet: ipv6.subnet }] : [], bridge, {
-    ipv4: true,
-    ipv6: true,
-  });
+  const subnets = [...(ipv4 ? [ipv4] : []), ...(ipv6.subnet ? [{ Subnet: ipv6.subnet }] : [])];
+  const given = parseSubnets(subnets, bridge, { ipv4: true, ipv6: true });
   return [
     {
       ...base,
@@ -35,11 +32,11 @@ export function predefinedNetworks(
       ipam: { ...base.ipam, config: given },
       options: {
         [OPTION.defaultBridge]: 'true',
-        [OPTION.icc]: 'true',
+        [OPTION.icc]: String(icc),
         [OPTION.masquerade]: 'true',
-        [OPTION.hostBinding]: '0.0.0.0',
+        [OPTION.hostBinding]: hostIp,
         [OPTION.bridgeName]: bridgeName,
-        [OPTION.mtu]: '1500',
+        [OPTION.mtu]: String(mtu),
       },
     },
     { ...base, name: 'host', driver: 'host', options: {} },

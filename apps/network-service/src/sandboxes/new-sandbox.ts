@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { type DnsDefaults, withDnsDefaults } from '@gantry/shared/config';
 import type { AttachSandboxRequest } from '@gantry/proto/network';
 import { type PortMap, parsePort, portRequests } from '../ports/port-requests';
 import type { SandboxRecord } from '../records/sandbox-record';
 
 /** The record of what a container asks for, before anything of it is made. */
-export function newSandbox(request: AttachSandboxRequest): SandboxRecord {
+export function newSandbox(request: AttachSandboxRequest, dns: DnsDefaults): SandboxRecord {
   const exposed = Object.keys(parseJson<Record<string, unknown>>(request.exposedPorts));
   const bindings = parseJson<PortMap>(request.portBindings);
   return {
@@ -21,7 +22,10 @@ export function newSandbox(request: AttachSandboxRequest): SandboxRecord {
     }),
     portRequests: portRequests(bindings, exposed, request.publishAllPorts),
     ports: [],
-    resolver: { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions },
+    resolver: withDnsDefaults(
+      { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions },
+      dns,
+    ),
     extraHosts: request.extraHosts,
     links: request.links,
     ...(request.owner && { owner: request.owner }),

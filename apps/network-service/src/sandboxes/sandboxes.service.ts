@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { dnsDefaults } from '@gantry/shared/config';
 import { forbidden, internal, notFound } from '@gantry/shared/errors';
 import { engineEvent, EventPublisher } from '@gantry/shared/events';
 import { KeyedLock } from '@gantry/shared/locks';
@@ -21,6 +22,7 @@ import { SandboxReaper } from './sandbox-reaper';
 export class SandboxesService {
   /** Calls for one container come one after the other. */
   private readonly turns = new KeyedLock();
+  private readonly dns = dnsDefaults();
 
   constructor(
     private readonly networks: NetworkRegistry,
@@ -39,7 +41,7 @@ export class SandboxesService {
       const known = this.sandboxes.get(request.containerId);
       if (known) return known;
       const endpoints = this.resolveAll(request);
-      const sandbox = newSandbox(request);
+      const sandbox = newSandbox(request, this.dns);
       await this.networks.whileJoining(
         endpoints.map(({ network }) => network.id),
         () => this.builder.make(sandbox, endpoints),
@@ -52,7 +54,7 @@ export class SandboxesService {
   /** What a container in the host's network is told. Nothing of it is made or kept. */
   onHost(request: AttachSandboxRequest): SandboxRecord {
     const host = nullEndpoint(this.networks.resolve('host'), {});
-    return { ...newSandbox({ ...request, hostname: '' }), endpoints: [host], exposedPorts: [] };
+    return { ...newSandbox({ ...request, hostname: '' }, this.dns), endpoints: [host], exposedPorts: [] };
   }
 
   /** Nothing leads to the container any more when this resolves; its namespace goes in the background. */
