@@ -48,7 +48,13 @@ export class StepExecutor {
     scope: BuildScope,
     output: BuildOutput,
   ): Promise<BuiltImage> {
-    if (!scope.request.noCache) await this.othersDone(key, scope.signal);
+    if (!scope.request.noCache) {
+      for (let other = this.running.get(key); other; other = this.running.get(key)) {
+        await other.catch(() => {});
+        scope.signal.throwIfAborted();
+      }
+    }
+    // Nothing is awaited since nobody was seen to do it: builds that begin together would all do it otherwise.
     const doing = this.findOrPerform(key, before, step, scope, output);
     this.running.set(key, doing);
     try {
@@ -69,13 +75,6 @@ export class StepExecutor {
     if (!found) return this.perform(key, before, step, scope);
     output.fromCache();
     return found;
-  }
-
-  private async othersDone(key: string, signal: AbortSignal): Promise<void> {
-    for (let other = this.running.get(key); other; other = this.running.get(key)) {
-      await other.catch(() => {});
-      signal.throwIfAborted();
-    }
   }
 
   /** Looks up steps that are likely to come, all at once. */
