@@ -29,7 +29,7 @@ export function inspectHost(names, { forTests = false } = {}) {
     if (apt) return { name, state: 'install', detail: `Debian package ${packageName}`, package: packageName };
     return withoutIt === undefined
       ? { name, state: 'missing', detail: `not found: install ${packageName}` }
-      : { name, state: 'optional', detail: withoutIt };
+      : { name, state: 'optional', detail: `${withoutIt} (Debian package ${packageName})` };
   };
   const crun = findProgram('crun');
   return [
