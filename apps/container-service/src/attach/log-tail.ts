@@ -3,6 +3,7 @@ import { dataLoss } from '@gantry/shared/errors';
 import type { AttachStream } from '@gantry/shared/linux';
 import { LogCursor, type LogFiles, type LogPosition } from '../logs/log-files';
 import { LogOutput } from '../logs/log-output';
+import { outputTurn } from '../logs/output-turns';
 import type { StreamReader } from './stream-reader';
 
 /** How far a client may be behind before the process waits for it. Bytes. */
@@ -84,7 +85,9 @@ export class LogTail implements StreamReader, AsyncIterable<Output> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Output> {
     this.isRead = true;
     try {
-      while (!this.discarded) {
+      for (;;) {
+        await outputTurn();
+        if (this.discarded) return;
         // Asked before reading: what was written before the end is then read for sure.
         const last = this.ended;
         this.hasNews = false;

@@ -15,6 +15,7 @@ import { currentSize, LogCursor, tailOf, type LogFiles } from './log-files';
 import { LogOutput, type LogSelection } from './log-output';
 import { boundaryTime } from './log-record';
 import { LogRotation } from './log-rotation';
+import { outputTurn } from './output-turns';
 
 /** What a busy container writes in this time goes to a follower together. */
 const GATHER_MS = 5;
@@ -107,6 +108,7 @@ export class LogsService {
         const last = following?.ended() ?? true;
         let busy = false;
         for (;;) {
+          if (following) await outputTurn();
           const block = await cursor.next();
           if (block.length === 0) break;
           busy = true;
