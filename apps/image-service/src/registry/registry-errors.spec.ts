@@ -1,5 +1,5 @@
 import { httpStatusOf } from '@gantry/shared/errors';
-import { connectionError, engineErrorOf, pullError, registryErrorOf } from './registry-errors';
+import { connectionError, engineErrorOf, pullError, reasonOf, registryErrorOf } from './registry-errors';
 
 const refused = Object.assign(new Error('x'), { code: 'ECONNREFUSED', address: '127.0.0.1', port: 1 });
 
@@ -24,5 +24,13 @@ describe('what a registry does wrong, in the words and with the status of docker
     expect(error).toMatchObject({ message });
     expect(httpStatusOf(error)).toBe(answer);
     expect(httpStatusOf(pullError(registryErrorOf(status, body), 'x', 'x:1'))).toBe(answer);
+  });
+
+  it.each([
+    ['ENOTFOUND', 'dial tcp: lookup registry.example: no such host'],
+    ['EAI_AGAIN', 'dial tcp: lookup registry.example: Temporary failure in name resolution'],
+  ])('a name that cannot be looked up: %s', (code, words) => {
+    const failed = Object.assign(new Error(`getaddrinfo ${code} registry.example`), { code });
+    expect(reasonOf(new URL('https://registry.example:5001/v2/'), failed)).toBe(words);
   });
 });

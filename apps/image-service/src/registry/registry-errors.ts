@@ -111,6 +111,7 @@ export function reasonOf(url: URL, error: unknown): string {
     return `dial tcp ${address ?? url.hostname}:${port ?? (url.port || '443')}: connect: connection refused`;
   }
   if (code === 'ENOTFOUND') return `dial tcp: lookup ${url.hostname}: no such host`;
+  if (code === 'EAI_AGAIN') return `dial tcp: lookup ${url.hostname}: Temporary failure in name resolution`;
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return `dial tcp ${url.host}: i/o timeout`;
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return 'net/http: request canceled (Client.Timeout exceeded while awaiting headers)';
