@@ -61,7 +61,7 @@ describe('as dockerd 29', () => {
     ];
     expect(await status()).toEqual({ '10.157.3.0/31': { IPsInUse: 2, DynamicIPsAvailable: 0 } });
     await Promise.all(ids.map(removeContainer));
-    expect(await status()).toEqual(free);
+    await eventually(async () => expect(await status()).toEqual(free));
     expect((await api.delete(`/networks/${name}`)).status).toBe(204);
   });
 
