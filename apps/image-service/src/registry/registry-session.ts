@@ -32,7 +32,9 @@ export interface SessionRequest {
  * credentials it asks for.
  */
 export class RegistrySession {
-  private endpoints?: Endpoint[];
+  private endpoints?: Promise<Endpoint[]>;
+  /** The one of the registry itself that has answered. */
+  private chosen?: Endpoint;
 
   constructor(
     readonly domain: string,
@@ -46,12 +48,14 @@ export class RegistrySession {
   /** The answer, if it is one of `expected`. @throws RegistryError, Unreachable where nobody answers */
   async ask(request: SessionRequest, expected: number[]): Promise<HttpAnswer> {
     let failure: unknown;
-    this.endpoints ??= await this.allEndpoints();
-    for (const endpoint of [...this.endpoints]) {
+    this.endpoints ??= this.allEndpoints();
+    const chosen = this.chosen;
+    for (const endpoint of await this.endpoints) {
+      if (chosen && !endpoint.isMirror && endpoint !== chosen) continue;
       try {
         const answer = await this.authorized(endpoint, request);
         if (!expected.includes(answer.status)) throw await refusal(answer);
-        this.stayWith(endpoint);
+        if (!endpoint.isMirror) this.chosen = endpoint;
         return answer;
       } catch (error) {
         request.signal?.throwIfAborted();
@@ -90,11 +94,6 @@ export class RegistrySession {
       ...mirrors.map((url) => ({ origin: new URL(url).origin, isMirror: true })),
       ...schemes.map((scheme) => ({ origin: `${scheme}://${host}`, isMirror: false })),
     ];
-  }
-
-  private stayWith(endpoint: Endpoint): void {
-    if (!endpoint.isMirror)
-      this.endpoints = this.endpoints?.filter((one) => one.isMirror || one === endpoint);
   }
 }
 
