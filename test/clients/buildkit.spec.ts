@@ -30,16 +30,26 @@ describe('a client of BuildKit', () => {
     expect(outcome.log).toBe('Dockerfile\nempty\nlarge\nlink\nsub\n3000000\nsub/run\nbad\n');
     expect([...outcome.vertexes.keys()]).toEqual([
       '[internal] load build definition from Dockerfile',
+      '[internal] load .dockerignore',
       '[internal] load build context',
-      '[1/3] FROM busybox',
+      '[internal] load metadata for docker.io/library/busybox:latest',
+      '[1/3] FROM docker.io/library/busybox:latest',
       '[2/3] COPY . /ctx',
       '[3/3] RUN sh /ctx/sub/run; echo bad >&2',
+      'exporting to image',
     ]);
     expect([...outcome.vertexes.values()].every(({ completed, error }) => completed && error === '')).toBe(
       true,
     );
     const { body } = await api.get<{ Id: string }>(`/images/${name}/json`);
     expect(outcome.response).toMatchObject({ 'containerimage.config.digest': body.Id });
+    expect(outcome.parts).toEqual([
+      'transferring dockerfile:',
+      'transferring context:',
+      'exporting layers',
+      `writing image ${body.Id}`,
+      `naming to docker.io/library/${name}`,
+    ]);
     const { stdout } = await docker(['run', '--rm', name, 'stat', '-c', '%a', '/ctx/sub/run', '/ctx/empty']);
     expect(stdout).toBe('755\n644\n');
     await docker(['rmi', name]);
@@ -68,7 +78,7 @@ describe('a client of BuildKit', () => {
     expect(failed.error).toContain('exit code: 3');
   });
 
-  it('asks what there is to say of a Dockerfile, and sends nothing else', async () => {
+  it('asks what there is to say of a Dockerfile, and sends no context', async () => {
     const text =
       '# who to greet\nARG who=you\nFROM busybox AS Base\nARG who\nRUN --mount=type=secret,id=s true\nCMD a\n';
     const ask = async (what: string, of = text) => {
@@ -77,7 +87,7 @@ describe('a client of BuildKit', () => {
         inputs: {},
         attributes: { requestid },
       });
-      expect([error, vertexes.size]).toEqual(['', 1]);
+      expect([error, vertexes.size]).toEqual(['', 2]);
       return metadata;
     };
     const lint = await ask('lint');

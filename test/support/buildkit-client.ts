@@ -33,6 +33,8 @@ export interface BuildOutcome {
   error: string;
   vertexes: Map<string, Vertex>;
   log: string;
+  /** Of all vertexes, each name once. */
+  parts: string[];
   /** In short. */
   warnings: string[];
   response: Record<string, string>;
@@ -148,7 +150,7 @@ async function solveFrontend(
   const request = BridgeRequest.encode({ frontend: 'dockerfile.v0', frontendOpt, frontendInputs }).finish();
   const { result, error } = await control.ask(`${BRIDGE}/Solve`, request, build).then(
     (bytes) => ({ result: BridgeResponse.decode(bytes).result, error: undefined }),
-    (failure: Error) => ({ result: undefined, error: { code: 2, message: failure.message } }),
+    (failure: Error) => ({ result: undefined, error: { code: 2, message: failure.message, details: [] } }),
   );
   await control.ask(`${BRIDGE}/Return`, ReturnRequest.encode({ result, error }).finish(), build);
   return result;
@@ -172,20 +174,22 @@ export async function pruneCache(socketPath: string, filter: string[]): Promise<
 async function watch(
   control: SessionConnection,
   ref: string,
-): Promise<Pick<BuildOutcome, 'vertexes' | 'log' | 'warnings'>> {
+): Promise<Pick<BuildOutcome, 'vertexes' | 'log' | 'parts' | 'warnings'>> {
   const call = control.open('/moby.buildkit.v1.Control/Status', {});
   call.send(StatusRequest.encode({ ref }).finish());
   call.end();
   const vertexes = new Map<string, Vertex>();
   const warnings: string[] = [];
+  const parts = new Set<string>();
   let log = '';
   for await (const message of call.messages()) {
     const update = StatusResponse.decode(message);
     for (const vertex of update.vertexes) vertexes.set(vertex.name, vertex);
+    for (const { id } of update.statuses) parts.add(id);
     for (const { msg } of update.logs) log += msg.toString();
     warnings.push(...update.warnings.map(({ short }) => short.toString()));
   }
-  return { vertexes, log, warnings };
+  return { vertexes, log, parts: [...parts], warnings };
 }
 
 function sendFiles(call: ServerDuplexStream<Packet, Packet>, files: OfferedFile[]): void {

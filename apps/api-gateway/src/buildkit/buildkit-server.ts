@@ -34,6 +34,7 @@ import { ENGINE_VERSION } from '@gantry/shared/config';
 import { invalidArgument, messageOf } from '@gantry/shared/errors';
 import { fromJson } from '@gantry/shared/grpc';
 import { ServiceClients } from '../peers/service-clients';
+import { BuildFailure, failedCall } from './build-failure';
 import { matcherOf } from './cache-filters';
 import { type Built, ClientBuilds } from './client-builds';
 import { frontendBuild } from './frontend-options';
@@ -139,7 +140,7 @@ export class BuildKitServer implements OnModuleDestroy {
   private async giveBack(call: ServerUnaryCall<ReturnRequest, ReturnResponse>): Promise<ReturnResponse> {
     const { solve } = this.solveOf(call);
     const { result, error } = call.request;
-    if (error) solve.fail(new Error(error.message));
+    if (error) solve.fail(new BuildFailure(new Error(error.message), error.details));
     else solve.finish(result?.ref?.id ?? '');
     return {};
   }
@@ -296,14 +297,13 @@ function usageRecord(record: CacheRecord): UsageRecord {
   };
 }
 
-/** BuildKit's errors are UNKNOWN with their words. */
 function unary<Request, Response>(
   handle: (call: ServerUnaryCall<Request, Response>) => Promise<Response>,
 ): (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => void {
   return (call, callback) => {
     handle(call).then(
       (response) => callback(null, response),
-      (error: unknown) => callback({ code: status.UNKNOWN, details: messageOf(error) }),
+      (error: unknown) => callback(failedCall(error)),
     );
   };
 }

@@ -1,14 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { StatusResponse } from '@gantry/proto/buildkit';
 import type { SessionConnection } from '@gantry/shared/buildkit';
-import { invalidArgument, messageOf } from '@gantry/shared/errors';
+import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
 import type { BuildJob } from '@gantry/shared/queue';
 import { ImageData } from '../images/image-data';
 import { ImageJobQueue } from '../images/image-jobs';
+import { failureAt } from './build-failure';
 import { BuildSessions } from './build-sessions';
 import { BuildVertexes } from './build-vertexes';
 import { registryConfigFor } from './client-credentials';
 import { ClientFiles } from './client-files';
+import { ClientTransfers } from './client-transfers';
 import type { FrontendBuild } from './frontend-options';
 import { SessionRelay } from './session-relay';
 
@@ -39,7 +41,16 @@ type Tell = (status: StatusResponse) => void;
 /** What the classic builder says of a command that failed. */
 const FAILED = /^The command '(.*)' returned a non-zero code: (\d+)$/s;
 
-function inWordsOfBuildKit(error: string): string {
+/** What it says of files that are not there. */
+const MISSING =
+  /^(?:COPY|ADD) failed: (?:file not found in build context or excluded by \.dockerignore: )?stat (.*): file does not exist$/s;
+
+function inWordsOfBuildKit(error: string, ref: string): string {
+  const [, path] = MISSING.exec(error) ?? [];
+  if (path !== undefined) {
+    const name = JSON.stringify(`/${path}`);
+    return `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${name}: not found`;
+  }
   const [, command, code] = FAILED.exec(error) ?? [];
   if (command === undefined) return error;
   return `process ${JSON.stringify(command)} did not complete successfully: exit code: ${code}`;
@@ -67,8 +78,11 @@ export class ClientBuilds {
       const { imageId, response, description } = vertexes;
       return { imageId, response, description };
     } catch (error) {
-      tell(vertexes.fail(messageOf(error)));
-      throw error;
+      const message = inWordsOfBuildKit(messageOf(error), build.ref);
+      tell(vertexes.fail(message));
+      const kind = error instanceof EngineError ? error.kind : 'Internal';
+      const failure = new EngineError(kind, message, { cause: error });
+      throw failureAt(failure, vertexes.source, vertexes.failed);
     }
   }
 
@@ -83,31 +97,32 @@ export class ClientBuilds {
       tell(vertexes.begin(`importing cache manifest from ${type}`));
       tell(vertexes.fail(`unknown cache importer: ${type}`));
     }
-    const job = await this.jobOf(build, session, (name) => tell(vertexes.begin(name)));
+    const job = await this.jobOf(build, session, new ClientTransfers(vertexes, tell));
     for await (const line of this.jobs.run('build', job, signal)) {
       const { error } = line as { error?: string };
-      if (error !== undefined) throw invalidArgument(inWordsOfBuildKit(error));
+      if (error !== undefined) throw invalidArgument(error);
       const status = vertexes.line(line);
       if (status) tell(status);
     }
   }
 
-  /** `begin` hears what is fetched from the client. */
   private async jobOf(
     build: ClientBuild,
     session: SessionConnection | undefined,
-    begin: (name: string) => void,
+    transfers: ClientTransfers,
   ): Promise<BuildJob> {
     const { options, sessionId, registryConfig = '' } = build;
-    const text = session && (await this.dockerfile(build, session, begin));
+    const text = session && (await this.dockerfile(build, session, transfers));
     const ignored =
       session && options.remote === '' && build.uploadId === undefined
-        ? await this.files.ignored(session, CONTEXT, options.dockerfile)
+        ? await transfers.bring('[internal] load .dockerignore', 'context', (onBytes) =>
+            this.files.ignored(session, CONTEXT, options.dockerfile, onBytes),
+          )
         : undefined;
     const needsContext = !options.describe || text === undefined;
     const uploadId =
       build.uploadId ??
-      (session && needsContext ? await this.context(build, session, ignored, begin) : undefined);
+      (session && needsContext ? await this.context(build, session, ignored, transfers) : undefined);
     if (uploadId === undefined && !needsContext) return this.question({ ...options, ignored }, text);
     if (uploadId === undefined && options.remote === '') throw invalidArgument('no build context');
     const asked = session ? await registryConfigFor(session, text ?? '', cacheNames(options)) : '';
@@ -116,7 +131,7 @@ export class ClientBuilds {
       ignored,
       remote: uploadId === undefined ? options.remote : '',
       uploadId: uploadId ?? '',
-      contexts: session ? await this.contexts(build, session, begin) : {},
+      contexts: session ? await this.contexts(build, session, transfers) : {},
       session: session && (await this.relay.addressOf(sessionId)),
       dockerfileId: text === undefined ? '' : await this.data.storeText(text),
       credentialsId: await this.data.storeText(asked || registryConfig),
@@ -133,12 +148,14 @@ export class ClientBuilds {
   private async dockerfile(
     { options, hasOwnDockerfile, uploadId }: ClientBuild,
     session: SessionConnection,
-    begin: (name: string) => void,
+    transfers: ClientTransfers,
   ): Promise<string | undefined> {
-    begin(`[internal] load build definition from ${options.dockerfile}`);
     const isWithContext = options.remote !== '' || uploadId !== undefined;
     if (isWithContext && !hasOwnDockerfile) return undefined;
-    return this.files.dockerfile(session, options.dockerfile);
+    const vertex = `[internal] load build definition from ${options.dockerfile}`;
+    return transfers.bring(vertex, 'dockerfile', (onBytes) =>
+      this.files.dockerfile(session, options.dockerfile, onBytes),
+    );
   }
 
   /** undefined: it is not the client's. */
@@ -146,22 +163,25 @@ export class ClientBuilds {
     { options }: ClientBuild,
     session: SessionConnection,
     ignored: string[] | undefined,
-    begin: (name: string) => void,
+    transfers: ClientTransfers,
   ): Promise<string | undefined> {
-    begin('[internal] load build context');
-    if (options.remote !== '') return this.files.archive(session, options.remote);
-    return this.files.directory(session, CONTEXT, ignored);
+    return transfers.bring('[internal] load build context', 'context', (onBytes) =>
+      options.remote !== ''
+        ? this.files.archive(session, options.remote)
+        : this.files.directory(session, CONTEXT, ignored, onBytes),
+    );
   }
 
   private async contexts(
     { contexts }: ClientBuild,
     session: SessionConnection,
-    begin: (name: string) => void,
+    transfers: ClientTransfers,
   ): Promise<BuildJob['contexts']> {
     const named: BuildJob['contexts'] = {};
     for (const [name, from] of Object.entries(contexts)) {
-      begin(`[context ${name}] load from ${from}`);
-      named[name] = await this.files.named(session, name, from);
+      named[name] = await transfers.bring(`[context ${name}] load from ${from}`, name, (onBytes) =>
+        this.files.named(session, name, from, onBytes),
+      );
     }
     return named;
   }

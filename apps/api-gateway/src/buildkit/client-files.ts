@@ -5,12 +5,14 @@ import { SESSION_CALLS, type SessionConnection } from '@gantry/shared/buildkit';
 import { invalidArgument, notImplemented } from '@gantry/shared/errors';
 import type { NamedContext } from '@gantry/shared/queue';
 import { ImageData } from '../images/image-data';
-import { copyDirectory, endOfDirectory, readRemoteFile } from './directory-copy';
+import { copyDirectory, type DirectoryRequest, endOfDirectory, readRemoteFile } from './directory-copy';
 
 const DOCKERFILE = 'dockerfile';
 /** What a client calls a context that it has read from its standard input. */
 const UPLOAD_HOST = 'buildkit-session';
 const REMOTES = /^(https?:\/\/|git:\/\/|git@|ssh:\/\/)/;
+
+type OnBytes = DirectoryRequest['onBytes'];
 
 /** Fetches what a build is made of from the client's session, for the job that builds. */
 @Injectable()
@@ -18,17 +20,29 @@ export class ClientFiles {
   constructor(@Inject(ImageData) private readonly data: ImageData) {}
 
   /** What the client leaves out of a directory: BuildKit prefers an ignore file that belongs to the Dockerfile. */
-  async ignored(session: SessionConnection, name: string, dockerfile = ''): Promise<string[] | undefined> {
+  async ignored(
+    session: SessionConnection,
+    name: string,
+    dockerfile = '',
+    onBytes?: OnBytes,
+  ): Promise<string[] | undefined> {
     const ofDockerfile =
-      dockerfile === '' ? undefined : await readRemoteFile(session, DOCKERFILE, `${dockerfile}.dockerignore`);
-    const ignored = ofDockerfile ?? (await readRemoteFile(session, name, '.dockerignore'));
+      dockerfile === ''
+        ? undefined
+        : await readRemoteFile(session, DOCKERFILE, `${dockerfile}.dockerignore`, onBytes);
+    const ignored = ofDockerfile ?? (await readRemoteFile(session, name, '.dockerignore', onBytes));
     return ignored === undefined ? undefined : ignorePatterns(ignored);
   }
 
   /** The upload that a directory of the client's has become, without what is ignored. */
-  async directory(session: SessionConnection, name: string, exclude: string[] | undefined): Promise<string> {
+  async directory(
+    session: SessionConnection,
+    name: string,
+    exclude: string[] | undefined,
+    onBytes?: OnBytes,
+  ): Promise<string> {
     async function* archive(): AsyncGenerator<Buffer> {
-      yield* copyDirectory(session, { name, exclude });
+      yield* copyDirectory(session, { name, exclude, onBytes });
       yield endOfDirectory;
     }
     return this.data.store(Readable.from(archive()));
@@ -51,18 +65,24 @@ export class ClientFiles {
   }
 
   /** @throws InvalidArgument where there is none */
-  async dockerfile(session: SessionConnection, path: string): Promise<string> {
-    const text = await readRemoteFile(session, DOCKERFILE, path);
+  async dockerfile(session: SessionConnection, path: string, onBytes?: OnBytes): Promise<string> {
+    const text = await readRemoteFile(session, DOCKERFILE, path, onBytes);
     if (text !== undefined) return text;
     throw invalidArgument(`failed to read dockerfile: open ${path}: no such file or directory`);
   }
 
   /** What `context:name` says, for the job. @throws NotImplemented, InvalidArgument */
-  async named(session: SessionConnection, name: string, from: string): Promise<NamedContext> {
+  async named(
+    session: SessionConnection,
+    name: string,
+    from: string,
+    onBytes?: OnBytes,
+  ): Promise<NamedContext> {
     const [kind = '', rest] = splitOnce(from, ':');
     if (rest === undefined) throw invalidArgument(`invalid context specifier ${from} for ${name}`);
     if (kind === 'local') {
-      const uploadId = await this.directory(session, rest, await this.ignored(session, rest));
+      const ignored = await this.ignored(session, rest);
+      const uploadId = await this.directory(session, rest, ignored, onBytes);
       return { kind: 'upload', uploadId };
     }
     if (kind === 'docker-image') return { kind: 'image', reference: rest.replace(/^\/\//, '') };

@@ -10,6 +10,8 @@ export interface DirectoryRequest {
   name: string;
   include?: string[];
   exclude?: string[];
+  /** Hears how many bytes have come, all in all. */
+  onBytes?: (count: number) => void;
 }
 
 /** Small files are asked for before it is their turn, up to so many bytes: else each one costs a round trip. */
@@ -41,11 +43,11 @@ interface RemoteFile {
  */
 export async function* copyDirectory(
   connection: SessionConnection,
-  { name, include, exclude }: DirectoryRequest,
+  { name, include, exclude, onBytes }: DirectoryRequest,
 ): AsyncGenerator<Buffer> {
   const call = connection.open(SESSION_CALLS.files, metadataOf({ name, include, exclude }));
   try {
-    const packets = packetsOf(call);
+    const packets = packetsOf(call, onBytes);
     const files: RemoteFile[] = [];
     for (let id = 0; ; id += 1) {
       const { stat } = await expectPacket(packets, PacketType.PACKET_STAT);
@@ -60,9 +62,7 @@ export async function* copyDirectory(
       yield* contents.of(file);
       yield tarPadding(file.entry.size);
     }
-    call.send(Packet.encode(Packet.fromPartial({ type: PacketType.PACKET_FIN })).finish());
-    await expectPacket(packets, PacketType.PACKET_FIN);
-    call.end();
+    await finish(call, packets);
   } finally {
     call.cancel();
   }
@@ -75,10 +75,11 @@ export async function readRemoteFile(
   connection: SessionConnection,
   directory: string,
   path: string,
+  onBytes?: DirectoryRequest['onBytes'],
 ): Promise<string | undefined> {
   const call = connection.open(SESSION_CALLS.files, metadataOf({ name: directory, include: [path] }));
   try {
-    const packets = packetsOf(call);
+    const packets = packetsOf(call, onBytes);
     let wanted: RemoteFile | undefined;
     for (let id = 0; ; id += 1) {
       const { stat } = await expectPacket(packets, PacketType.PACKET_STAT);
@@ -86,12 +87,12 @@ export async function readRemoteFile(
       const entry = entryOf(stat);
       if (entry?.name === path && entry.type === 'file') wanted = { id, entry };
     }
-    if (!wanted) return undefined;
     const parts: Buffer[] = [];
-    if (wanted.entry.size > 0) {
+    if (wanted && wanted.entry.size > 0) {
       for await (const part of new Contents(call, packets, [wanted]).of(wanted)) parts.push(part);
     }
-    return Buffer.concat(parts).toString('utf8');
+    await finish(call, packets);
+    return wanted && Buffer.concat(parts).toString('utf8');
   } finally {
     call.cancel();
   }
@@ -149,8 +150,20 @@ class Contents {
   }
 }
 
-async function* packetsOf(call: SessionCall): AsyncGenerator<Packet> {
+/** The client learns that no more is wanted. */
+async function finish(call: SessionCall, packets: AsyncGenerator<Packet>): Promise<void> {
+  call.send(Packet.encode(Packet.fromPartial({ type: PacketType.PACKET_FIN })).finish());
+  await expectPacket(packets, PacketType.PACKET_FIN);
+  call.end();
+}
+
+async function* packetsOf(
+  call: SessionCall,
+  onBytes: DirectoryRequest['onBytes'] = () => {},
+): AsyncGenerator<Packet> {
+  let count = 0;
   for await (const message of call.messages()) {
+    onBytes((count += message.length));
     const packet = Packet.decode(message);
     if (packet.type === PacketType.PACKET_ERR) throw invalidArgument(packet.data.toString('utf8'));
     yield packet;

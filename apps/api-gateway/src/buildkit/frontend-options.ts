@@ -66,7 +66,7 @@ export function frontendBuild(frontend: string, attributes: Attributes, exporter
       noCacheStages: listOf(uncached).map((stage) => stage.toLowerCase()),
       pull: attributes['image-resolve-mode'] === 'pull',
       describe: questionOf(attributes['requestid']),
-      isChecked: true,
+      isForBuildKit: true,
       quiet: false,
       removesContainers: true,
       squash: false,

@@ -24,8 +24,8 @@ export class RunningSolve {
   }
 
   tell(update: StatusResponse): void {
-    const { vertexes, logs, warnings } = update;
-    if (vertexes.length + logs.length + warnings.length === 0) return;
+    const { vertexes, statuses, logs, warnings } = update;
+    if (vertexes.length + statuses.length + logs.length + warnings.length === 0) return;
     this.updates.push(update);
     this.wake();
   }

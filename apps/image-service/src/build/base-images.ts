@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { isKind } from '@gantry/shared/errors';
+import { EngineError, isKind } from '@gantry/shared/errors';
 import type { Image } from '../database/image-database';
 import { checkPlatform, matchesPlatform, parseImageConfig, type Platform } from '../images/image-config';
 import { ImageLookup } from '../images/image-lookup';
@@ -7,7 +7,7 @@ import { LayerStore } from '../layers/layer-store';
 import { platformText } from '../manifests/platform-choice';
 import type { OnLine } from '../progress/progress-lines';
 import { PullImages } from '../pull/pull-images';
-import { parseAny } from '../references/reference';
+import { canonicalName, isDigest, parseAny } from '../references/reference';
 import type { BuiltImage } from './built-image';
 import { credentialsFor, type RegistryConfig } from './registry-config';
 import { baseKey } from './cache/step-key';
@@ -22,6 +22,8 @@ export interface BaseRequest {
   registries: RegistryConfig;
   /** See stepKey. */
   epoch: number | undefined;
+  /** See BuildJob: errors are worded for its clients. */
+  isForBuildKit?: boolean;
 }
 
 /** The images that stages are built on and files are copied from. */
@@ -39,6 +41,19 @@ export class BaseImages {
     return this.built(local ?? (await this.pulled(request, onLine, signal)), request.epoch);
   }
 
+  private async pulled(request: BaseRequest, onLine: OnLine, signal: AbortSignal): Promise<Image> {
+    try {
+      return await this.pull(request, onLine, signal);
+    } catch (error) {
+      const { reference, isForBuildKit } = request;
+      const isAnswer = error instanceof EngineError && !signal.aborted && !isDigest(reference);
+      if (!isForBuildKit || !isAnswer) throw error;
+      const name = canonicalName(reference);
+      const message = `${reference}: failed to resolve source metadata for ${name}: ${error.message}`;
+      throw new EngineError(error.kind, message, { cause: error });
+    }
+  }
+
   private async local({ reference, platform }: BaseRequest): Promise<Image | undefined> {
     try {
       const image = await this.lookup.find(reference);
@@ -49,7 +64,7 @@ export class BaseImages {
     }
   }
 
-  private async pulled(
+  private async pull(
     { reference, platform, registries }: BaseRequest,
     onLine: OnLine,
     signal: AbortSignal,

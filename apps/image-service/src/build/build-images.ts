@@ -63,11 +63,11 @@ export class BuildImages {
     const signal = AbortSignal.any([context.signal, ended.signal]);
     const scopes = this.scopes(dockerfile, request, { ...context, signal });
     const [main] = scopes;
-    const output = new BuildOutput(context.onLines);
+    const output = new BuildOutput(context.onLines, request.isForBuildKit);
     output.open();
     try {
       await this.openCaches(scopes, output);
-      for (const { text } of request.isChecked ? [] : dockerfile.continuations) {
+      for (const { text } of request.isForBuildKit ? [] : dockerfile.continuations) {
         output.text(`[WARNING]: Empty continuation line found in:\n    ${text}\n`);
       }
       const results = new Map<BuildScope, Built>();
@@ -81,7 +81,6 @@ export class BuildImages {
         results.set(scope, { image, last: stage.image, scope });
       }
       const built = scopes.flatMap((scope) => results.get(scope) ?? []);
-      await this.layers.settle();
       const id = await this.deliver(built, names, output);
       for (const order of request.cacheExports) await this.cacheExports.write(order, built, output);
       return id;
@@ -116,18 +115,21 @@ export class BuildImages {
     const { image, scope } = built.find(isOfHost) ?? (built[0] as Built);
     const { export: wanted } = scope.request;
     const images = built.map((one) => one.image);
-    if (!wanted && image.id !== null) {
-      this.images.publish(image.id, 'create', image.id, configOf(image).Labels ?? {});
+    if (wanted) await this.layers.settle();
+    else {
+      output.vertex('exporting to image');
+      await output.part('exporting layers', () => this.layers.settle());
+      if (image.id !== null) {
+        this.images.publish(image.id, 'create', image.id, configOf(image).Labels ?? {});
+      }
     }
     if (wanted) await this.exports.send(wanted, images, scope, output);
     else if (built.length === 1) await this.name(image, names, scope, output);
     else {
       const ids = images.map(({ id }) => id ?? nothingBuilt());
-      const { digest, mediaType, bytes } = await this.platforms.name(
-        ids,
-        image.id ?? '',
-        names,
-        scope.signal,
+      const { digest, mediaType, bytes } = await output.part(
+        `naming to ${names.map(nameText).join(', ')}`,
+        () => this.platforms.name(ids, image.id ?? '', names, scope.signal),
       );
       const descriptor = Buffer.from(JSON.stringify({ mediaType, digest, size: bytes.length }));
       const said = {
@@ -151,10 +153,12 @@ export class BuildImages {
     if (unused.length > 0) {
       output.text(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed\n`);
     }
-    output.text(`Successfully built ${shortImageId(image.id)}\n`);
+    const { id } = image;
+    output.classic({ stream: `Successfully built ${shortImageId(id)}\n` });
+    await output.part(`writing image ${id}`, async () => undefined);
     for (const name of names) {
-      await this.images.tag(image.id, name);
-      output.text(`Successfully tagged ${familiar(name)}\n`);
+      await output.part(`naming to ${nameText(name)}`, () => this.images.tag(id, name));
+      output.classic({ stream: `Successfully tagged ${familiar(name)}\n` });
     }
   }
 
@@ -223,6 +227,7 @@ interface Built {
 }
 
 type Name = { repository: string; tag: string };
+const nameText = ({ repository, tag }: Name): string => `${repository}:${tag}`;
 type Scopes = [BuildScope, ...BuildScope[]];
 
 const isOfHost = ({ scope }: Pick<Built, 'scope'>): boolean =>

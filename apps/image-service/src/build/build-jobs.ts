@@ -7,6 +7,7 @@ import { BuildContexts } from '../context/build-contexts';
 import type { SourceTree } from '../context/source-tree';
 import type { Dockerfile } from '../dockerfile/dockerfile';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile';
+import { ParseFailure } from '../dockerfile/parse-failure';
 import { RULES, urlOf } from '../dockerfile-reports/check-rules';
 import { DockerfileReports } from '../dockerfile-reports/dockerfile-reports';
 import type { Source } from '../dockerfile-reports/report';
@@ -67,13 +68,24 @@ export class BuildJobs {
     return '';
   }
 
+  /** A client of BuildKit gets the text too, to show where something is wrong. */
+  private async parse(source: Source, request: BuildJob, onLine: OnLine): Promise<Dockerfile> {
+    if (!request.isForBuildKit) return parseDockerfile(source.text, source.name);
+    await onLine({ aux: { source } });
+    try {
+      const dockerfile = parseDockerfile(source.text, source.name);
+      await this.check(dockerfile, request, onLine);
+      return dockerfile;
+    } catch (error) {
+      if (error instanceof ParseFailure) {
+        await onLine({ aux: { failed: { line: error.line, endLine: error.line } } });
+      }
+      throw error;
+    }
+  }
+
   /** @throws InvalidArgument as BuildKit words it, where the Dockerfile wants what is found to be an error */
-  private async check(
-    dockerfile: Dockerfile,
-    source: Source,
-    request: BuildJob,
-    onLine: OnLine,
-  ): Promise<void> {
+  private async check(dockerfile: Dockerfile, request: BuildJob, onLine: OnLine): Promise<void> {
     const { findings, isError } = await this.reports.check(dockerfile, request);
     if (findings.length === 0) return;
     const warnings = findings.map((found) => ({
@@ -81,7 +93,7 @@ export class BuildJobs {
       description: RULES[found.rule],
       url: urlOf(found.rule),
     }));
-    await onLine({ aux: { warnings, source } });
+    await onLine({ aux: { warnings } });
     if (!isError) return;
     const rules = [...new Set(findings.map(({ rule }) => rule))].join(', ');
     throw invalidArgument(`lint violation found for rules: ${rules}`);
@@ -141,8 +153,7 @@ export class BuildJobs {
         await lines.flush();
         const source = { name: context.dockerfileName, text: context.dockerfile };
         if (request.describe) return await this.describe(source, request, onLine);
-        const parsed = parseDockerfile(source.text, source.name);
-        if (request.isChecked) await this.check(parsed, source, request, onLine);
+        const parsed = await this.parse(source, request, onLine);
         return await this.builds.build(parsed, request, {
           jobId: id,
           created,

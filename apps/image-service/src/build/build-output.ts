@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Origin } from '../dockerfile/dockerfile';
 import type { OnLines } from '../progress/progress-lines';
 
 /** Red, as dockerd shows what a command writes to stderr. */
@@ -11,8 +12,8 @@ const ROOM = 1024 * 1024;
 export const shortImageId = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
 
 /**
- * What a build tells, in the words of dockerd's classic builder (API: BuildInfo). Stages that are built side by side are told
- * one after the other: a stage's lines wait until it is its turn.
+ * What a build tells, in the words of dockerd's classic builder (API: BuildInfo), or as vertexes to clients of BuildKit. Stages
+ * that are built side by side are told one after the other: a stage's lines wait until it is its turn.
  */
 export class BuildOutput {
   private waiting: unknown[] = [];
@@ -23,7 +24,13 @@ export class BuildOutput {
   private waitingLength = 0;
   private readonly wantRoom: (() => void)[] = [];
 
-  constructor(private readonly onLines: OnLines) {}
+  /** The step that is told of is one that BuildKit's clients see. */
+  private isInVertex = false;
+
+  constructor(
+    private readonly onLines: OnLines,
+    private readonly isForBuildKit = false,
+  ) {}
 
   /** From here on lines go out at once, after those that waited. */
   open(): void {
@@ -75,25 +82,60 @@ export class BuildOutput {
     this.send({ stream: text });
   }
 
+  /** What BuildKit's clients are told in another way, or not. */
+  classic(line: unknown): void {
+    if (!this.isForBuildKit) this.send(line);
+  }
+
+  /** Nobody but BuildKit's clients is told. */
+  private vertexLine(aux: object): void {
+    if (this.isForBuildKit) this.send({ aux });
+  }
+
   step(number: number, total: number, instruction: string): void {
-    this.text(`Step ${number}/${total} : ${instruction}`);
-    this.text('\n');
+    this.classic({ stream: `Step ${number}/${total} : ${instruction}` });
+    this.classic({ stream: '\n' });
   }
 
   image(id: string | null): void {
-    this.text(` ---> ${id === null ? '' : shortImageId(id)}\n`);
+    this.classic({ stream: ` ---> ${id === null ? '' : shortImageId(id)}\n` });
+  }
+
+  /** What follows is a vertex of this name; undefined: it is none. */
+  vertex(name: string | undefined): void {
+    this.isInVertex = name !== undefined;
+    this.vertexLine({ vertex: name ?? '' });
   }
 
   fromCache(): void {
-    this.text(' ---> Using cache\n');
+    this.classic({ stream: ' ---> Using cache\n' });
+    if (this.isInVertex) this.vertexLine({ cached: true });
+  }
+
+  /** A part of the vertex. */
+  async part<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.vertexLine({ part: { name, isDone: false } });
+    const result = await work();
+    this.vertexLine({ part: { name, isDone: true } });
+    return result;
+  }
+
+  /** A line of a pull: of its words BuildKit's clients get those on layers. */
+  pulling(line: unknown): void {
+    if (!this.isForBuildKit || (line as { id?: string }).id !== undefined) this.send(line);
+  }
+
+  /** The lines of the Dockerfile that what went wrong stands in. */
+  failedAt({ line, endLine }: Pick<Origin, 'line' | 'endLine'>): void {
+    if (line > 0) this.vertexLine({ failed: { line, endLine } });
   }
 
   running(name: string): void {
-    this.text(` ---> Running in ${name}\n`);
+    this.classic({ stream: ` ---> Running in ${name}\n` });
   }
 
   removed(name: string): void {
-    this.text(` ---> Removed intermediate container ${name}\n`);
+    this.classic({ stream: ` ---> Removed intermediate container ${name}\n` });
   }
 
   /** A promise where so much waits, because nobody takes it or it is not this stage's turn, that the command has to wait. */

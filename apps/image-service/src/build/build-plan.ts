@@ -20,6 +20,8 @@ export interface PlannedStage {
   platform: string;
   /** The number of its first step, from 1. */
   firstStep: number;
+  /** What BuildKit calls it; empty: it is the only one. */
+  label: string;
 }
 
 export interface BuildPlan {
@@ -54,7 +56,8 @@ export function planBuild(
     if (base === '') throw invalidArgument(`base name (${stage.base}) should not be blank`);
     const baseStage = stageNamed(known.slice(0, index), base);
     const stood = baseStage === undefined ? standIn(stage, base, contexts) : { stage, base };
-    return { index, ...stood, baseStage, platform: expand(stage.platform), firstStep: 0 };
+    const label = stages.length === 1 ? '' : stage.name || `stage-${index}`;
+    return { index, ...stood, baseStage, platform: expand(stage.platform), firstStep: 0, label };
   });
   const needed = neededBy(planned, known, last);
   let steps = 0;

@@ -53,18 +53,19 @@ export class RunningBuild {
     const { platform, epoch, registries, request, signal } = this.scope;
     const named = contexts[contextNameFor(contexts, reference) ?? ''];
     const image = named?.kind === 'image' ? named.reference : reference;
-    const order = { reference: image, platform, pull: request.pull, registries, epoch };
+    const { pull, isForBuildKit } = request;
+    const order = { reference: image, platform, pull, registries, epoch, isForBuildKit };
     try {
-      return await this.bases.find(order, async (line) => output.send(line), signal);
+      return await this.bases.find(order, async (line) => output.pulling(line), signal);
     } catch (error) {
-      // Of dockerd's own builder; BuildKit says no more than the registry.
-      if (request.session || !(error instanceof EngineError)) throw error;
+      // Of dockerd's own builder.
+      if (isForBuildKit || !(error instanceof EngineError)) throw error;
       throw new EngineError(error.kind, `invalid from flag value ${reference}: ${error.message}`);
     }
   }
 
   private begin(planned: PlannedStage, onLines: OnLines): void {
-    const output = new BuildOutput(onLines);
+    const output = new BuildOutput(onLines, this.scope.request.isForBuildKit);
     const base = planned.baseStage === undefined ? undefined : this.running.get(planned.baseStage)?.result;
     const isLast = planned === this.plan.stages.at(-1);
     const more = isLast ? this.labels : [];

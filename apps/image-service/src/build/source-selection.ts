@@ -86,7 +86,7 @@ export class SourceSelection {
       if (tree !== files) tree.close();
       if (view) await this.directories.close(view);
     };
-    const lines = new ProgressLines(async (line) => output.send(line));
+    const lines = new ProgressLines(async (line) => output.classic(line));
     try {
       const site = { tree, scratch: context.scratch, lines, signal };
       const selection = await this.transfers.select(instruction, site);

@@ -16,6 +16,7 @@ import { configStep, nothingRun } from './config-steps';
 import { RunStep } from './run-step';
 import { StepExecutor } from './step-executor';
 import { baseKey, stepKey } from './cache/step-key';
+import { VertexNames } from './vertex-names';
 import { WorkdirStep } from './workdir-step';
 
 /** A stage that has been built. */
@@ -47,18 +48,22 @@ export class StageBuilder {
     const scope = scopeOf(planned, whole);
     output.step(planned.firstStep, steps, planned.stage.origin.text);
     const below = await base;
-    const begun = below?.image ?? (await this.base(planned, scope, output));
+    const names = new VertexNames(planned);
+    const begun = below?.image ?? (await this.base(planned, names, scope, output));
     const triggers = configOf(begun).OnBuild ?? [];
     const state: State = {
       base: begun,
       image: { ...begun, document: asBase(begun.document) },
       arguments: scope.arguments.stage(below?.arguments),
       commandGiven: false,
+      names,
     };
     if (triggers.length > 0) {
-      output.text(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`);
+      const text = `# Executing ${triggers.length} build trigger${triggers.length > 1 ? 's' : ''}\n`;
+      output.classic({ stream: text });
     }
     const triggered = triggers.map((trigger) => parseTrigger(trigger));
+    names.expectTriggers(triggered);
     const instructions = [...planned.stage.instructions, ...more];
     const ahead = await this.keysAhead(state, [...triggered, ...instructions], planned, scope, output);
     await this.executor.lookAhead(ahead, scope);
@@ -74,7 +79,12 @@ export class StageBuilder {
     return state;
   }
 
-  private async base(planned: PlannedStage, scope: BuildScope, output: BuildOutput): Promise<BuiltImage> {
+  private async base(
+    planned: PlannedStage,
+    names: VertexNames,
+    scope: BuildScope,
+    output: BuildOutput,
+  ): Promise<BuiltImage> {
     const platform = planned.platform === '' ? scope.platform : parsePlatform(planned.platform);
     const { epoch, registries, request, signal } = scope;
     if (planned.base === SCRATCH) {
@@ -87,20 +97,38 @@ export class StageBuilder {
         key: baseKey(`${SCRATCH} ${os}/${architecture}/${variant ?? ''}`, epoch),
       };
     }
-    const order = { reference: planned.base, platform, pull: request.pull, registries, epoch };
-    return this.bases.find(order, async (line) => output.send(line), signal);
+    const { pull, isForBuildKit } = request;
+    const order = { reference: planned.base, platform, pull, registries, epoch, isForBuildKit };
+    output.vertex(names.metadata);
+    let isPulled = false;
+    try {
+      const image = await this.bases.find(
+        order,
+        async (line) => {
+          if (!isPulled) output.vertex(names.base);
+          isPulled = true;
+          output.pulling(line);
+        },
+        signal,
+      );
+      if (!isPulled) output.vertex(names.base);
+      return image;
+    } catch (error) {
+      output.failedAt(planned.stage.origin);
+      throw error;
+    }
   }
 
   /** The cache keys of the first instructions, as far as they can be told without doing anything. */
   private async keysAhead(
-    { base, image, arguments: declared, commandGiven }: State,
+    { base, image, arguments: declared, commandGiven, names }: State,
     instructions: Instruction[],
     planned: PlannedStage,
     scope: BuildScope,
     output: BuildOutput,
   ): Promise<string[]> {
     const keys: string[] = [];
-    const state: State = { base, image, arguments: scope.arguments.stage(declared), commandGiven };
+    const state: State = { base, image, arguments: scope.arguments.stage(declared), commandGiven, names };
     for (const written of instructions) {
       if (reachesOut(written)) break;
       try {
@@ -130,6 +158,7 @@ export class StageBuilder {
     try {
       const variables = state.arguments.variables(configOf(state.image).Env);
       const instruction = expandInstruction(written, variables, scope.escape);
+      output.vertex(state.names.next(written, { variables, escape: scope.escape }));
       const step = await this.plan(state, instruction, planned, scope, output);
       if (step.note !== undefined) output.text(`${step.note}\n`);
       try {
@@ -139,6 +168,7 @@ export class StageBuilder {
       }
       if (instruction.kind === 'cmd') state.commandGiven = true;
     } catch (error) {
+      output.failedAt(written.origin);
       if (!(error instanceof SyntaxFailure)) throw error;
       throw new SyntaxFailure(`dockerfile line ${written.origin.line}: ${messageOf(error)}`, {
         cause: error,
@@ -196,4 +226,5 @@ function reachesOut(instruction: Instruction): boolean {
 interface State extends BuiltStage {
   /** A CMD stands before, in this stage. */
   commandGiven: boolean;
+  names: VertexNames;
 }

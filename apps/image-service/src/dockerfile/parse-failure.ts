@@ -1,4 +1,4 @@
-import { EngineError, invalidArgument, messageOf } from '@gantry/shared/errors';
+import { EngineError, messageOf } from '@gantry/shared/errors';
 
 /** What is wrong, without where. */
 export class SyntaxFailure extends EngineError {
@@ -7,7 +7,15 @@ export class SyntaxFailure extends EngineError {
   }
 }
 
-/** In dockerd's words. `line` from 1. */
-export function parseFailure(line: number, cause: unknown): EngineError {
-  return invalidArgument(`dockerfile parse error on line ${line}: ${messageOf(cause)}`, cause);
+/** The same, in dockerd's words. */
+export class ParseFailure extends EngineError {
+  /** `line` from 1. */
+  constructor(
+    readonly line: number,
+    cause: unknown,
+  ) {
+    super('InvalidArgument', `dockerfile parse error on line ${line}: ${messageOf(cause)}`, { cause });
+  }
 }
+
+export const parseFailure = (line: number, cause: unknown): EngineError => new ParseFailure(line, cause);

@@ -93,6 +93,23 @@ export function familiar(name: NamedReference): string {
   return `${familiarRepository(name.repository)}${tag}${name.digest ? `@${name.digest}` : ''}`;
 }
 
+/** `docker.io/library/busybox:latest`; an id, and what is no reference, as it is. */
+export function canonicalName(text: string): string {
+  const { repository, tag, digest } = nameOf(text) ?? {};
+  if (repository === undefined) return text;
+  const at = digest === undefined ? '' : `@${digest}`;
+  return `${repository}${tag === undefined ? (at ? '' : `:${DEFAULT_TAG}`) : `:${tag}`}${at}`;
+}
+
+function nameOf(text: string): NamedReference | undefined {
+  try {
+    const parsed = parseAny(text);
+    return parsed.kind === 'id' ? undefined : parsed.name;
+  } catch {
+    return undefined;
+  }
+}
+
 export function isDigest(text: string): boolean {
   const colon = text.indexOf(':');
   return DIGEST.test(text) && DIGEST_LENGTHS[text.slice(0, colon)] === text.length - colon - 1;

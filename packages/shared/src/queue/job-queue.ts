@@ -55,8 +55,11 @@ export interface BuildJob {
   credentialsId: string;
   /** What is wanted to be known of the Dockerfile instead of an image: no context is needed where `dockerfileId` is it. */
   describe?: 'lint' | 'outline' | 'targets';
-  /** Whoever asked is told what checks find in the Dockerfile, which may want that to end the build. */
-  isChecked?: boolean;
+  /**
+   * Asked for by a client of BuildKit: it is told of vertexes instead of steps, and what checks find in the Dockerfile, which
+   * may want that to end the build.
+   */
+  isForBuildKit?: boolean;
   /** Patterns of what the client has left out of the context, for the checks; undefined: nobody knows. */
   ignored?: string[];
 }

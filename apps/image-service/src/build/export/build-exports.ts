@@ -42,7 +42,7 @@ export class BuildExports {
     { session, signal }: Pick<BuildScope, 'session' | 'signal'>,
     output: BuildOutput,
   ): Promise<void> {
-    output.send({ status: WORDS[type] });
+    output.vertex(WORDS[type]);
     const [image] = images as [BuiltImage];
     if (images.length > 1 && type !== 'oci' && type !== 'local') {
       throw notImplemented(`the exporter ${type} of several platforms is not built yet`);

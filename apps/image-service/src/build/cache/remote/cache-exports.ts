@@ -58,7 +58,7 @@ export class CacheExports {
   /** @throws what the registry or the client says, unless that is not to matter */
   async write(order: CacheExport, built: BuiltFor[], output: BuildOutput): Promise<void> {
     const [{ scope }] = built as [BuiltFor];
-    output.send({ status: WORDS[order.to.kind] });
+    output.vertex(WORDS[order.to.kind]);
     try {
       const place =
         order.to.kind === 'registry'

@@ -37,7 +37,7 @@ export class CacheImports {
     const images: string[] = [];
     for (const place of scope.request.cacheImports) {
       const name = place.kind === 'registry' ? place.reference : place.store;
-      output.send({ status: `importing cache manifest from ${name}` });
+      output.vertex(`importing cache manifest from ${name}`);
       try {
         const cache = await (place.kind === 'registry'
           ? this.fromRegistry(place.reference, scope)
@@ -79,7 +79,7 @@ export class CacheImports {
     output: BuildOutput,
   ): Promise<string[]> {
     const order = { reference, platform, pull: false, registries, epoch };
-    const { id } = await this.images.find(order, async (line) => output.send(line), signal);
+    const { id } = await this.images.find(order, async (line) => output.pulling(line), signal);
     return id === null ? [] : [id];
   }
 }
