@@ -215,7 +215,7 @@ describe('resource flags of docker run', () => {
     [['--memory-swap', '64m'], 'You should always set the Memory limit when using Memoryswap limit'],
     [['-m', '32m', '--memory-swap', '16m'], 'Minimum memoryswap limit should be larger than memory limit'],
     [['-m', '32m', '--memory-reservation', '64m'], 'can not be less than memory reservation limit'],
-    [['--cpus', '999'], 'Range of CPUs is from 0.01 to'],
+    [['--cpus', '999'], 'range of CPUs is from 0.01 to'],
     [['--cpus', '1', '--cpu-quota', '5000'], 'Nano CPUs and CPU Quota cannot both be set'],
     [['--cpu-period', '1'], 'CPU cfs period can not be less than 1ms'],
     [['--cpuset-cpus', '999'], 'Requested CPUs are not available - requested 999, available: '],

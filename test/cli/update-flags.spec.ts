@@ -114,7 +114,7 @@ describe('docker update', () => {
     [['--memory', '1m'], 'Minimum memory limit allowed is 6MB'],
     [['--memory', '1g'], 'Memory limit should be smaller than already set memoryswap limit'],
     [['--cpuset-cpus', '999'], 'Requested CPUs are not available'],
-    [['--cpus', '999'], 'Range of CPUs is from 0.01 to'],
+    [['--cpus', '999'], 'range of CPUs is from 0.01 to'],
     [['--restart', 'sometimes'], 'sometimes'],
   ])('%j is refused, and nothing changes', async (args, words) => {
     const memory: ControlFile = { v1: ['memory', 'memory.limit_in_bytes'], v2: 'memory.max' };

@@ -66,7 +66,7 @@ describe('completeHostConfig', () => {
 
   it.each([
     [{ Memory: 1 << 20 }, 'Minimum memory limit allowed is 6MB'],
-    [{ NanoCpus: 3e9 }, 'Range of CPUs is from 0.01 to 2.00'],
+    [{ NanoCpus: 3e9 }, 'range of CPUs is from 0.01 to 2.00'],
     [{ CpusetCpus: '7' }, 'Requested CPUs are not available'],
     [{ CapAdd: ['NONSENSE'] }, 'unknown capability: "CAP_NONSENSE"'],
     [{ CpusetMems: 'x' }, 'Invalid value x for cpuset mems: invalid format: x'],

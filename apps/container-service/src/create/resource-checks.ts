@@ -142,7 +142,7 @@ function checkCpu({ resources, kernel, warnings }: Check, cpus: number): void {
   }
   if (NanoCpus < 0 || NanoCpus > cpus * 1e9) {
     throw invalidArgument(
-      `Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`,
+      `range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`,
     );
   }
   if (resources.CpuShares < 0) {

@@ -32,6 +32,7 @@ describe('limits of a running container on cgroup v2', () => {
       'memory memory.swap.max 32',
       'memory memory.max 128',
     ]);
+    expect(written({}, { NanoCpus: 1 })).toEqual(['cpu cpu.max max 100000']);
   });
 
   it.each([

@@ -27,14 +27,17 @@ function memoryLimits(resources: Resources): OciResources['memory'] {
   });
 }
 
-/** CFS quota and period in microseconds; `--cpus` (in billionths) is a quota in a period of 100 ms. */
+/**
+ * CFS quota and period in microseconds; `--cpus` (in billionths) is a quota in a period of 100 ms. One that rounds to nothing
+ * limits nothing, as with dockerd.
+ */
 export function cpuLimits(resources: Resources): OciResources['cpu'] {
   const nano = resources.NanoCpus > 0;
   return defined({
     shares: resources.CpuShares || undefined,
     period: nano ? NANO_CPU_PERIOD_US : resources.CpuPeriod || undefined,
     quota: nano
-      ? Math.floor((resources.NanoCpus * NANO_CPU_PERIOD_US) / 1e9)
+      ? Math.floor((resources.NanoCpus * NANO_CPU_PERIOD_US) / 1e9) || undefined
       : resources.CpuQuota || undefined,
     realtimePeriod: resources.CpuRealtimePeriod || undefined,
     realtimeRuntime: resources.CpuRealtimeRuntime || undefined,
