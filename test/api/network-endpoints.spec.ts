@@ -132,7 +132,7 @@ it.each([
   [
     { NetworkMode: 'bridge' },
     { IPAMConfig: { IPv4Address: '172.17.0.9' } },
-    'user-specified IP address is supported on user-defined networks only',
+    'user specified IP address is supported on user defined networks only',
   ],
   [
     { NetworkMode: 'bridge' },

@@ -89,7 +89,7 @@ function complaintsAboutPredefined(network: NetworkRecord, settings: EndpointSet
   if (!isPredefined(network.name)) return [];
   const hasAddress = staticAddress(settings, 4) ?? staticAddress(settings, 6);
   return [
-    ...(hasAddress ? ['user-specified IP address is supported on user-defined networks only'] : []),
+    ...(hasAddress ? ['user specified IP address is supported on user defined networks only'] : []),
     ...(settings.Aliases?.length
       ? ['network-scoped alias is supported only for containers in user defined networks']
       : []),
