@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { within } from '@gantry/shared/deadlines';
 import { isKind, messageOf, notFound, unavailable } from '@gantry/shared/errors';
 import { PLUGIN_SETTINGS, type PluginSettings } from '../config';
 import { callPlugin } from './plugin-client';
@@ -67,8 +68,8 @@ export class PluginDrivers {
         const failure = this.failures.get(name);
         if (failure && Date.now() - failure.at < SPARED_MS) return { warning: failure.why };
         try {
-          const driver = await within(this.settings.glanceMs, this.get(name));
-          const answer = await within(this.settings.glanceMs, ask(driver));
+          const driver = await this.soon(this.get(name));
+          const answer = await this.soon(ask(driver));
           this.failures.delete(name);
           return { driver, answer };
         } catch (error) {
@@ -80,6 +81,11 @@ export class PluginDrivers {
         }
       }),
     );
+  }
+
+  private soon<T>(answer: Promise<T>): Promise<T> {
+    const { glanceMs } = this.settings;
+    return within(glanceMs, `did not answer within ${glanceMs / 1000} s`, answer);
   }
 
   /** The handshake; gives the scope. A plugin too old to have capabilities is local. */
@@ -117,18 +123,5 @@ export class PluginDrivers {
       if (isKind(error, 'Internal')) return 'local';
       throw error;
     }
-  }
-}
-
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable(`did not answer within ${limitMs / 1000} s`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
   }
 }
